@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * tsr_send - hand a message to the channel
+ *
+ * Context: hot. Return: 0; -EAGAIN full.
+ */
+TSR_API int tsr_send(struct tsr_sender sender, struct tsr_msg *msg);
+
+TSR_API int tsr_close(struct tsr_sender sender);

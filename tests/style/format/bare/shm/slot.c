@@ -1,0 +1,5 @@
+int
+tsr_slot_claim(int slot)
+{
+	return slot + 1;
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# The house checks on the tree itself and on what was built of it. TESSERA_BUILD is the build folder.
+
+setup() {
+	cd "$BATS_TEST_DIRNAME/../.."
+	library=$TESSERA_BUILD/shm/libtessera.so
+}
+
+@test "includes go down the layers and name their folder" { tools/check-layers; }
+@test "every ordered access names its partner" { tools/check-ordering; }
+@test "shared words are reached through the access layer only" { tools/check-access; }
+@test "doc/walk.md tells the truth about the path of a message" { tools/check-walk; }
+@test "the library exports what tessera.h declares, no more and no less" { tools/check-names "$library"; }
+@test "every error of the library is listed" { tools/check-errors; }
+@test "every public call is documented" { tools/check-docs; }
+@test "libtessera needs libc and nothing else" { tools/check-libc "$library"; }
+@test "tessera.h compiles alone in C and C++" { tools/check-header; }
+@test "every source has the house form and the licence" { tools/check-format; }
+@test "no function is longer than 60 lines, no line wider than 100 columns" { tools/check-size; }
+@test "no path of somebody's machine stands in the tree" { tools/check-paths; }
+
+@test "DPDK's flags stay in the targets that use DPDK" {
+	run python3 - "$TESSERA_BUILD/compile_commands.json" <<-'PYTHON'
+		import json, sys
+		units = json.load(open(sys.argv[1]))
+		with_dpdk = {u["file"].split("/")[-1] for u in units if "rte_config.h" in u["command"] or "corei7" in u["command"]}
+		print(*sorted(with_dpdk))
+	PYTHON
+	[ "$status" -eq 0 ]
+	[ -n "$output" ]
+	for unit in $output; do
+		[[ $unit == *eal* ]] || { echo "$unit is compiled with DPDK's flags"; false; }
+	done
+}
+
+@test "only tesserad is linked with DPDK" {
+	readelf -d "$TESSERA_BUILD/apps/tesserad" | grep -q 'librte_eal'
+	run bash -c "readelf -d '$TESSERA_BUILD/apps/tessera' '$library' | grep librte_"
+	[ "$status" -eq 1 ]
+}
+
+@test "shell scripts are clean for shellcheck" {
+	grep -rlE '^#!/bin/(ba)?sh' tools .ci | xargs shellcheck
+}
+
+@test "words are spelled right" {
+	git ls-files -z 2>/dev/null | xargs -0 codespell --skip '*.bats' --ignore-words tests/style/words
+}
+
+@test "manual pages are clean for mandoc" {
+	found=0
+	for page in "$TESSERA_BUILD"/doc/man/*.[1-9]; do
+		mandoc -T lint -W warning "$page"
+		found=1
+	done
+	[ $found = 1 ]
+}

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Tessera Authors
+"""What the house checks share: which files there are, C without its comments, and how to report."""
+import os
+import pathlib
+import re
+import sys
+
+FOLDERS = ("shm", "core", "drivers", "apps", "perf", "tests")
+PRODUCT = FOLDERS[:4]
+
+
+def root():
+    """The tree to look at: the argument (fixtures), else the one that this script is in."""
+    return pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(__file__), "..")).resolve()
+
+
+def sources(top, folders=FOLDERS, suffixes=(".c", ".h")):
+    """Every source below these folders, without the fixtures that are wrong on purpose."""
+    for folder in folders:
+        for path in sorted((top / folder).rglob("*")):
+            if path.suffix in suffixes and path.is_file() and path.relative_to(top).parts[:2] != ("tests", "style"):
+                yield path
+
+
+def without_comments(text):
+    """C with its comments blanked and its lines kept; strings stay."""
+    token = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+    return token.sub(lambda m: m[0] if m[0][0] in "\"'" else re.sub(r"[^\n]", " ", m[0]), text)
+
+
+def finish(errors):
+    """Print what is wrong, one line each, and exit."""
+    for error in errors:
+        print(error)
+    sys.exit(1 if errors else 0)
