@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_REAPER_H
+#define TSR_CORE_REAPER_H
+
+/*
+ * The reaper: completes or undoes what a client left half done when it died (or detached).
+ *
+ * Trust	works on the ends that the daemon's private table gave the client, never on what shared
+ *		memory says about them; believes only generation-tagged words.
+ * Progress	never waits for a client. Idempotent: it may itself die after any instruction and be
+ *		run again from the start.
+ * Crash	see shared-memory: claimed and taken slots, one-sided forms, redo, tokens, depot cells,
+ *		ticket words, in this order.
+ *
+ * Context of every call: one thread at a time per realm, under the SIGBUS guard of the caller.
+ */
+
+#include <stdint.h>
+
+#include "shm/channel.h"
+#include "shm/map.h"
+
+/* One end that the dead client had open. */
+struct tsr_reap_end {
+	struct tsr_channel channel;
+	uint32_t side; /* enum tsr_side */
+};
+
+struct tsr_reap_result {
+	uint32_t slots_voided;   /* claimed and never published */
+	uint32_t slots_restored; /* taken and never received: ready again */
+	uint32_t cells;          /* of depots */
+	uint32_t tickets;        /* given back */
+	uint32_t tokens;
+	uint32_t woken;
+};
+
+/*
+ * tsr_reaper_slots - steps 1 to 3: the slots of one end; redo and waking are the next call's
+ * tsr_reaper_wake - settle the dead client's tokens on this channel, bump redo for a receiver end,
+ *		and wake everybody who sleeps on it. Call after the directory's end counts were changed.
+ * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; then what
+ *		the daemon holds goes back to the depots
+ *
+ * Return of sweep: 0; -EPROTO a word still names the client (it can't: the realm must be condemned).
+ */
+void tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+                      struct tsr_reap_result *result);
+void tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_result *result);
+TSR_MUST_CHECK
+int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+
+/*
+ * tsr_reaper_drain - free every message of a channel that is about to be removed (no ends are open)
+ *
+ * Return: how many tickets were freed.
+ */
+uint32_t tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel);
+
+/*
+ * tsr_ends_publish - write one side's count into the directory, then wake the other side
+ *
+ * Context: the daemon, after tsr_reaper_slots() and before tsr_reaper_wake().
+ */
+void tsr_ends_publish(struct tsr_channel const *channel, uint32_t side, uint16_t count, bool died,
+                      uint64_t stream);
+
+#endif /* TSR_CORE_REAPER_H */

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_SHM_ACCESS_H
+#define TSR_SHM_ACCESS_H
+
+/*
+ * The access layer: every read and write of a word that another process can see.
+ *
+ * One source, many builds. TSR_ACCESS_HOOK(kind, address) stands before each access and is empty in
+ * the product. A test build defines it (with -DTSR_ACCESS_HOOK_HEADER) to explore
+ * interleavings, to kill between two accesses, or to supply the value of a load.
+ *
+ * Ordering	each name ends in its order: rlx, acq, rel. tsr_cas_acq and tsr_xchg_sc, tsr_or_sc,
+ *		tsr_and_sc say theirs too. tsr_barrier_compiler() only stops the compiler: it is the
+ *		cheap half of the pair whose dear half is tsr_membarrier() (see waiter.h).
+ * Trust	a value that was loaded is the caller's private copy: check the copy, use the copy.
+ */
+
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/compiler.h"
+
+#ifdef TSR_ACCESS_HOOK_HEADER
+#include TSR_ACCESS_HOOK_HEADER
+#endif
+
+enum tsr_access_kind {
+	TSR_ACCESS_LOAD,
+	TSR_ACCESS_STORE,
+	TSR_ACCESS_UPDATE, /* exchange, compare-and-swap, or, and, add */
+	TSR_ACCESS_FENCE,
+};
+
+#ifndef TSR_ACCESS_HOOK
+#define TSR_ACCESS_HOOK(kind, address) ((void)0)
+#endif
+
+TSR_INLINE uint64_t
+tsr_ld_rlx(_Atomic uint64_t const *p)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_LOAD, p);
+	return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+TSR_INLINE uint64_t
+tsr_ld_acq(_Atomic uint64_t const *p)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_LOAD, p);
+	return atomic_load_explicit(p, memory_order_acquire);
+}
+
+TSR_INLINE void
+tsr_st_rlx(_Atomic uint64_t *p, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_STORE, p);
+	atomic_store_explicit(p, v, memory_order_relaxed);
+}
+
+TSR_INLINE void
+tsr_st_rel(_Atomic uint64_t *p, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_STORE, p);
+	atomic_store_explicit(p, v, memory_order_release);
+}
+
+/* Compare-and-swap; on failure *seen holds the word as found. Acquires on both outcomes. */
+TSR_INLINE bool
+tsr_cas_acq(_Atomic uint64_t *p, uint64_t *seen, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, p);
+	return atomic_compare_exchange_strong_explicit(p, seen, v, memory_order_acquire,
+	                                               memory_order_acquire);
+}
+
+/* Compare-and-swap that also publishes what was written before it. */
+TSR_INLINE bool
+tsr_cas_acq_rel(_Atomic uint64_t *p, uint64_t *seen, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, p);
+	return atomic_compare_exchange_strong_explicit(p, seen, v, memory_order_acq_rel,
+	                                               memory_order_acquire);
+}
+
+TSR_INLINE uint64_t
+tsr_xchg_sc(_Atomic uint64_t *p, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, p);
+	return atomic_exchange_explicit(p, v, memory_order_seq_cst);
+}
+
+TSR_INLINE uint64_t
+tsr_or_sc(_Atomic uint64_t *p, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, p);
+	return atomic_fetch_or_explicit(p, v, memory_order_seq_cst);
+}
+
+TSR_INLINE uint64_t
+tsr_and_sc(_Atomic uint64_t *p, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, p);
+	return atomic_fetch_and_explicit(p, v, memory_order_seq_cst);
+}
+
+TSR_INLINE uint64_t
+tsr_add_rlx(_Atomic uint64_t *p, uint64_t v)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, p);
+	return atomic_fetch_add_explicit(p, v, memory_order_relaxed);
+}
+
+/* Add to a counter that only this thread writes: no locked instruction. */
+TSR_INLINE void
+tsr_count(_Atomic uint64_t *p, uint64_t v)
+{
+	tsr_st_rlx(p, tsr_ld_rlx(p) + v);
+}
+
+TSR_INLINE void
+tsr_fence_sc(void)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_FENCE, NULL);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Keep the compiler, not the core, from moving a later load before an earlier store. */
+TSR_INLINE void
+tsr_barrier_compiler(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/*
+ * tsr_membarrier - a full fence on every running thread of every process that registered
+ *
+ * Context: cold, 3 to 9 us. Return: 0 or a negative errno (-ENOSYS, -EPERM, -EINVAL: not there).
+ */
+int tsr_membarrier(void);
+
+/* tsr_membarrier_register - join the processes that tsr_membarrier() reaches. Return: as above. */
+int tsr_membarrier_register(void);
+
+/*
+ * tsr_futex_wait - sleep while the low half of @word equals the low half of @expected
+ * @deadline_ns:	absolute CLOCK_MONOTONIC, UINT64_MAX for ever
+ *
+ * Return: 0 woken or value changed; -ETIMEDOUT; -EINTR a signal came.
+ */
+int tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns);
+
+/* tsr_futex_wake - wake everyone who sleeps on @word. Return: how many were woken. */
+int tsr_futex_wake(_Atomic uint64_t *word);
+
+#endif /* TSR_SHM_ACCESS_H */

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_SHM_COMPILER_H
+#define TSR_SHM_COMPILER_H
+
+/*
+ * Compiler vocabulary: the only header that may name an attribute or builtin.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TSR_CACHELINE 64
+
+#define TSR_MUST_CHECK  __attribute__((warn_unused_result))
+#define TSR_HOT         __attribute__((hot))
+#define TSR_COLD        __attribute__((cold, noinline))
+#define TSR_INLINE      static inline __attribute__((always_inline))
+#define TSR_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#define tsr_likely(x)   __builtin_expect(!!(x), 1)
+#define tsr_unlikely(x) __builtin_expect(!!(x), 0)
+
+#define tsr_prefetch(p)       __builtin_prefetch((p), 0, 3)
+#define tsr_prefetch_write(p) __builtin_prefetch((p), 1, 3)
+
+/* Position of the highest set bit plus one; 0 for 0. */
+TSR_INLINE uint32_t
+tsr_bit_width(uint64_t v)
+{
+	return v == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(v);
+}
+
+/* Position of the lowest set bit of a mask that is not 0. */
+TSR_INLINE uint32_t
+tsr_bit_lowest(uint64_t v)
+{
+	return (uint32_t)__builtin_ctzll(v);
+}
+
+TSR_INLINE bool
+tsr_is_power_of_two(uint64_t v)
+{
+	return v != 0 && (v & (v - 1)) == 0;
+}
+
+/* Tell the core that this is a spin loop. */
+TSR_INLINE void
+tsr_cpu_relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield" ::: "memory");
+#endif
+}
+
+#endif /* TSR_SHM_COMPILER_H */

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_SHM_MAP_H
+#define TSR_SHM_MAP_H
+
+/*
+ * A realm as one process sees it: where its segments are mapped, and private, checked copies of the
+ * geometry. The daemon fills one when it makes a realm, a client when it attaches.
+ *
+ * Trust	nothing here is read again from shared memory, so it can't change underfoot.
+ */
+
+#include <stdint.h>
+
+#include "shm/layout.h"
+
+/* One mapping. */
+struct tsr_mapping {
+	void *base;
+	uint64_t bytes;
+};
+
+struct tsr_map {
+	struct tsr_directory *directory; /* read-only in clients */
+	struct tsr_ticket *tickets;
+	struct tsr_block const *blocks;
+	struct tsr_state *states;   /* [clients]: client id 1 has the first */
+	struct tsr_tokens *tokens;  /* [channels] */
+	unsigned char *channels_base;
+	unsigned char *arena_base[TSR_ARENAS_MAX];
+	uint64_t arena_bytes[TSR_ARENAS_MAX];
+	uint64_t channels_bytes;
+	struct tsr_channel_entry *entries; /* [channels] in the directory */
+	uint32_t tickets_count;
+	uint32_t classes_count;
+	uint32_t channels_count;
+	uint32_t clients_count;
+	uint32_t arenas_count;
+	uint32_t message_bytes_max;
+	uint64_t ticks_per_second;
+	uint64_t first_lap;
+	struct tsr_class klass[TSR_CLASSES_MAX];
+	struct tsr_mapping segment[TSR_SEGMENTS_MAX]; /* as mapped, by enum tsr_segment */
+	uint32_t segments_count;
+};
+
+/* The cells of a class's depot. */
+TSR_INLINE struct tsr_cell *
+tsr_map_cells(struct tsr_map const *map, uint32_t klass)
+{
+	return (struct tsr_cell *)(void *)((unsigned char *)map->tickets +
+	                                   map->klass[klass].depot_offset);
+}
+
+/*
+ * tsr_map_bind - check the directory against the mappings and fill the rest of @map from it
+ * @map:	segment[] and segments_count are set
+ *
+ * Context: cold. Return: 0; -EPROTO magic, version, hash, or geometry that does not fit the
+ * mappings.
+ */
+TSR_MUST_CHECK
+int tsr_map_bind(struct tsr_map *map);
+
+#endif /* TSR_SHM_MAP_H */

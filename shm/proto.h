@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_SHM_PROTO_H
+#define TSR_SHM_PROTO_H
+
+/*
+ * The control protocol: what client and daemon say to each other on the control socket.
+ *
+ * Bytes	SOCK_SEQPACKET, one message a packet, little-endian, fixed width, no padding. Each begins
+ *		with struct tsr_proto_head; length counts the whole packet. A request is answered by
+ *		exactly one reply (LIST and LEDGER: by as many as it takes, the last one with
+ *		TSR_PROTO_LAST) with the same cookie and type | TSR_PROTO_REPLY, or by TSR_PROTO_ERROR.
+ * Order	HELLO first; then, if the reply asks for it, PIDFD; then anything. A connection is
+ *		attached to at most one realm. ATTACH makes it a client; END_* need that.
+ * Trust	the daemon checks length, type, and every field; a packet that is too short, too long,
+ *		of unknown type or out of order, or that carries descriptors nobody asked for, is
+ *		answered with TSR_PROTO_ERROR and changes nothing. Names are 0-terminated inside their
+ *		array or refused.
+ * Descriptors	only with the reply to ATTACH (the segments, in the order of enum tsr_segment) and with
+ *		the request PIDFD (one process descriptor of the sender).
+ */
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "shm/layout.h"
+
+#define TSR_PROTO_MAGIC         UINT32_C(0x31525354) /* "TSR1" */
+#define TSR_PROTO_VERSION       UINT16_C(1)
+#define TSR_PROTO_PACKET_MAX    8192
+#define TSR_PROTO_TEXT_BYTES    256
+#define TSR_PROTO_REPLY         UINT16_C(0x8000)
+
+enum tsr_proto_type {
+	TSR_PROTO_HELLO = 1,
+	TSR_PROTO_PIDFD = 2,
+	TSR_PROTO_ATTACH = 3,
+	TSR_PROTO_DETACH = 4, /* goodbye: the reply says that all was given back */
+	TSR_PROTO_CHANNEL_CREATE = 5,
+	TSR_PROTO_CHANNEL_REMOVE = 6,
+	TSR_PROTO_END_OPEN = 7,
+	TSR_PROTO_END_CLOSE = 8,
+	TSR_PROTO_PING = 9,
+	TSR_PROTO_STATUS = 10,
+	TSR_PROTO_LIST = 11,
+	TSR_PROTO_LEDGER = 12,
+	TSR_PROTO_STOP = 13,
+	TSR_PROTO_TYPE_END,
+	TSR_PROTO_ERROR = 0x7fff, /* as a reply only: type is TSR_PROTO_ERROR | TSR_PROTO_REPLY */
+};
+
+struct tsr_proto_head {
+	uint32_t length; /* of the packet, this head included */
+	uint16_t type;
+	uint16_t flags; /* TSR_PROTO_LAST */
+	uint64_t cookie; /* chosen by the asker, echoed */
+};
+
+#define TSR_PROTO_LAST UINT16_C(1) /* no further reply to this request */
+
+struct tsr_proto_error {
+	struct tsr_proto_head head;
+	int32_t error; /* a negative errno of errors.def */
+	uint32_t reserved;
+	char text[TSR_PROTO_TEXT_BYTES]; /* what was refused, what was expected */
+};
+
+struct tsr_proto_hello {
+	struct tsr_proto_head head;
+	uint32_t magic;
+	uint16_t version;
+	uint16_t flags;
+	uint32_t layout_version;
+	uint32_t reserved;
+	uint64_t layout_hash;
+};
+
+struct tsr_proto_hello_reply {
+	struct tsr_proto_head head;
+	uint16_t version;
+	uint16_t flags; /* TSR_HELLO_* */
+	uint32_t pid;   /* of the daemon */
+	uint64_t instance; /* random, of this run of the daemon */
+	char release[32];  /* "0.1.0" */
+};
+
+#define TSR_HELLO_WANTS_PIDFD UINT16_C(1) /* send TSR_PROTO_PIDFD before ATTACH */
+
+/* PIDFD, DETACH, PING, STATUS, STOP: the head alone. Their plain replies too (but STATUS). */
+struct tsr_proto_plain {
+	struct tsr_proto_head head;
+};
+
+struct tsr_proto_attach {
+	struct tsr_proto_head head;
+	char realm[TSR_NAME_BYTES];
+	char name[TSR_NAME_BYTES]; /* of the client */
+	uint32_t flags;            /* TSR_PROTO_ATTACH_* */
+	uint32_t reserved;
+};
+
+#define TSR_PROTO_ATTACH_FENCED UINT32_C(1) /* this process is not reached by membarrier */
+
+struct tsr_proto_attach_reply {
+	struct tsr_proto_head head;
+	uint16_t client_id;
+	uint16_t segments; /* as many descriptors come along */
+	uint32_t reserved;
+	uint64_t bytes[TSR_SEGMENTS_MAX];
+	uint32_t page_bytes_log2[TSR_SEGMENTS_MAX]; /* 12, 21, 30: align mappings to it */
+};
+
+struct tsr_proto_channel {
+	struct tsr_proto_head head;
+	char name[TSR_NAME_BYTES];
+	uint32_t capacity; /* 0: 1,024 */
+	uint32_t flags;    /* TSR_CHANNEL_* */
+	uint32_t kind;     /* TSR_KIND_* */
+	uint32_t reserved;
+};
+
+enum tsr_side {
+	TSR_SIDE_SENDER = 0,
+	TSR_SIDE_RECEIVER = 1,
+};
+
+/* END_OPEN; with TSR_END_MUST_EXIST in end_flags the properties are ignored. */
+struct tsr_proto_end_open {
+	struct tsr_proto_channel channel; /* made so if it is not there; TSR_END_ANY_SHAPE: as it is */
+	uint32_t side;
+	uint32_t end_flags; /* TSR_END_MUST_EXIST, TSR_PROTO_END_ANY_SHAPE */
+};
+
+#define TSR_PROTO_END_ANY_SHAPE UINT32_C(0x10000) /* an existing channel fits whatever its shape */
+
+struct tsr_proto_end_open_reply {
+	struct tsr_proto_head head;
+	uint64_t channel_id;
+	uint64_t offset; /* of its tsr_channel_shm in the channels segment */
+	uint32_t index;  /* of its entry and its tokens */
+	uint32_t capacity;
+	uint32_t flags;
+	uint32_t kind;
+	uint32_t end;  /* number of this end, for END_CLOSE */
+	uint32_t seen; /* 1: the other side has been there and gone since this side was last open */
+};
+
+struct tsr_proto_end_close {
+	struct tsr_proto_head head;
+	uint32_t end;
+	uint32_t reserved;
+};
+
+struct tsr_proto_status_reply {
+	struct tsr_proto_head head;
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t realms;
+	uint32_t clients;
+	uint32_t channels;
+	uint32_t connections;
+	uint64_t instance;
+	uint64_t uptime_ns;
+	uint64_t busy_ns;    /* of the poll core */
+	uint64_t polling_ns; /* looked and found nothing */
+	uint64_t asleep_ns;
+	uint64_t reaped;     /* clients that died and were cleaned up after */
+	uint64_t repaired;   /* slots, cells and tickets given back for them */
+	uint64_t refused;    /* requests */
+	uint64_t memory_bytes;
+	uint32_t poll_cpu;
+	uint32_t flags; /* TSR_STATUS_* */
+	char release[32];
+	char hint[TSR_PROTO_TEXT_BYTES]; /* what would make it faster */
+};
+
+#define TSR_STATUS_COMPAT  UINT32_C(1) /* runs with the fallbacks of an older kernel */
+#define TSR_STATUS_SYSTEMD UINT32_C(2)
+
+enum tsr_proto_list_what {
+	TSR_LIST_REALMS = 1,
+	TSR_LIST_CLIENTS = 2,
+	TSR_LIST_CHANNELS = 3,
+};
+
+struct tsr_proto_list {
+	struct tsr_proto_head head;
+	uint32_t what;
+	uint32_t reserved;
+	char realm[TSR_NAME_BYTES]; /* "" all (that the asker may see) */
+};
+
+struct tsr_proto_row_realm {
+	char name[TSR_NAME_BYTES];
+	char backing[16];
+	uint64_t arena_bytes;
+	uint64_t epoch;
+	uint32_t mode; /* as in chmod: r observer, w participant */
+	uint32_t owner;
+	uint32_t group;
+	uint32_t clients;
+	uint32_t channels;
+	uint32_t tickets;
+	uint32_t tickets_free; /* in depots and with the daemon */
+	uint32_t message_bytes_max;
+	uint32_t clients_max;
+	uint32_t channels_max;
+};
+
+struct tsr_proto_row_client {
+	char realm[TSR_NAME_BYTES];
+	char name[TSR_NAME_BYTES];
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t id;
+	uint32_t senders;
+	uint32_t receivers;
+	uint32_t tickets; /* that name it as holder */
+	uint32_t state;   /* 0 attached, 1 closing */
+	uint32_t flags;   /* TSR_PROTO_ATTACH_* */
+	uint64_t since_ns; /* how long it is attached */
+	uint64_t sleeps;   /* as the client says */
+	uint64_t wakes;
+	uint64_t missed_wakes;
+};
+
+struct tsr_proto_row_channel {
+	char realm[TSR_NAME_BYTES];
+	char name[TSR_NAME_BYTES];
+	uint64_t id;
+	uint64_t sent;     /* the newest position, from the slots */
+	uint32_t depth;    /* slots with a message now */
+	uint32_t capacity;
+	uint32_t kind;
+	uint32_t flags;
+	uint32_t senders;
+	uint32_t receivers;
+	uint32_t message_bytes_max;
+	uint32_t sleepers;
+};
+
+/* LIST: after this head, `rows` rows of the kind asked for, each `row_bytes` long. */
+struct tsr_proto_list_reply {
+	struct tsr_proto_head head;
+	uint32_t what;
+	uint32_t rows;
+	uint32_t row_bytes;
+	uint32_t reserved;
+};
+
+/* LEDGER of a realm: every ticket, block, slot, token and descriptor is accounted for, or not. */
+struct tsr_proto_ledger {
+	struct tsr_proto_head head;
+	char realm[TSR_NAME_BYTES];
+};
+
+struct tsr_proto_ledger_reply {
+	struct tsr_proto_head head;
+	uint32_t balanced;      /* 1: everything adds up */
+	uint32_t tickets;
+	uint32_t in_depot;
+	uint32_t with_daemon;
+	uint32_t in_channels;
+	uint32_t with_clients;  /* that are attached */
+	uint32_t lost;          /* tickets that nobody accounts for */
+	uint32_t slots_claimed; /* by somebody who isn't attached */
+	uint32_t tokens_stray;  /* owned or claimed by somebody who isn't attached */
+	uint32_t connections;
+	uint32_t descriptors;   /* open in the daemon */
+	uint32_t mappings;      /* of realm segments in the daemon */
+	uint32_t reaps_pending; /* deaths that are not yet cleaned up after */
+	uint32_t reserved;
+	char text[TSR_PROTO_TEXT_BYTES]; /* the first thing that does not add up */
+};
+
+static_assert(sizeof(struct tsr_proto_head) == 16, "protocol");
+static_assert(sizeof(struct tsr_proto_error) == 280, "protocol");
+static_assert(sizeof(struct tsr_proto_hello) == 40, "protocol");
+static_assert(sizeof(struct tsr_proto_hello_reply) == 64, "protocol");
+static_assert(sizeof(struct tsr_proto_attach) == 152, "protocol");
+static_assert(sizeof(struct tsr_proto_channel) == 96, "protocol");
+static_assert(sizeof(struct tsr_proto_end_open) == 104, "protocol");
+static_assert(sizeof(struct tsr_proto_end_open_reply) == 56, "protocol");
+
+#endif /* TSR_SHM_PROTO_H */

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TESSERA_H
+#define TESSERA_H
+
+/*
+ * libtessera: pass messages between processes of one machine without copying them.
+ *
+ * A client attaches to a realm of a running tesserad, opens ends of channels, and then:
+ *
+ *	struct tsr_client client;
+ *	struct tsr_sender sender;
+ *	struct tsr_msg msg;
+ *
+ *	error = tsr_attach(NULL, &client);                              realm "demo"
+ *	error = tsr_sender_open(client, "greetings", NULL, &sender);
+ *	error = tsr_alloc(client, 64, &msg);                            a block of shared memory
+ *	strcpy(msg.data, "hello");                                      written in place
+ *	error = tsr_send(sender, &msg, tsr_deadline_in_ms(1000));       now it is the channel's
+ *
+ *	error = tsr_receiver_open(client, "greetings", NULL, &receiver);
+ *	error = tsr_recv(receiver, &msg, TSR_FOREVER);                  now it is ours
+ *	puts(msg.data);
+ *	error = tsr_release(client, &msg);                              now it is free again
+ *
+ * Errors	every call that can fail returns 0 or a negative errno; tsr_strerror() names it. Results
+ *		come through pointers and stay untouched on failure. After a refusal by the daemon
+ *		tsr_last_hint() says in a sentence what was refused and what was expected.
+ * Threads	a client handle may be used by any thread. An end (sender or receiver) is used by one
+ *		thread at a time; threads that want the same channel open ends of their own.
+ * Deadlines	absolute, nanoseconds of CLOCK_MONOTONIC. TSR_NOWAIT (0) tries once and gives
+ *		-EAGAIN; TSR_FOREVER waits; any other gives -ETIMEDOUT once it has passed.
+ *
+ * Caveats
+ *	- A message belongs to exactly one: the client that allocated or received it, or the channel.
+ *	  After tsr_send() succeeded, or tsr_release(), its data must not be touched.
+ *	- A send that fails leaves the message with the sender, who may try again or release it.
+ *	- Handles are dead after tsr_detach(), and in a forked child: calls give -ENOTCONN there. The
+ *	  mappings are not inherited either; a child attaches for itself.
+ *	- execve() without tsr_detach() ends the connection while the process lives on: the daemon
+ *	  kills such a process after 100 ms, for it can't know what it still does with the memory.
+ *	- Participants of a realm trust each other with its memory; see the manual on trust.
+ *	- Messages of one sender end arrive in order, as long as no receiver dies; what a dead receiver
+ *	  had taken and not received comes again, flagged TSR_MSG_REDELIVERED.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TSR_API __attribute__((visibility("default")))
+
+#define TSR_NOWAIT  UINT64_C(0)
+#define TSR_FOREVER UINT64_MAX
+
+#define TSR_NAME_BYTES 64 /* longest name of a realm, channel or client, with its final 0 */
+
+/* Flags of a message. */
+#define TSR_MSG_REDELIVERED UINT32_C(1) /* a receiver that died had taken it before */
+
+/* An attached client, an open sender end, an open receiver end: values, made by the calls below. */
+struct tsr_client {
+	uint64_t handle;
+};
+
+struct tsr_sender {
+	uint64_t handle;
+};
+
+struct tsr_receiver {
+	uint64_t handle;
+};
+
+/* The ticket descriptor that travels through channels: a value that gives no access by itself. */
+struct tsr_zdesc {
+	uint64_t name;  /* ticket index (24 bits, low), generation (40) */
+	uint64_t range; /* offset in bytes (32, low), length in bytes (32) */
+};
+
+struct tsr_msg {
+	struct tsr_zdesc zdesc;
+	void *data;      /* the first byte of the range, in shared memory */
+	uint32_t length; /* bytes from @data that the message is; a sender may lower it */
+	uint32_t flags;  /* TSR_MSG_* */
+	uint64_t stamp;  /* when it was sent, in tsr_ticks(); 0 if it was not stamped */
+};
+
+/* tsr_attach(): who attaches where. Zero every member that you don't set. */
+struct tsr_attach_options {
+	size_t size;        /* sizeof(struct tsr_attach_options) */
+	const char *realm;  /* NULL: "demo" */
+	const char *name;   /* how `tessera clients` shows this client; NULL: the program's name */
+	const char *socket; /* NULL: $TESSERA_RUNTIME_DIR, the user's own daemon, the system's */
+	uint64_t deadline_ns; /* until when to wait for the daemon's answers; 0: five seconds */
+	uint32_t flags;       /* TSR_ATTACH_* */
+	uint32_t reserved;
+};
+
+#define TSR_ATTACH_FENCED UINT32_C(1) /* don't use membarrier(2): every publish is fenced instead */
+
+/* Channels: how one is made. */
+struct tsr_channel_options {
+	size_t size;       /* sizeof(struct tsr_channel_options) */
+	uint32_t capacity; /* slots, a power of two, TSR_SLOTS_MIN .. TSR_SLOTS_MAX; 0: 1024 */
+	uint32_t flags;    /* TSR_CHANNEL_* */
+};
+
+#define TSR_SLOTS_MIN UINT32_C(2)
+#define TSR_SLOTS_MAX (UINT32_C(1) << 20)
+
+#define TSR_CHANNEL_ONE_SENDER   UINT32_C(1) /* at most one sender end at a time: no claim needed */
+#define TSR_CHANNEL_ONE_RECEIVER UINT32_C(2) /* at most one receiver end at a time */
+
+/* tsr_sender_open(), tsr_receiver_open(). */
+struct tsr_end_options {
+	size_t size;      /* sizeof(struct tsr_end_options) */
+	uint32_t flags;   /* TSR_END_* */
+	uint32_t stamp_every; /* senders: stamp one message in so many (a power of two); 0: 64 */
+	uint64_t spin_ns; /* how long to look again before going to sleep; 0: 20,000 */
+	const struct tsr_channel_options *create; /* how to make the channel if it is not there */
+};
+
+#define TSR_END_MUST_EXIST UINT32_C(1) /* -ENOENT instead of making the channel */
+#define TSR_END_NO_SPIN    UINT32_C(2) /* go to sleep at once */
+#define TSR_END_NO_STAMP   UINT32_C(4) /* never read the clock */
+
+/* What tsr_client_info() tells. */
+struct tsr_client_info {
+	size_t size;              /* sizeof(struct tsr_client_info), set by the caller */
+	char realm[TSR_NAME_BYTES];
+	char backing[16];         /* of the arenas: "1G", "2M", "thp", "4K" */
+	uint64_t arena_bytes;     /* payload memory of the realm */
+	uint64_t ticks_per_second; /* unit of tsr_ticks() and of stamps */
+	uint32_t message_bytes_max; /* the largest message that fits */
+	uint32_t tickets;         /* in the realm */
+	uint16_t client_id;       /* ours */
+	uint16_t flags;           /* TSR_ATTACH_FENCED if that is in force */
+	uint32_t reserved;
+};
+
+/*
+ * tsr_attach - join a realm
+ * @options:	NULL for the realm "demo" of the nearest daemon
+ * @out:	the client handle; give it back with tsr_detach()
+ *
+ * Context: cold, any thread; blocks until the daemon has answered or the deadline passes.
+ * Return: 0; -ECONNREFUSED no daemon listens; -ENOENT no such realm; -EACCES the realm does not
+ * admit this user; -EPROTO another version or layout; -ENOBUFS a limit of the daemon, or the
+ * process holds as many clients as it may; -ENOMEM; -ETIMEDOUT; -EINVAL; -ENAMETOOLONG; or what
+ * socket(2), connect(2) or mmap(2) gave.
+ */
+TSR_API int tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out);
+
+/*
+ * tsr_detach - leave the realm: closes its ends, gives its messages back, unmaps everything
+ *
+ * Context: cold; no other thread may be inside a call with this client or one of its ends. Messages
+ * that were not released or sent are freed.
+ * Return: 0; -ENOTCONN it was not attached (any more).
+ */
+TSR_API int tsr_detach(struct tsr_client client);
+
+/*
+ * tsr_client_info - facts about the realm and this client
+ *
+ * Context: any thread. Return: 0; -ENOTCONN; -EINVAL @info->size is not this library's.
+ */
+TSR_API int tsr_client_info(struct tsr_client client, struct tsr_client_info *info);
+
+/*
+ * tsr_channel_create - make a channel
+ * @name:	1 to 63 of the characters A-Z a-z 0-9 . _ - /
+ * @options:	NULL: 1,024 slots, many senders, many receivers
+ *
+ * Context: cold, asks the daemon.
+ * Return: 0, also if it was there with the same properties; -EEXIST it is there with others;
+ * -EINVAL name, capacity or flags; -ENAMETOOLONG; -ENOBUFS the realm's table or slot memory is full;
+ * -ENOTCONN; -ETIMEDOUT.
+ */
+TSR_API int tsr_channel_create(struct tsr_client client, const char *name,
+                               const struct tsr_channel_options *options);
+
+/*
+ * tsr_channel_remove - remove a channel; messages in it are freed
+ *
+ * Context: cold, asks the daemon.
+ * Return: 0; -ENOENT; -EBUSY ends are open; -EINVAL; -ENOTCONN; -ETIMEDOUT.
+ */
+TSR_API int tsr_channel_remove(struct tsr_client client, const char *name);
+
+/*
+ * tsr_sender_open, tsr_receiver_open - open an end, making the channel if need be
+ * @options:	NULL: defaults
+ *
+ * Context: cold, asks the daemon. The end belongs to the thread that uses it.
+ * Return: 0; -EBUSY the one end of that side is taken; -ENOENT with TSR_END_MUST_EXIST; -EEXIST the
+ * channel has other properties than @options->create; -ENOBUFS too many ends; and as
+ * tsr_channel_create().
+ */
+TSR_API int tsr_sender_open(struct tsr_client client, const char *name,
+                            const struct tsr_end_options *options, struct tsr_sender *out);
+TSR_API int tsr_receiver_open(struct tsr_client client, const char *name,
+                              const struct tsr_end_options *options, struct tsr_receiver *out);
+
+/*
+ * tsr_sender_close, tsr_receiver_close - close an end
+ *
+ * What was sent stays in the channel. When the last sender has closed, receivers take what is left
+ * and then get -EPIPE, until somebody opens a sender again.
+ * Context: cold, asks the daemon. Return: 0; -ENOTCONN; -ETIMEDOUT.
+ */
+TSR_API int tsr_sender_close(struct tsr_sender sender);
+TSR_API int tsr_receiver_close(struct tsr_receiver receiver);
+
+/*
+ * tsr_alloc - take a free block
+ * @bytes:	1 .. message_bytes_max
+ * @msg:	set on success: data, length = @bytes, zdesc; contents of the block are arbitrary
+ *
+ * Context: hot, any thread, never blocks; nothing shared is written unless the thread's magazine
+ * is empty.
+ * Return: 0; -ENOMEM no block of that size or larger is free; -EMSGSIZE; -EINVAL 0 bytes; -ENOTCONN.
+ */
+TSR_API int tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg);
+
+/*
+ * tsr_send - hand a message to the channel
+ * @msg:	allocated or received by this client; length may have been lowered, and tsr_view() gives
+ *		any other range
+ *
+ * Context: hot, the sender's thread; waits for room until @deadline_ns.
+ * Return: 0, the message is the channel's; else it is still the caller's: -EAGAIN full
+ * (TSR_NOWAIT); -ETIMEDOUT; -EPIPE full, and all receivers have closed since; -ECONNRESET full, and
+ * all receivers are gone, one by death; -ESTALE the message is not (or no longer) the caller's;
+ * -EINVAL the range is not inside the message; -ENOTCONN.
+ */
+TSR_API int tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns);
+
+/*
+ * tsr_recv - take the next message
+ * @msg:	set on success; give it back with tsr_release() or send it on
+ *
+ * Context: hot, the receiver's thread; waits for a message until @deadline_ns.
+ * Return: 0; -EAGAIN empty (TSR_NOWAIT); -ETIMEDOUT; -EPIPE everything was received and every
+ * sender has closed; -ECONNRESET the same, and a sender died before it closed; -EPROTO a
+ * participant wrote what cannot be (the message was dropped); -ENOTCONN.
+ */
+TSR_API int tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns);
+
+/*
+ * tsr_release - give a block back
+ *
+ * Context: hot, any thread of the client, never blocks.
+ * Return: 0; -ESTALE it was released or sent before, or was never this client's; -EINVAL no such
+ * ticket; -ENOTCONN.
+ */
+TSR_API int tsr_release(struct tsr_client client, struct tsr_msg *msg);
+
+/*
+ * tsr_alloc_batch, tsr_send_batch, tsr_recv_batch, tsr_release_batch - the same for up to @count
+ * @done:	how many were handled, from the first on; set on failure too
+ *
+ * A batch goes as far as it can: 0 means at least one was handled, and @done says how many. Only the
+ * first waits until @deadline_ns; what it finds beside it is taken along. tsr_release_batch goes
+ * through to the end and returns the first error, if any.
+ * Context and Return: as for one; an error only if none was handled.
+ */
+TSR_API int tsr_alloc_batch(struct tsr_client client, uint32_t bytes, struct tsr_msg *msgs,
+                            size_t count, size_t *done);
+TSR_API int tsr_send_batch(struct tsr_sender sender, struct tsr_msg *msgs, size_t count,
+                           uint64_t deadline_ns, size_t *done);
+TSR_API int tsr_recv_batch(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
+                           uint64_t deadline_ns, size_t *done);
+TSR_API int tsr_release_batch(struct tsr_client client, struct tsr_msg *msgs, size_t count,
+                              size_t *done);
+
+/*
+ * tsr_view - narrow a message to a range of itself; costs nothing
+ * @offset, @length:	bytes inside @msg
+ * @out:		the same ticket with the other range; may be @msg
+ *
+ * A view is the same ticket: whoever sends or releases one view has sent or released all of them.
+ * Return: 0; -EINVAL the range is not inside @msg.
+ */
+TSR_API int tsr_view(const struct tsr_msg *msg, uint32_t offset, uint32_t length,
+                     struct tsr_msg *out);
+
+/*
+ * tsr_resolve - turn a zdesc of a ticket that this client owns into a message
+ *
+ * Context: any thread. Return: 0; -ESTALE generation or owner is another; -EINVAL no such ticket, or
+ * the range is not inside its block; -ENOTCONN.
+ */
+TSR_API int tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *msg);
+
+/*
+ * tsr_copy_in - copy bytes into a message the way that is fastest for another core to read
+ *
+ * From about 1 KiB on it uses the processor's string copy, which does not fetch lines that the
+ * receiver's cache holds only to overwrite them.
+ */
+TSR_API void tsr_copy_in(void *to, const void *from, size_t bytes);
+
+/* tsr_now_ns - CLOCK_MONOTONIC, nanoseconds. tsr_deadline_in_ms - so many milliseconds from now. */
+TSR_API uint64_t tsr_now_ns(void);
+TSR_API uint64_t tsr_deadline_in_ms(uint64_t ms);
+
+/* tsr_ticks - the clock of the stamps, now; ticks_per_second stands in struct tsr_client_info. */
+TSR_API uint64_t tsr_ticks(void);
+
+/* tsr_strerror - a sentence for a negative errno that a call returned; never NULL. */
+TSR_API const char *tsr_strerror(int error);
+
+/* tsr_last_hint - what the daemon said with this thread's last refusal; "" if nothing. */
+TSR_API const char *tsr_last_hint(void);
+
+/* tsr_version - of the library, as in "0.1.0". */
+TSR_API const char *tsr_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TESSERA_H */
