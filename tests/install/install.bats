@@ -1,0 +1,75 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# What is installed is all there, works for somebody who has nothing else, and goes away again.
+# TESSERA_BUILD is the build folder.
+
+# The tests of this file use one installed tree, in the order of the file.
+setup_file() {
+	export DESTDIR=$BATS_FILE_TMPDIR/tree
+	meson install -C "$TESSERA_BUILD" --no-rebuild --quiet
+	prefix=$(meson introspect --buildoptions "$TESSERA_BUILD" |
+		python3 -c 'import json, sys; print(*[o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"])')
+	export top=$DESTDIR$prefix
+	lib=$(dirname "$(find "$top" -name 'libtessera.so')")
+	export lib
+	export PKG_CONFIG_PATH=$lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$DESTDIR
+	export TESSERA_RUNTIME_DIR=$BATS_FILE_TMPDIR/run
+}
+
+teardown_file() {
+	[ ! -e "$BATS_FILE_TMPDIR/daemon" ] || kill "$(cat "$BATS_FILE_TMPDIR/daemon")" || true
+}
+
+@test "the installed files are those of the list" {
+	multiarch=${lib#"$top/"}
+	diff <(sed -n 's/^[^#]/&/p' "$BATS_TEST_DIRNAME/files" | sort) \
+		<(cd "$top" && find . -type f -o -type l | sed "s,^\./,,;s,^$multiarch/,LIB/," | sort)
+}
+
+@test "the soname is libtessera.so.0 and its links lead to it" {
+	readelf -d "$lib/libtessera.so" | grep -q 'SONAME.*\[libtessera.so.0\]'
+	[ "$(readlink -f "$lib/libtessera.so.0")" = "$lib/libtessera.so.0.1.0" ]
+	[ "$(readlink -f "$lib/libtessera.so")" = "$lib/libtessera.so.0.1.0" ]
+}
+
+@test "both installed programs tell their version" {
+	for program in tessera tesserad; do
+		run "$top/bin/$program" --version
+		[ "$status" -eq 0 ]
+		[[ $output == *0.1.0* ]]
+	done
+}
+
+@test "the unit starts the program where it was installed" {
+	grep -q "^ExecStart=${top#"$DESTDIR"}/bin/tesserad" "$top/lib/systemd/system/tesserad.service"
+	run grep -r '@[a-z]*@' "$top/lib/systemd" "$lib/pkgconfig"
+	[ "$status" -eq 1 ]
+}
+
+@test "a program built by pkg-config carries a message through the installed daemon, as C and as C++" {
+	mkdir -m 700 "$TESSERA_RUNTIME_DIR"
+	"$top/bin/tesserad" 2>"$BATS_FILE_TMPDIR/log" 3>&- &
+	echo $! >"$BATS_FILE_TMPDIR/daemon"
+	for _ in $(seq 100); do
+		[ ! -S "$TESSERA_RUNTIME_DIR/control.sock" ] || break
+		sleep 0.1
+	done
+	for compiler in "gcc -x c" "g++ -x c++"; do
+		# shellcheck disable=SC2046,SC2086
+		$compiler -Wall -Wextra -Werror "$BATS_TEST_DIRNAME/user.c" -x none \
+			$(pkg-config --cflags --libs tessera) -o "$BATS_TEST_TMPDIR/user"
+		LD_LIBRARY_PATH=$lib run "$BATS_TEST_TMPDIR/user"
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[ "$output" = "libtessera 0.1.0: hello" ]
+	done
+	kill "$(cat "$BATS_FILE_TMPDIR/daemon")"
+	wait "$(cat "$BATS_FILE_TMPDIR/daemon")"
+	rm "$BATS_FILE_TMPDIR/daemon"
+}
+
+@test "ninja uninstall leaves nothing" {
+	ninja -C "$TESSERA_BUILD" uninstall
+	run find "$DESTDIR" -mindepth 1
+	[ -z "$output" ] || { echo "left: $output"; false; }
+}
