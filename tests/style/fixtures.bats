@@ -43,9 +43,9 @@ refuses() {
 
 @test "check-ordering refuses a missing label, a missing partner and a one-sided pair" {
 	refuses ordering 3 "$style/ordering/bad" <<-'E'
-		shm/slot.c:8: [S1] pairs with [R1], which stands at no access
+		shm/slot.c:7: [S1] pairs with [R1], which stands at no access
 		shm/slot.c:17: ordered access without
-		shm/slot.c:24: [S3] pairs with [S1], which does not name [S3]
+		shm/slot.c:23: [S3] pairs with [S1], which does not name [S3]
 	E
 }
 
