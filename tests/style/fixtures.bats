@@ -148,6 +148,18 @@ refuses() {
 	E
 }
 
+@test "check-hot accepts hot functions that call what is allowed" {
+	gcc -O2 -c -o "$BATS_TEST_TMPDIR/slot.o" "$style/hot/good/slot.c"
+	accepts hot "$BATS_TEST_TMPDIR/slot.o"
+}
+
+@test "check-hot refuses a call out of a hot function, and an object without any" {
+	gcc -O2 -c -o "$BATS_TEST_TMPDIR/slot.o" "$style/hot/bad/slot.c"
+	refuses hot 1 "$BATS_TEST_TMPDIR/slot.o" <<<"tsr_slot_copy: calls malloc"
+	gcc -O2 -c -o "$BATS_TEST_TMPDIR/cold.o" "$style/size/good/shm/slot.c"
+	refuses hot 1 "$BATS_TEST_TMPDIR/cold.o" <<<"no hot function found"
+}
+
 @test "check-paths accepts the paths that Tessera has" {
 	accepts paths "$style/paths/good"
 }
