@@ -108,10 +108,10 @@ tsr_and_sc(_Atomic uint64_t *p, uint64_t v)
 }
 
 TSR_INLINE uint64_t
-tsr_add_rlx(_Atomic uint64_t *p, uint64_t v)
+tsr_add_rel(_Atomic uint64_t *p, uint64_t v)
 {
 	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, p);
-	return atomic_fetch_add_explicit(p, v, memory_order_relaxed);
+	return atomic_fetch_add_explicit(p, v, memory_order_release);
 }
 
 /* Add to a counter that only this thread writes: no locked instruction. */

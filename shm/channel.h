@@ -49,6 +49,12 @@ enum tsr_phase {
 	TSR_TAKEN = 3,
 };
 
+/* The two sides of a channel. */
+enum tsr_side {
+	TSR_SIDE_SENDER = 0,
+	TSR_SIDE_RECEIVER = 1,
+};
+
 #define TSR_LAP_BITS 45
 #define TSR_LAP_MASK ((UINT64_C(1) << TSR_LAP_BITS) - 1)
 

@@ -130,7 +130,9 @@ geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_
 	}
 	offset = format_round_up((uint64_t)*tickets * sizeof(struct tsr_ticket), 4096);
 	for (uint32_t i = 0; i < g->classes; i++) {
-		klass[i].depot_offset = offset;
+		klass[i].words_offset = offset;
+		offset += format_round_up((uint64_t)klass[i].cells * sizeof(uint64_t), TSR_CACHELINE);
+		klass[i].cells_offset = offset;
 		offset += (uint64_t)klass[i].cells * sizeof(struct tsr_cell);
 	}
 	*tickets_bytes = offset;
@@ -155,25 +157,33 @@ tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEG
 	return TSR_SEGMENT_ARENA0 + 1;
 }
 
+/* The depot of one class, empty. */
+static void
+format_depot(struct tsr_map const *map, uint32_t index)
+{
+	_Atomic uint64_t *const words = tsr_map_cell_words(map, index);
+	struct tsr_cell *const cells = tsr_map_cells(map, index);
+
+	for (uint32_t i = 0; i < map->klass[index].cells; i++) {
+		tsr_st_rlx(&words[i], tsr_slot_word(map->first_lap, 0, TSR_EMPTY));
+		for (uint32_t e = 0; e < TSR_CELL_ENTRIES; e++)
+			tsr_st_rlx(&cells[i].entry[e], TSR_NAME_NONE);
+	}
+}
+
 /* Tickets of one class: all FREE, all listed in ready cells of its depot. */
 static void
 format_class(struct tsr_map const *map, uint32_t index, uint64_t first_generation)
 {
-	struct tsr_class const *const klass = &map->directory->klass[index];
+	struct tsr_class const *const klass = &map->klass[index];
 	struct tsr_block *const blocks = map->segment[TSR_SEGMENT_BLOCKS].base;
-	struct tsr_ticket *const tickets = map->segment[TSR_SEGMENT_TICKETS].base;
-	struct tsr_cell *const cells =
-	        (struct tsr_cell *)(void *)((unsigned char *)tickets + klass->depot_offset);
-	uint64_t const lap = map->directory->first_lap;
+	_Atomic uint64_t *const words = tsr_map_cell_words(map, index);
+	struct tsr_cell *const cells = tsr_map_cells(map, index);
 
-	for (uint32_t i = 0; i < klass->cells; i++) {
-		tsr_st_rlx(&cells[i].word, tsr_slot_word(lap, 0, TSR_EMPTY));
-		for (uint32_t e = 0; e < TSR_CELL_ENTRIES; e++)
-			tsr_st_rlx(&cells[i].entry[e], TSR_NAME_NONE);
-	}
+	format_depot(map, index);
 	for (uint32_t i = 0; i < klass->count; i++) {
 		uint32_t const ticket = klass->first_ticket + i;
-		struct tsr_cell *const cell = &cells[i / TSR_CELL_ENTRIES];
+		uint32_t const cell = i / TSR_CELL_ENTRIES;
 
 		blocks[ticket] = (struct tsr_block){
 		        .offset = klass->arena_offset + (uint64_t)i * klass->block_bytes,
@@ -181,12 +191,12 @@ format_class(struct tsr_map const *map, uint32_t index, uint64_t first_generatio
 		        .arena = (uint16_t)klass->arena,
 		        .klass = (uint16_t)index,
 		};
-		tsr_st_rlx(&tickets[ticket].word,
+		tsr_st_rlx(&map->tickets[ticket].word,
 		           tsr_word_make(first_generation, TSR_TICKET_IDLE, TSR_HOLDER_FREE));
-		tsr_st_rlx(&tickets[ticket].tag, 0);
-		tsr_st_rlx(&cell->entry[i % TSR_CELL_ENTRIES], tsr_name_make(ticket, first_generation));
-		tsr_st_rlx(&cell->count, i % TSR_CELL_ENTRIES + 1);
-		tsr_st_rlx(&cell->word, tsr_slot_word(lap, 0, TSR_READY));
+		tsr_st_rlx(&map->tickets[ticket].tag, 0);
+		tsr_st_rlx(&cells[cell].entry[i % TSR_CELL_ENTRIES],
+		           tsr_name_make(ticket, first_generation));
+		tsr_st_rlx(&words[cell], tsr_slot_word(map->first_lap, 0, TSR_READY));
 	}
 }
 
@@ -225,11 +235,13 @@ tsr_realm_format(struct tsr_map *map, struct tsr_realm_geometry const *g)
 	}
 	map->directory = map->segment[TSR_SEGMENT_DIRECTORY].base;
 	format_directory(map->directory, g);
+	if (tsr_map_bind_geometry(map) != 0)
+		return -EINVAL;
 	for (uint32_t i = 0; i < g->classes; i++)
 		format_class(map, i, g->first_generation);
 	/* [F1] pairs with [M1]: the magic comes last, what it vouches for is written. */
 	tsr_st_rel(&map->directory->magic, TSR_DIRECTORY_MAGIC);
-	return tsr_map_bind(map) == 0 ? 0 : -EINVAL;
+	return 0;
 }
 
 uint64_t

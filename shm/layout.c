@@ -41,7 +41,7 @@ static uint64_t const layout_numbers[] = {
         sizeof(struct tsr_directory),
         offsetof(struct tsr_ticket, tag),
         offsetof(struct tsr_block, capacity),
-        offsetof(struct tsr_cell, entry),
+        offsetof(struct tsr_class, cells_offset),
         offsetof(struct tsr_slot, stamp),
         offsetof(struct tsr_channel_shm, redo),
         offsetof(struct tsr_channel_shm, senders_waiting),

@@ -69,15 +69,16 @@ struct tsr_block {
 
 static_assert(sizeof(struct tsr_block) == 16, "layout");
 
-/* A cell of the depot: up to 32 free tickets. Word as in channel.h: lap, owner, phase. */
+/*
+ * The depot of a class: one word a cell, dense so that looking for a cell touches few lines, and the
+ * cells beside them. Word as in channel.h: lap, owner, phase. A cell that is ready holds free
+ * tickets, TSR_NAME_NONE where it is not full.
+ */
 struct tsr_cell {
-	alignas(TSR_CACHELINE) _Atomic uint64_t word;
-	_Atomic uint64_t count; /* entries filled */
 	alignas(TSR_CACHELINE) _Atomic uint64_t entry[TSR_CELL_ENTRIES]; /* names, see zdesc.h */
 };
 
-static_assert(offsetof(struct tsr_cell, entry) == 64, "layout");
-static_assert(sizeof(struct tsr_cell) == 320, "layout");
+static_assert(sizeof(struct tsr_cell) == 256, "layout");
 
 /* A slot of a channel. */
 struct tsr_slot {
@@ -129,13 +130,14 @@ struct tsr_class {
 	uint32_t count;        /* tickets, from first_ticket on */
 	uint32_t first_ticket;
 	uint32_t cells;        /* of its depot */
-	uint64_t depot_offset; /* of its cells, in the tickets segment */
+	uint64_t words_offset; /* of the words of its depot, in the tickets segment */
+	uint64_t cells_offset; /* of the cells, likewise */
 	uint64_t arena_offset; /* of its first block */
 	uint32_t arena;        /* number of the arena */
 	uint32_t reserved;
 };
 
-static_assert(sizeof(struct tsr_class) == 40, "layout");
+static_assert(sizeof(struct tsr_class) == 48, "layout");
 
 /* What ends are open on one side: see channel.h for the packing. Written by the daemon. */
 struct tsr_channel_entry {
@@ -183,7 +185,7 @@ struct tsr_directory {
 static_assert(offsetof(struct tsr_directory, tickets) == 56, "layout");
 static_assert(offsetof(struct tsr_directory, name) == 96, "layout");
 static_assert(offsetof(struct tsr_directory, klass) == 176, "layout");
-static_assert(sizeof(struct tsr_directory) == 624, "layout");
+static_assert(sizeof(struct tsr_directory) == 688, "layout");
 
 #define TSR_REALM_LIVING    UINT64_C(0)
 #define TSR_REALM_CONDEMNED UINT64_C(1) /* its memory can't be trusted: detach */

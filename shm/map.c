@@ -21,11 +21,6 @@ map_bind_header(struct tsr_map *map)
 	struct tsr_mapping const *const mapping = &map->segment[TSR_SEGMENT_DIRECTORY];
 	struct tsr_directory *const directory = mapping->base;
 
-	if (mapping->base == NULL || mapping->bytes < sizeof(*directory))
-		return -EPROTO;
-	/* [M1] pairs with [F1]: a directory with its magic is complete. */
-	if (tsr_ld_acq(&directory->magic) != TSR_DIRECTORY_MAGIC)
-		return -EPROTO;
 	if (directory->layout_version != TSR_LAYOUT_VERSION ||
 	    directory->layout_hash != tsr_layout_hash() ||
 	    directory->header_bytes != sizeof(*directory))
@@ -60,7 +55,9 @@ map_bind_class(struct tsr_map *map, uint32_t index)
 	if (klass.arena >= map->arenas_count || klass.first_ticket > map->tickets_count ||
 	    klass.count > map->tickets_count - klass.first_ticket)
 		return -EPROTO;
-	if (!map_holds(&map->segment[TSR_SEGMENT_TICKETS], klass.depot_offset,
+	if (!map_holds(&map->segment[TSR_SEGMENT_TICKETS], klass.words_offset,
+	               (uint64_t)klass.cells * sizeof(uint64_t)) ||
+	    !map_holds(&map->segment[TSR_SEGMENT_TICKETS], klass.cells_offset,
 	               (uint64_t)klass.cells * sizeof(struct tsr_cell)))
 		return -EPROTO;
 	if (!map_holds(&map->segment[TSR_SEGMENT_ARENA0 + klass.arena], klass.arena_offset,
@@ -96,7 +93,7 @@ map_bind_segments(struct tsr_map *map)
 }
 
 int
-tsr_map_bind(struct tsr_map *map)
+tsr_map_bind_geometry(struct tsr_map *map)
 {
 	int error = map_bind_header(map);
 
@@ -106,4 +103,18 @@ tsr_map_bind(struct tsr_map *map)
 	for (uint32_t i = 0; error == 0 && i < map->classes_count; i++)
 		error = map_bind_class(map, i);
 	return error;
+}
+
+int
+tsr_map_bind(struct tsr_map *map)
+{
+	struct tsr_mapping const *const mapping = &map->segment[TSR_SEGMENT_DIRECTORY];
+	struct tsr_directory *const directory = mapping->base;
+
+	if (directory == NULL || mapping->bytes < sizeof(*directory))
+		return -EPROTO;
+	/* [M1] pairs with [F1]: a directory with its magic is complete. */
+	if (tsr_ld_acq(&directory->magic) != TSR_DIRECTORY_MAGIC)
+		return -EPROTO;
+	return tsr_map_bind_geometry(map);
 }

@@ -44,12 +44,19 @@ struct tsr_map {
 	uint32_t segments_count;
 };
 
-/* The cells of a class's depot. */
+/* The depot of a class: the words of its cells, and the cells. */
+TSR_INLINE _Atomic uint64_t *
+tsr_map_cell_words(struct tsr_map const *map, uint32_t klass)
+{
+	return (_Atomic uint64_t *)(void *)((unsigned char *)map->tickets +
+	                                    map->klass[klass].words_offset);
+}
+
 TSR_INLINE struct tsr_cell *
 tsr_map_cells(struct tsr_map const *map, uint32_t klass)
 {
 	return (struct tsr_cell *)(void *)((unsigned char *)map->tickets +
-	                                   map->klass[klass].depot_offset);
+	                                   map->klass[klass].cells_offset);
 }
 
 /*
@@ -61,5 +68,9 @@ tsr_map_cells(struct tsr_map const *map, uint32_t klass)
  */
 TSR_MUST_CHECK
 int tsr_map_bind(struct tsr_map *map);
+
+/* The same for a realm that is just being formatted and has no magic yet. */
+TSR_MUST_CHECK
+int tsr_map_bind_geometry(struct tsr_map *map);
 
 #endif /* TSR_SHM_MAP_H */

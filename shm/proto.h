@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "shm/channel.h"
 #include "shm/layout.h"
 
 #define TSR_PROTO_MAGIC         UINT32_C(0x31525354) /* "TSR1" */
@@ -118,11 +119,6 @@ struct tsr_proto_channel {
 	uint32_t flags;    /* TSR_CHANNEL_* */
 	uint32_t kind;     /* TSR_KIND_* */
 	uint32_t reserved;
-};
-
-enum tsr_side {
-	TSR_SIDE_SENDER = 0,
-	TSR_SIDE_RECEIVER = 1,
 };
 
 /* END_OPEN; with TSR_END_MUST_EXIST in end_flags the properties are ignored. */

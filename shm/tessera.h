@@ -159,7 +159,8 @@ TSR_API int tsr_attach(const struct tsr_attach_options *options, struct tsr_clie
  *
  * Context: cold; no other thread may be inside a call with this client or one of its ends. Messages
  * that were not released or sent are freed.
- * Return: 0; -ENOTCONN it was not attached (any more).
+ * Return: 0, also when the daemon is gone; -ENOTCONN it was not attached (any more); -ETIMEDOUT the
+ * daemon did not answer: it was left all the same.
  */
 TSR_API int tsr_detach(struct tsr_client client);
 
@@ -210,7 +211,8 @@ TSR_API int tsr_receiver_open(struct tsr_client client, const char *name,
  *
  * What was sent stays in the channel. When the last sender has closed, receivers take what is left
  * and then get -EPIPE, until somebody opens a sender again.
- * Context: cold, asks the daemon. Return: 0; -ENOTCONN; -ETIMEDOUT.
+ * Context: cold, asks the daemon; the end is closed in any case.
+ * Return: 0; -ENOTCONN it was not open, or the daemon is gone; -ETIMEDOUT the daemon did not answer.
  */
 TSR_API int tsr_sender_close(struct tsr_sender sender);
 TSR_API int tsr_receiver_close(struct tsr_receiver receiver);

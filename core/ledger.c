@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/ledger.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/access.h"
+#include "shm/ticket.h"
+#include "shm/waiter.h"
+
+/* How often each ticket was named by a ready slot or a ready cell. */
+struct ledger_count {
+	struct tsr_map const *map;
+	struct tsr_ledger *ledger;
+	bool const *living;
+	uint8_t *named; /* [tickets_count] */
+};
+
+static void TSR_PRINTF(2, 3)
+ledger_say(struct tsr_ledger *ledger, const char *format, ...)
+{
+	va_list args;
+
+	if (ledger->text[0] != '\0')
+		return;
+	va_start(args, format);
+	(void)vsnprintf(ledger->text, sizeof(ledger->text), format, args);
+	va_end(args);
+}
+
+static bool
+ledger_lives(struct ledger_count const *count, uint16_t id)
+{
+	return id >= 1 && id <= count->map->clients_count && count->living[id];
+}
+
+/* A ready slot or cell names a ticket: its word must say so, and nobody else may name it. */
+static void
+ledger_name(struct ledger_count *count, uint64_t name, uint16_t holder, const char *where)
+{
+	uint32_t const index = tsr_name_index(name);
+
+	if (index >= count->map->tickets_count) {
+		ledger_say(count->ledger, "%s names ticket %u, which does not exist", where, index);
+		return;
+	}
+	if (!tsr_word_is(tsr_ld_rlx(&count->map->tickets[index].word), name, holder)) {
+		ledger_say(count->ledger, "%s names ticket %u in a generation that is not its own", where,
+		           index);
+		return;
+	}
+	if (count->named[index]++ != 0)
+		ledger_say(count->ledger, "ticket %u is named twice, last by %s", index, where);
+}
+
+static void
+ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
+{
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		/* [R1] pairs with [S2]. */
+		uint64_t const word = tsr_ld_acq(&slot->word);
+
+		switch (tsr_slot_phase(word)) {
+		case TSR_EMPTY:
+			break;
+		case TSR_READY:
+			ledger_name(count, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, "a slot");
+			break;
+		default:
+			if (ledger_lives(count, tsr_slot_owner(word)))
+				break;
+			count->ledger->slots_claimed++;
+			ledger_say(count->ledger, "slot %u of channel %llu is owned by %u, who is gone",
+			           i, (unsigned long long)channel->id, tsr_slot_owner(word));
+		}
+	}
+}
+
+static void
+ledger_cell(struct ledger_count *count, uint32_t klass, uint32_t number, uint64_t word)
+{
+	struct tsr_cell *const cell = &tsr_map_cells(count->map, klass)[number];
+
+	if (tsr_slot_phase(word) == TSR_EMPTY)
+		return;
+	if (tsr_slot_phase(word) != TSR_READY) {
+		if (ledger_lives(count, tsr_slot_owner(word)))
+			return;
+		count->ledger->slots_claimed++;
+		ledger_say(count->ledger, "depot cell %u is owned by %u, who is gone", number,
+		           tsr_slot_owner(word));
+		return;
+	}
+	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
+		uint64_t const name = tsr_ld_rlx(&cell->entry[i]);
+
+		if (name != TSR_NAME_NONE)
+			ledger_name(count, name, TSR_HOLDER_FREE, "a depot cell");
+	}
+}
+
+static void
+ledger_tokens(struct ledger_count *count, _Atomic uint64_t *tokens)
+{
+	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++) {
+		uint64_t const word = tsr_ld_rlx(&tokens[i]);
+
+		if (tsr_token_state(word) == TSR_TOKEN_FREE ||
+		    ledger_lives(count, tsr_token_owner(word)))
+			continue;
+		count->ledger->tokens_stray++;
+		ledger_say(count->ledger, "a waiter token is owned by %u, who is gone",
+		           tsr_token_owner(word));
+	}
+}
+
+static void
+ledger_ticket(struct ledger_count *count, uint32_t index)
+{
+	uint64_t const word = tsr_ld_rlx(&count->map->tickets[index].word);
+	uint16_t const holder = tsr_word_holder(word);
+	bool const named = count->named[index] == 1;
+
+	if (holder == TSR_HOLDER_FREE && named)
+		count->ledger->in_depot++;
+	else if (holder == TSR_HOLDER_CHANNEL && named)
+		count->ledger->in_channels++;
+	else if (holder == TSR_HOLDER_DAEMON && !named)
+		count->ledger->with_daemon++;
+	else if (ledger_lives(count, holder) && !named)
+		count->ledger->with_clients++;
+	else {
+		count->ledger->lost++;
+		ledger_say(count->ledger, "ticket %u has holder %u and is named %u times", index, holder,
+		           count->named[index]);
+	}
+}
+
+int
+tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
+                size_t channels_count, bool const *living, struct tsr_ledger *ledger)
+{
+	struct ledger_count count = {.map = map, .ledger = ledger, .living = living};
+
+	*ledger = (struct tsr_ledger){.tickets = map->tickets_count};
+	count.named = calloc(map->tickets_count, 1);
+	if (count.named == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < channels_count; i++) {
+		ledger_channel(&count, &channels[i]);
+		ledger_tokens(&count, channels[i].tokens->receiver);
+		ledger_tokens(&count, channels[i].tokens->sender);
+	}
+	for (uint32_t k = 0; k < map->classes_count; k++) {
+		for (uint32_t i = 0; i < map->klass[k].cells; i++)
+			/* [D3] pairs with [D2]. */
+			ledger_cell(&count, k, i, tsr_ld_acq(&tsr_map_cell_words(map, k)[i]));
+	}
+	for (uint32_t i = 0; i < map->tickets_count; i++)
+		ledger_ticket(&count, i);
+	free(count.named);
+	ledger->balanced = ledger->text[0] == '\0';
+	return 0;
+}

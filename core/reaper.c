@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/reaper.h"
+
+#include <errno.h>
+
+#include "shm/access.h"
+#include "shm/depot.h"
+#include "shm/ticket.h"
+#include "shm/waiter.h"
+
+/* The ticket that a name means, or NULL if there is none such. */
+static struct tsr_ticket *
+reaper_ticket(struct tsr_map const *map, uint64_t name)
+{
+	uint32_t const index = tsr_name_index(name);
+
+	return index < map->tickets_count ? &map->tickets[index] : NULL;
+}
+
+/* If the ticket is exactly (@holder, generation of @name), it becomes the daemon's. */
+static bool
+reaper_reclaim(struct tsr_map const *map, uint64_t name, uint16_t holder)
+{
+	struct tsr_ticket *const ticket = reaper_ticket(map, name);
+	uint64_t generation;
+
+	/* [P1] pairs with [T1], [P2] with [D1]: the kernel's word that the owner is gone orders all. */
+	if (ticket == NULL || !tsr_word_is(tsr_ld_acq(&ticket->word), name, holder))
+		return false;
+	generation = tsr_generation_next(tsr_name_generation(name));
+	tsr_st_rel(&ticket->word, tsr_word_make(generation, TSR_TICKET_IDLE, TSR_HOLDER_DAEMON));
+	return true;
+}
+
+/*
+ * A receiver died with a message in its hands. If it had stamped the ticket (dead, g+1), the name
+ * under which it holds it never escaped: back to (CHANNEL, g).
+ * Return: true if the slot holds a message.
+ */
+static bool
+reaper_restore(struct tsr_map const *map, uint64_t name, uint16_t dead)
+{
+	struct tsr_ticket *const ticket = reaper_ticket(map, name);
+	uint64_t const generation = tsr_name_generation(name);
+	uint64_t word;
+
+	if (ticket == NULL)
+		return false;
+	/* [P1] pairs with [T1]. */
+	word = tsr_ld_acq(&ticket->word);
+	if (tsr_word_is(word, name, TSR_HOLDER_CHANNEL))
+		return true;
+	if (word != tsr_word_make(tsr_generation_next(generation), TSR_TICKET_RECEIVED, dead))
+		return false;
+	tsr_st_rel(&ticket->word, tsr_word_make(generation, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
+	return true;
+}
+
+static void
+reaper_empty(struct tsr_slot *slot, uint64_t lap)
+{
+	/* [R2] pairs with [S1]. */
+	tsr_st_rel(&slot->word, tsr_slot_word(lap + 1, 0, TSR_EMPTY));
+}
+
+static void
+reaper_slot_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
+                    struct tsr_reap_result *result)
+{
+	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL))
+		result->tickets++;
+	reaper_empty(slot, tsr_slot_lap(word));
+	result->slots_voided++;
+}
+
+static void
+reaper_slot_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
+                  struct tsr_reap_result *result)
+{
+	if (!reaper_restore(map, tsr_ld_rlx(&slot->name), dead)) {
+		reaper_empty(slot, tsr_slot_lap(word));
+		result->slots_voided++;
+		return;
+	}
+	/* [S2] pairs with [R1]. */
+	tsr_st_rel(&slot->word, tsr_slot_word(tsr_slot_lap(word), TSR_READY_AGAIN, TSR_READY));
+	result->slots_restored++;
+}
+
+/* The one receiver stamps without taking: its slot is still ready, its ticket is the dead one's. */
+static void
+reaper_slot_ready(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
+                  struct tsr_reap_result *result)
+{
+	uint64_t const name = tsr_ld_rlx(&slot->name);
+	struct tsr_ticket *const ticket = reaper_ticket(map, name);
+
+	/* [P1] pairs with [T1]. */
+	if (ticket == NULL || tsr_word_is(tsr_ld_acq(&ticket->word), name, TSR_HOLDER_CHANNEL))
+		return;
+	if (!reaper_restore(map, name, dead))
+		return;
+	/* [S2] pairs with [R1]. */
+	tsr_st_rel(&slot->word, tsr_slot_word(tsr_slot_lap(word), TSR_READY_AGAIN, TSR_READY));
+	result->slots_restored++;
+}
+
+/*
+ * The one sender writes without claiming: the first empty slot may hold the zdesc of a ticket that is
+ * the channel's already. Every empty slot is looked at, for only an exact word counts: a zdesc that
+ * was received has another generation.
+ */
+static void
+reaper_slot_empty(struct tsr_map const *map, struct tsr_slot *slot, struct tsr_reap_result *result)
+{
+	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL))
+		result->tickets++;
+}
+
+void
+tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+                 struct tsr_reap_result *result)
+{
+	struct tsr_channel const *const channel = &end->channel;
+	bool const sender = end->side == TSR_SIDE_SENDER;
+	bool const alone = (channel->flags & (sender ? TSR_CHANNEL_ONE_SENDER
+	                                             : TSR_CHANNEL_ONE_RECEIVER)) != 0;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		/* [R1] pairs with [S2], [S1] with [R2]: as any end would. */
+		uint64_t const word = tsr_ld_acq(&slot->word);
+		uint32_t const phase = tsr_slot_phase(word);
+		bool const own = tsr_slot_owner(word) == dead;
+
+		if (sender && phase == TSR_CLAIMED && own)
+			reaper_slot_claimed(map, slot, word, result);
+		else if (!sender && phase == TSR_TAKEN && own)
+			reaper_slot_taken(map, slot, word, dead, result);
+		else if (sender && alone && phase == TSR_EMPTY)
+			reaper_slot_empty(map, slot, result);
+		else if (!sender && alone && phase == TSR_READY)
+			reaper_slot_ready(map, slot, word, dead, result);
+	}
+}
+
+/* Tokens of one side: what the dead owned is free, what it had claimed is woken. */
+static void
+reaper_tokens(struct tsr_wait_side const *side, uint16_t dead, struct tsr_reap_result *result)
+{
+	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++) {
+		/* [K3] pairs with [W1]. */
+		uint64_t const word = tsr_ld_acq(&side->tokens[i]);
+
+		if (tsr_token_state(word) == TSR_TOKEN_FREE)
+			continue;
+		if (tsr_token_owner(word) == dead) {
+			(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << i));
+			/* [W5] pairs with [W4]. */
+			tsr_st_rel(&side->tokens[i],
+			           tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0, 0));
+			result->tokens++;
+		} else if (tsr_token_state(word) == TSR_TOKEN_CLAIMED &&
+		           tsr_token_claimer(word) == dead) {
+			(void)tsr_futex_wake(&side->tokens[i]);
+			result->woken++;
+		}
+	}
+}
+
+void
+tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_result *result)
+{
+	struct tsr_channel const *const channel = &end->channel;
+	struct tsr_wait_side const receivers = {&channel->shm->receivers_waiting,
+	                                        channel->tokens->receiver};
+	struct tsr_wait_side const senders = {&channel->shm->senders_waiting, channel->tokens->sender};
+
+	if (end->side == TSR_SIDE_RECEIVER)
+		/* [Q2] pairs with [Q1]: slots that are ready again come first. */
+		(void)tsr_add_rel(&channel->shm->redo, 1);
+	/* [K1] pairs with [W1]: what the slots say comes before the look at the masks. */
+	tsr_fence_sc();
+	reaper_tokens(&receivers, dead, result);
+	reaper_tokens(&senders, dead, result);
+	result->woken += tsr_waiters_wake_all(&receivers, TSR_HOLDER_DAEMON);
+	result->woken += tsr_waiters_wake_all(&senders, TSR_HOLDER_DAEMON);
+}
+
+/* A cell that the dead one was filling or emptying: what is free exactly as listed is the daemon's. */
+static void
+reaper_cell(struct tsr_map const *map, uint32_t klass, uint32_t number, uint64_t word,
+            struct tsr_reap_result *result)
+{
+	struct tsr_cell *const cell = &tsr_map_cells(map, klass)[number];
+
+	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
+		if (reaper_reclaim(map, tsr_ld_rlx(&cell->entry[i]), TSR_HOLDER_FREE))
+			result->tickets++;
+	}
+	/* [D4] pairs with [D5]. */
+	tsr_st_rel(&tsr_map_cell_words(map, klass)[number],
+	           tsr_slot_word(tsr_slot_lap(word) + 1, 0, TSR_EMPTY));
+	result->cells++;
+}
+
+static void
+reaper_cells(struct tsr_map const *map, uint32_t klass, uint16_t dead,
+             struct tsr_reap_result *result)
+{
+	_Atomic uint64_t *const words = tsr_map_cell_words(map, klass);
+
+	for (uint32_t i = 0; i < map->klass[klass].cells; i++) {
+		/* [D3] pairs with [D2]. */
+		uint64_t const word = tsr_ld_acq(&words[i]);
+		uint32_t const phase = tsr_slot_phase(word);
+
+		if ((phase == TSR_CLAIMED || phase == TSR_TAKEN) && tsr_slot_owner(word) == dead)
+			reaper_cell(map, klass, i, word, result);
+	}
+}
+
+/* Every ticket that names the dead one becomes the daemon's. */
+static void
+reaper_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result)
+{
+	for (uint32_t i = 0; i < map->tickets_count; i++) {
+		uint64_t const word = tsr_ld_rlx(&map->tickets[i].word);
+
+		if (tsr_word_holder(word) != dead)
+			continue;
+		tsr_st_rlx(&map->tickets[i].word,
+		           tsr_word_make(tsr_generation_next(tsr_word_generation(word)),
+		                         TSR_TICKET_IDLE, TSR_HOLDER_DAEMON));
+		result->tickets++;
+	}
+}
+
+/* What is the daemon's goes into the depot. Return: false if no cell is empty. */
+static bool
+reaper_fill(struct tsr_map const *map, uint32_t klass, uint64_t *names, uint32_t *count)
+{
+	uint32_t const batch = *count < TSR_CELL_ENTRIES ? *count : TSR_CELL_ENTRIES;
+
+	if (batch == 0 ||
+	    tsr_depot_fill(map, klass, TSR_HOLDER_DAEMON, names, batch) != 0)
+		return batch == 0;
+	*count -= batch;
+	for (uint32_t i = 0; i < *count; i++)
+		names[i] = names[batch + i];
+	return true;
+}
+
+/*
+ * Whatever the daemon holds of a class goes back to its depot. A rest that does not fill a cell is
+ * put together with a cell that is not full, so that such cells don't become more and more.
+ */
+static void
+reaper_refill(struct tsr_map const *map, uint32_t klass)
+{
+	struct tsr_class const *const c = &map->klass[klass];
+	uint64_t names[2 * TSR_CELL_ENTRIES];
+	uint32_t count = 0;
+
+	for (uint32_t i = c->first_ticket; i < c->first_ticket + c->count; i++) {
+		uint64_t const word = tsr_ld_rlx(&map->tickets[i].word);
+
+		if (tsr_word_holder(word) != TSR_HOLDER_DAEMON)
+			continue;
+		names[count++] = tsr_name_make(i, tsr_word_generation(word));
+		if (count == TSR_CELL_ENTRIES && !reaper_fill(map, klass, names, &count))
+			return; /* they stay the daemon's until the next sweep */
+	}
+	if (count == 0)
+		return;
+	count += tsr_depot_take_partial(map, klass, TSR_HOLDER_DAEMON, &names[count]);
+	while (count > 0 && reaper_fill(map, klass, names, &count))
+		;
+}
+
+int
+tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result)
+{
+	for (uint32_t k = 0; k < map->classes_count; k++) {
+		reaper_cells(map, k, dead, result);
+		reaper_cells(map, k, TSR_HOLDER_DAEMON, result);
+	}
+	reaper_tickets(map, dead, result);
+	for (uint32_t k = 0; k < map->classes_count; k++)
+		reaper_refill(map, k);
+	for (uint32_t i = 0; i < map->tickets_count; i++) {
+		if (tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word)) == dead)
+			return -EPROTO;
+	}
+	return 0;
+}
+
+uint32_t
+tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
+{
+	struct tsr_reap_result result = {0};
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		/* [R1] pairs with [S2]. */
+		uint64_t const word = tsr_ld_acq(&slot->word);
+
+		if (tsr_slot_phase(word) == TSR_EMPTY)
+			continue;
+		if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL))
+			result.tickets++;
+		reaper_empty(slot, tsr_slot_lap(word));
+	}
+	for (uint32_t k = 0; k < map->classes_count; k++)
+		reaper_refill(map, k);
+	return result.tickets;
+}
+
+void
+tsr_ends_publish(struct tsr_channel const *channel, uint32_t side, uint16_t count, bool died,
+                 uint64_t stream)
+{
+	_Atomic uint64_t *const word =
+	        side == TSR_SIDE_SENDER ? &channel->entry->senders : &channel->entry->receivers;
+	struct tsr_wait_side const other =
+	        side == TSR_SIDE_SENDER
+	                ? (struct tsr_wait_side){&channel->shm->receivers_waiting,
+	                                         channel->tokens->receiver}
+	                : (struct tsr_wait_side){&channel->shm->senders_waiting,
+	                                         channel->tokens->sender};
+
+	/* [E4] pairs with [E3]: what those ends had sent or received, and its repair, come first. */
+	tsr_st_rel(word, tsr_ends_make(count, died, stream));
+	/* [K1] pairs with [W1]: before the look at the mask. */
+	tsr_fence_sc();
+	(void)tsr_waiters_wake_all(&other, TSR_HOLDER_DAEMON);
+}

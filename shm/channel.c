@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "shm/channel.h"
+
+int
+tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_t index,
+                 uint64_t offset, uint32_t capacity, uint32_t flags, uint64_t id)
+{
+	uint64_t const bytes = sizeof(struct tsr_channel_shm) +
+	                       (uint64_t)capacity * sizeof(struct tsr_slot);
+
+	if (index >= map->channels_count || !tsr_is_power_of_two(capacity) ||
+	    capacity < TSR_SLOTS_MIN || capacity > TSR_SLOTS_MAX || offset % TSR_CACHELINE != 0 ||
+	    offset > map->channels_bytes || bytes > map->channels_bytes - offset)
+		return -EPROTO;
+	*channel = (struct tsr_channel){
+	        .shm = (struct tsr_channel_shm *)(void *)(map->channels_base + offset),
+	        .tokens = &map->tokens[index],
+	        .entry = &map->entries[index],
+	        .capacity = capacity,
+	        .mask = capacity - 1,
+	        .shift = tsr_bit_width(capacity) - 1,
+	        .flags = flags,
+	        .id = id,
+	};
+	return 0;
+}
+
+uint64_t
+tsr_channel_find(struct tsr_channel const *channel)
+{
+	uint64_t const first_lap = tsr_slot_lap(tsr_ld_acq(&channel->shm->slot[0].word));
+	int64_t newest = -2 * (int64_t)channel->capacity;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		/* [R1] pairs with [S2]: only a place is sought, what it holds is read later. */
+		uint64_t const word = tsr_ld_acq(&channel->shm->slot[i].word);
+		int64_t laps = tsr_lap_distance(tsr_slot_lap(word), first_lap);
+		int64_t position;
+
+		if (tsr_slot_phase(word) == TSR_EMPTY)
+			laps--; /* what it shows is the lap before */
+		if (laps < -2 || laps > 2)
+			continue; /* cannot be: a capacity is the farthest that two slots are apart */
+		position = laps * (int64_t)channel->capacity + i;
+		if (position > newest)
+			newest = position;
+	}
+	return (first_lap << channel->shift) + (uint64_t)(newest + 1);
+}

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * Attach and detach: from a socket to mapped segments, and back.
+ */
+
+#include "shm/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CLIENT_DEADLINE_MS 5000
+
+struct tsr_process *tsr_process;
+pthread_mutex_t tsr_process_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Never runs back, also not in a forked child, so that no handle is ever given out twice. */
+static uint64_t client_generation;
+
+uint64_t
+tsr_handle_new(uint32_t index)
+{
+	return (++client_generation << TSR_HANDLE_INDEX_BITS) | index;
+}
+
+/* The tables of this process: pages that a forked child finds zeroed. The process lock is held. */
+static int
+client_tables(void)
+{
+	void *tables;
+
+	if (tsr_process != NULL)
+		return 0;
+	tables = mmap(NULL, sizeof(*tsr_process), PROT_READ | PROT_WRITE,
+	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (tables == MAP_FAILED)
+		return -ENOMEM;
+	if (madvise(tables, sizeof(*tsr_process), MADV_WIPEONFORK) != 0) {
+		(void)munmap(tables, sizeof(*tsr_process));
+		return -EOPNOTSUPP;
+	}
+	tsr_process = tables;
+	return 0;
+}
+
+static bool
+client_writable(uint32_t segment)
+{
+	return segment != TSR_SEGMENT_DIRECTORY && segment != TSR_SEGMENT_BLOCKS;
+}
+
+/* Map one segment at an address that its pages like. */
+static int
+client_map_segment(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t page_log2,
+                   bool writable)
+{
+	/* Large plain memory may be huge pages all the same (THP). */
+	uint64_t const align = bytes >= UINT64_C(1) << 21 && page_log2 < 21
+	                               ? UINT64_C(1) << 21
+	                               : UINT64_C(1) << page_log2;
+	uint64_t const page = UINT64_C(1) << page_log2;
+	uint64_t const rounded = (bytes + page - 1) & ~(page - 1);
+	int const prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	unsigned char *reserved;
+	unsigned char *at;
+
+	reserved = mmap(NULL, rounded + align, PROT_NONE,
+	                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (reserved == MAP_FAILED)
+		return -errno;
+	at = reserved + (-(uintptr_t)reserved & (align - 1));
+	if (mmap(at, rounded, prot, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		int const error = -errno;
+
+		(void)munmap(reserved, rounded + align);
+		return error;
+	}
+	if (at > reserved)
+		(void)munmap(reserved, (size_t)(at - reserved));
+	(void)munmap(at + rounded, align - (size_t)(at - reserved));
+	(void)madvise(at, rounded, MADV_DONTFORK);
+	(void)madvise(at, rounded, MADV_DONTDUMP);
+	mapping->base = at;
+	mapping->bytes = rounded;
+	return 0;
+}
+
+static void
+client_unmap(struct tsr_map *map)
+{
+	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++) {
+		if (map->segment[i].base != NULL)
+			(void)munmap(map->segment[i].base, map->segment[i].bytes);
+		map->segment[i].base = NULL;
+	}
+}
+
+static int
+client_map(struct tsr_map *map, struct tsr_proto_attach_reply const *reply, int const *fds,
+           size_t count)
+{
+	if (count != reply->segments || count <= TSR_SEGMENT_ARENA0 || count > TSR_SEGMENTS_MAX)
+		return -EPROTO;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t const page_log2 = reply->page_bytes_log2[i];
+		int error;
+
+		if (page_log2 < 12 || page_log2 > 30 || reply->bytes[i] == 0 ||
+		    reply->bytes[i] > UINT64_C(1) << 46)
+			return -EPROTO;
+		error = client_map_segment(&map->segment[i], fds[i], reply->bytes[i], page_log2,
+		                           client_writable(i));
+		if (error != 0)
+			return error;
+	}
+	map->segments_count = (uint32_t)count;
+	return tsr_map_bind(map);
+}
+
+static int
+client_copy_name(char out[TSR_NAME_BYTES], const char *name)
+{
+	size_t const length = strnlen(name, TSR_NAME_BYTES);
+
+	if (length == TSR_NAME_BYTES)
+		return -ENAMETOOLONG;
+	memcpy(out, name, length + 1);
+	return 0;
+}
+
+static void
+client_classes(struct tsr_attachment *attachment)
+{
+	for (uint32_t width = 0; width <= 32; width++) {
+		/* The smallest size of so many bits of bytes - 1. */
+		uint64_t const bytes = width == 0 ? 1 : (UINT64_C(1) << (width - 1)) + 1;
+		uint32_t k = 0;
+
+		while (k + 1 < attachment->map.classes_count &&
+		       attachment->map.klass[k].block_bytes < bytes)
+			k++;
+		attachment->class_of_width[width] = (uint8_t)k;
+	}
+}
+
+/* Ask for the realm, map what comes. */
+static int
+client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
+            uint64_t deadline_ns)
+{
+	struct tsr_proto_attach_reply reply;
+	int fds[TSR_SEGMENTS_MAX];
+	size_t count;
+	int error;
+
+	error = tsr_control_ask_fds(&attachment->control, TSR_PROTO_ATTACH, request, sizeof(*request),
+	                            &reply, sizeof(reply), fds, TSR_SEGMENTS_MAX, &count,
+	                            deadline_ns);
+	if (error != 0)
+		return error;
+	error = client_map(&attachment->map, &reply, fds, count);
+	for (size_t i = 0; i < count; i++)
+		(void)close(fds[i]);
+	if (error == 0 && (reply.client_id == 0 || reply.client_id > attachment->map.clients_count))
+		error = -EPROTO;
+	if (error != 0)
+		return error;
+	attachment->me = reply.client_id;
+	attachment->state = &attachment->map.states[reply.client_id - 1];
+	client_classes(attachment);
+	return 0;
+}
+
+static int
+client_attach(struct tsr_attachment *attachment, struct tsr_attach_options const *options)
+{
+	uint64_t const deadline_ns = options->deadline_ns != 0
+	                                     ? options->deadline_ns
+	                                     : tsr_deadline_in_ms(CLIENT_DEADLINE_MS);
+	struct tsr_proto_attach request = {0};
+	int error;
+
+	error = client_copy_name(request.realm, options->realm != NULL ? options->realm : "demo");
+	if (error == 0)
+		error = client_copy_name(request.name, options->name != NULL
+		                                               ? options->name
+		                                               : program_invocation_short_name);
+	if (error != 0)
+		return error;
+	attachment->fenced = (options->flags & TSR_ATTACH_FENCED) != 0 ||
+	                     tsr_membarrier_register() != 0;
+	if (attachment->fenced)
+		request.flags = TSR_PROTO_ATTACH_FENCED;
+	error = tsr_control_open(&attachment->control, options->socket, deadline_ns);
+	if (error != 0)
+		return error;
+	error = client_join(attachment, &request, deadline_ns);
+	if (error != 0) {
+		client_unmap(&attachment->map);
+		tsr_control_close(&attachment->control);
+	}
+	return error;
+}
+
+/* A free place in the table. The process lock is held. */
+static int
+client_place(struct tsr_attachment **attachment, uint32_t *index)
+{
+	int const error = client_tables();
+
+	if (error != 0)
+		return error;
+	for (uint32_t i = 0; i < TSR_ATTACHMENTS_MAX; i++) {
+		if (tsr_process->attachment[i].handle == 0) {
+			*attachment = &tsr_process->attachment[i];
+			*index = i;
+			return 0;
+		}
+	}
+	tsr_hint_set("this process is attached %d times, expected at most that", TSR_ATTACHMENTS_MAX);
+	return -ENOBUFS;
+}
+
+int
+tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
+{
+	struct tsr_attach_options const defaults = {.size = sizeof(defaults)};
+	struct tsr_attachment *attachment;
+	uint32_t index;
+	int error;
+
+	if (options == NULL)
+		options = &defaults;
+	if (out == NULL || options->size != sizeof(*options) ||
+	    (options->flags & ~TSR_ATTACH_FENCED) != 0)
+		return -EINVAL;
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	error = client_place(&attachment, &index);
+	if (error == 0) {
+		*attachment = (struct tsr_attachment){.control = {.fd = -1}};
+		error = client_attach(attachment, options);
+	}
+	if (error == 0) {
+		attachment->handle = tsr_handle_new(index);
+		out->handle = attachment->handle;
+	}
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	return error;
+}
+
+int
+tsr_detach(struct tsr_client client)
+{
+	struct tsr_proto_plain request = {0};
+	struct tsr_proto_plain reply;
+	struct tsr_attachment *attachment;
+	int error;
+
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	attachment = tsr_attachment_get(client);
+	if (attachment == NULL) {
+		(void)pthread_mutex_unlock(&tsr_process_lock);
+		return -ENOTCONN;
+	}
+	for (uint32_t i = 0; i < tsr_process->ends_high; i++) {
+		if (tsr_process->end[i].attachment == attachment)
+			tsr_process->end[i].handle = 0;
+	}
+	attachment->handle = 0;
+	client_unmap(&attachment->map);
+	error = tsr_control_ask(&attachment->control, TSR_PROTO_DETACH, &request, sizeof(request),
+	                        &reply, sizeof(reply), NULL, tsr_deadline_in_ms(CLIENT_DEADLINE_MS));
+	tsr_control_close(&attachment->control);
+	for (uint32_t k = 0; k < TSR_CLASSES_MAX; k++)
+		free(attachment->orphans[k].name);
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	/* A daemon that is gone has nothing left to be told. */
+	return error == -ENOTCONN ? 0 : error;
+}
+
+int
+tsr_client_info(struct tsr_client client, struct tsr_client_info *info)
+{
+	struct tsr_attachment const *const attachment = tsr_attachment_get(client);
+	struct tsr_directory const *directory;
+
+	if (attachment == NULL)
+		return -ENOTCONN;
+	if (info == NULL || info->size != sizeof(*info))
+		return -EINVAL;
+	directory = attachment->map.directory;
+	*info = (struct tsr_client_info){
+	        .size = sizeof(*info),
+	        .ticks_per_second = attachment->map.ticks_per_second,
+	        .message_bytes_max = attachment->map.message_bytes_max,
+	        .tickets = attachment->map.tickets_count,
+	        .client_id = attachment->me,
+	        .flags = attachment->fenced ? TSR_ATTACH_FENCED : 0,
+	};
+	memcpy(info->realm, directory->name, sizeof(info->realm));
+	memcpy(info->backing, directory->backing, sizeof(info->backing));
+	for (uint32_t i = 0; i < attachment->map.arenas_count; i++)
+		info->arena_bytes += attachment->map.arena_bytes[i];
+	return 0;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * Channels and their ends, from the client's side: each call asks the daemon, under the process lock.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "shm/client.h"
+
+#define END_DEADLINE_MS    5000
+#define END_SPIN_NS        20000
+#define END_STAMP_EVERY    64
+#define END_FLAGS          (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
+#define END_CHANNEL_FLAGS  (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
+
+static int
+end_name(char out[TSR_NAME_BYTES], const char *name)
+{
+	size_t length;
+
+	if (name == NULL)
+		return -EINVAL;
+	length = strnlen(name, TSR_NAME_BYTES);
+	if (length == 0)
+		return -EINVAL;
+	if (length == TSR_NAME_BYTES)
+		return -ENAMETOOLONG;
+	memcpy(out, name, length + 1);
+	return 0;
+}
+
+static int
+end_channel_request(struct tsr_proto_channel *request, const char *name,
+                    const struct tsr_channel_options *options)
+{
+	if (options != NULL && (options->size != sizeof(*options) ||
+	                        (options->flags & ~END_CHANNEL_FLAGS) != 0))
+		return -EINVAL;
+	request->kind = TSR_KIND_BUFFERED;
+	request->capacity = options != NULL ? options->capacity : 0;
+	request->flags = options != NULL ? options->flags : 0;
+	return end_name(request->name, name);
+}
+
+static int
+end_ask_channel(struct tsr_client client, uint16_t type, const char *name,
+                const struct tsr_channel_options *options)
+{
+	struct tsr_proto_channel request = {0};
+	struct tsr_proto_plain reply;
+	struct tsr_attachment *attachment;
+	int error = end_channel_request(&request, name, options);
+
+	if (error != 0)
+		return error;
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	attachment = tsr_attachment_get(client);
+	error = attachment == NULL
+	                ? -ENOTCONN
+	                : tsr_control_ask(&attachment->control, type, &request, sizeof(request),
+	                                  &reply, sizeof(reply), NULL,
+	                                  tsr_deadline_in_ms(END_DEADLINE_MS));
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	return error;
+}
+
+int
+tsr_channel_create(struct tsr_client client, const char *name,
+                   const struct tsr_channel_options *options)
+{
+	return end_ask_channel(client, TSR_PROTO_CHANNEL_CREATE, name, options);
+}
+
+int
+tsr_channel_remove(struct tsr_client client, const char *name)
+{
+	return end_ask_channel(client, TSR_PROTO_CHANNEL_REMOVE, name, NULL);
+}
+
+/* A core to oneself is what spinning for somebody else needs. */
+static bool
+end_spin_is_vain(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
+}
+
+static void
+end_stamps(struct tsr_end *end, const struct tsr_end_options *options)
+{
+	if ((options->flags & TSR_END_NO_STAMP) != 0) {
+		end->stamp_mask = 0;
+		end->stamp_match = 1;
+		return;
+	}
+	end->stamp_mask = (options->stamp_every != 0 ? options->stamp_every : END_STAMP_EVERY) - 1;
+	end->stamp_match = 0;
+}
+
+/* Fill the end from the daemon's answer: it stands where it should look first. */
+static int
+end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
+         struct tsr_proto_end_open_reply const *reply, const struct tsr_end_options *options)
+{
+	struct tsr_channel *const channel = &end->channel;
+	int const error = tsr_channel_bind(channel, &attachment->map, reply->index, reply->offset,
+	                                   reply->capacity, reply->flags, reply->channel_id);
+	uint32_t const one = side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER
+	                                             : TSR_CHANNEL_ONE_RECEIVER;
+	bool const sends = side == TSR_SIDE_SENDER;
+	struct tsr_wait_side receivers, senders;
+
+	if (error != 0)
+		return error;
+	receivers = (struct tsr_wait_side){&channel->shm->receivers_waiting, channel->tokens->receiver};
+	senders = (struct tsr_wait_side){&channel->shm->senders_waiting, channel->tokens->sender};
+	end->attachment = attachment;
+	end->slots = channel->shm->slot;
+	end->shm = channel->shm;
+	end->mask = channel->mask;
+	end->shift = channel->shift;
+	end->me = attachment->me;
+	end->alone = (reply->flags & one) != 0;
+	end->mine = sends ? senders : receivers;
+	end->others = sends ? receivers : senders;
+	end->token = UINT32_MAX;
+	end->side = side;
+	end->number = reply->end;
+	end->spin_ns = (options->flags & TSR_END_NO_SPIN) != 0 || end_spin_is_vain() ? 0
+	               : options->spin_ns != 0                                       ? options->spin_ns
+	                                                                             : END_SPIN_NS;
+	end_stamps(end, options);
+	/* [Q1] pairs with [Q2], [E3] with [E4]. */
+	end->redo_seen = tsr_ld_acq(&channel->shm->redo);
+	/* [E3] pairs with [E4]. */
+	end->stream_seen = tsr_ends_stream(
+	        tsr_ld_acq(sends ? &channel->entry->receivers : &channel->entry->senders));
+	end->seen = reply->seen != 0;
+	end->position = tsr_channel_find(channel) - (sends ? 0 : channel->capacity);
+	return 0;
+}
+
+static int
+end_request(struct tsr_proto_end_open *request, const char *name,
+            const struct tsr_end_options *options, uint32_t side)
+{
+	int const error = end_channel_request(&request->channel, name, options->create);
+
+	if (error != 0)
+		return error;
+	if (options->size != sizeof(*options) || (options->flags & ~END_FLAGS) != 0 ||
+	    (options->stamp_every != 0 && !tsr_is_power_of_two(options->stamp_every)))
+		return -EINVAL;
+	request->side = side;
+	request->end_flags = options->flags & TSR_END_MUST_EXIST;
+	if (options->create == NULL)
+		request->end_flags |= TSR_PROTO_END_ANY_SHAPE;
+	return 0;
+}
+
+static int
+end_close_at_daemon(struct tsr_attachment *attachment, uint32_t number)
+{
+	struct tsr_proto_end_close request = {.end = number};
+	struct tsr_proto_plain reply;
+
+	return tsr_control_ask(&attachment->control, TSR_PROTO_END_CLOSE, &request, sizeof(request),
+	                       &reply, sizeof(reply), NULL, tsr_deadline_in_ms(END_DEADLINE_MS));
+}
+
+/* The process lock is held. */
+static int
+end_open_locked(struct tsr_attachment *attachment, struct tsr_proto_end_open *request,
+                const struct tsr_end_options *options, uint64_t *handle)
+{
+	struct tsr_proto_end_open_reply reply;
+	uint32_t index = 0;
+	int error;
+
+	while (index < TSR_ENDS_MAX && tsr_process->end[index].handle != 0)
+		index++;
+	if (index == TSR_ENDS_MAX) {
+		tsr_hint_set("this process has %d ends open, expected at most that", TSR_ENDS_MAX);
+		return -ENOBUFS;
+	}
+	error = tsr_control_ask(&attachment->control, TSR_PROTO_END_OPEN, request, sizeof(*request),
+	                        &reply, sizeof(reply), NULL, tsr_deadline_in_ms(END_DEADLINE_MS));
+	if (error != 0)
+		return error;
+	tsr_process->end[index] = (struct tsr_end){0};
+	error = end_bind(&tsr_process->end[index], attachment, request->side, &reply, options);
+	if (error != 0) {
+		tsr_process->end[index] = (struct tsr_end){0};
+		/* What is wrong with the reply matters more than whether it is taken back. */
+		(void)end_close_at_daemon(attachment, reply.end);
+		return error;
+	}
+	if (index >= tsr_process->ends_high)
+		tsr_process->ends_high = index + 1;
+	tsr_process->end[index].handle = tsr_handle_new(index);
+	*handle = tsr_process->end[index].handle;
+	return 0;
+}
+
+static int
+end_open(struct tsr_client client, const char *name, const struct tsr_end_options *options,
+         uint32_t side, uint64_t *handle)
+{
+	struct tsr_end_options const defaults = {.size = sizeof(defaults)};
+	struct tsr_proto_end_open request = {0};
+	struct tsr_attachment *attachment;
+	int error;
+
+	if (options == NULL)
+		options = &defaults;
+	error = end_request(&request, name, options, side);
+	if (error != 0)
+		return error;
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	attachment = tsr_attachment_get(client);
+	error = attachment == NULL ? -ENOTCONN
+	                           : end_open_locked(attachment, &request, options, handle);
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	return error;
+}
+
+int
+tsr_sender_open(struct tsr_client client, const char *name, const struct tsr_end_options *options,
+                struct tsr_sender *out)
+{
+	return out == NULL ? -EINVAL
+	                   : end_open(client, name, options, TSR_SIDE_SENDER, &out->handle);
+}
+
+int
+tsr_receiver_open(struct tsr_client client, const char *name, const struct tsr_end_options *options,
+                  struct tsr_receiver *out)
+{
+	return out == NULL ? -EINVAL
+	                   : end_open(client, name, options, TSR_SIDE_RECEIVER, &out->handle);
+}
+
+static int
+end_close(uint64_t handle, uint32_t side)
+{
+	struct tsr_end *end;
+	int error;
+
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	end = tsr_end_get(handle);
+	if (end == NULL || end->side != side) {
+		(void)pthread_mutex_unlock(&tsr_process_lock);
+		return -ENOTCONN;
+	}
+	if (end->token != UINT32_MAX)
+		tsr_token_release(&end->mine, end->token, end->me);
+	end->handle = 0;
+	error = end_close_at_daemon(end->attachment, end->number);
+	end->attachment = NULL;
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	return error;
+}
+
+int
+tsr_sender_close(struct tsr_sender sender)
+{
+	return end_close(sender.handle, TSR_SIDE_SENDER);
+}
+
+int
+tsr_receiver_close(struct tsr_receiver receiver)
+{
+	return end_close(receiver.handle, TSR_SIDE_RECEIVER);
+}

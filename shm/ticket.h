@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_SHM_TICKET_H
+#define TSR_SHM_TICKET_H
+
+/*
+ * Tickets: from a zdesc to bytes, and the stamps that hand a block from one owner to the next.
+ *
+ * Writers	the holder that a ticket word names; the reaper for a dead one. Nobody else may touch a
+ *		word, so a stamp is a plain store: by compare-and-swap it cost 2.5 times the rate.
+ * Trust	a name is data from a peer: index, generation, holder and range are checked against a
+ *		single load of the word and the daemon's block descriptor.
+ * Crash	each stamp is one store, before or after it the word names exactly one owner.
+ */
+
+#include <errno.h>
+#include <stdint.h>
+
+#include "shm/access.h"
+#include "shm/map.h"
+#include "shm/zdesc.h"
+
+/* The range lies inside the block: 64-bit arithmetic, no sum can wrap. */
+TSR_INLINE bool
+tsr_block_holds(struct tsr_block const *block, uint64_t range)
+{
+	return (uint64_t)tsr_range_offset(range) + tsr_range_length(range) <= block->capacity;
+}
+
+TSR_INLINE void *
+tsr_block_data(struct tsr_map const *map, struct tsr_block const *block, uint64_t range)
+{
+	return map->arena_base[block->arena] + block->offset + tsr_range_offset(range);
+}
+
+/* The word is the generation of @name and its holder is @holder, whatever the kind. */
+TSR_INLINE bool
+tsr_word_is(uint64_t word, uint64_t name, uint16_t holder)
+{
+	uint64_t const kind_mask = UINT64_C(0xff) << 16;
+
+	return (word & ~kind_mask) == tsr_word_make(tsr_name_generation(name), TSR_TICKET_IDLE, holder);
+}
+
+/*
+ * tsr_ticket_own - the ticket of @name, if @me holds it
+ *
+ * Return: 0; -EINVAL no such ticket; -ESTALE generation or holder is another.
+ */
+TSR_INLINE int
+tsr_ticket_own(struct tsr_map const *map, uint64_t name, uint16_t me, struct tsr_ticket **ticket)
+{
+	uint32_t const index = tsr_name_index(name);
+
+	if (tsr_unlikely(index >= map->tickets_count))
+		return -EINVAL;
+	if (tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&map->tickets[index].word), name, me)))
+		return -ESTALE;
+	*ticket = &map->tickets[index];
+	return 0;
+}
+
+/*
+ * tsr_ticket_send - give the ticket to a channel: the last step before the slot is published
+ *
+ * The zdesc is in the slot already: the reaper, who sees the word (CHANNEL, g), finds the slot that
+ * names it.
+ */
+TSR_INLINE void
+tsr_ticket_send(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
+{
+	tsr_st_rlx(&ticket->tag, channel_id);
+	/* [T1] pairs with [P1]: the zdesc is written before the ticket is the channel's. */
+	tsr_st_rel(&ticket->word,
+	           tsr_word_make(tsr_name_generation(name), TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
+}
+
+/*
+ * tsr_ticket_receive - take the ticket of @name from the channel whose slot names it
+ * @own:	set to the name under which it is @me's now
+ *
+ * Return: 0; -EPROTO the slot names a ticket that is not the channel's.
+ */
+TSR_INLINE int
+tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64_t *own)
+{
+	uint32_t const index = tsr_name_index(name);
+	uint64_t const generation = tsr_generation_next(tsr_name_generation(name));
+	struct tsr_ticket *ticket;
+
+	if (tsr_unlikely(index >= map->tickets_count))
+		return -EPROTO;
+	ticket = &map->tickets[index];
+	if (tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, TSR_HOLDER_CHANNEL)))
+		return -EPROTO;
+	tsr_st_rlx(&ticket->word, tsr_word_make(generation, TSR_TICKET_RECEIVED, me));
+	*own = tsr_name_make(index, generation);
+	return 0;
+}
+
+/* tsr_ticket_release - the next generation, idle: @name and all its copies are stale from here on. */
+TSR_INLINE uint64_t
+tsr_ticket_release(struct tsr_ticket *ticket, uint64_t name, uint16_t me)
+{
+	uint64_t const generation = tsr_generation_next(tsr_name_generation(name));
+
+	tsr_st_rlx(&ticket->word, tsr_word_make(generation, TSR_TICKET_IDLE, me));
+	return tsr_name_make(tsr_name_index(name), generation);
+}
+
+#endif /* TSR_SHM_TICKET_H */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "shm/waiter.h"
+
+#include <errno.h>
+
+/* Claim a token if it is enqueued, and wake its sleeper. */
+static bool
+waiters_claim(_Atomic uint64_t *token, uint16_t me)
+{
+	/* [K3] pairs with [W1]: what the sleeper wrote before it enqueued. */
+	uint64_t word = tsr_ld_acq(token);
+
+	if (tsr_token_state(word) != TSR_TOKEN_ENQUEUED)
+		return false;
+	/* [K3] pairs with [W1], [W3]: what was published before is visible to the sleeper. */
+	if (!tsr_cas_acq_rel(token, &word,
+	                     tsr_token_make(TSR_TOKEN_CLAIMED, tsr_token_generation(word),
+	                                    tsr_token_owner(word), me)))
+		return false;
+	(void)tsr_futex_wake(token);
+	return true;
+}
+
+static unsigned
+waiters_wake(struct tsr_wait_side const *side, uint16_t me, unsigned limit)
+{
+	uint64_t mask = tsr_ld_rlx(side->mask);
+	unsigned woken = 0;
+
+	while (mask != 0 && woken < limit) {
+		uint32_t const number = tsr_bit_lowest(mask);
+
+		mask &= mask - 1;
+		if (waiters_claim(&side->tokens[number], me))
+			woken++;
+	}
+	return woken;
+}
+
+unsigned
+tsr_waiters_wake_one(struct tsr_wait_side const *side, uint16_t me)
+{
+	return waiters_wake(side, me, 1);
+}
+
+unsigned
+tsr_waiters_wake_all(struct tsr_wait_side const *side, uint16_t me)
+{
+	return waiters_wake(side, me, TSR_TOKENS_PER_SIDE);
+}
+
+int
+tsr_token_acquire(struct tsr_wait_side const *side, uint16_t me, uint32_t *number)
+{
+	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++) {
+		uint64_t word = tsr_ld_rlx(&side->tokens[i]);
+
+		if (tsr_token_state(word) != TSR_TOKEN_FREE)
+			continue;
+		/* [W4] pairs with [W5]: the former owner has withdrawn. */
+		if (tsr_cas_acq(&side->tokens[i], &word,
+		                tsr_token_make(TSR_TOKEN_INIT, tsr_token_generation(word) + 1, me, 0))) {
+			*number = i;
+			return 0;
+		}
+	}
+	return -ENOBUFS;
+}
+
+void
+tsr_token_release(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
+{
+	uint64_t const word = tsr_ld_rlx(&side->tokens[number]);
+
+	if (tsr_token_owner(word) != me)
+		return;
+	/* [W5] pairs with [W4]: its bit was cleared before. */
+	tsr_st_rel(&side->tokens[number],
+	           tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0, 0));
+}
+
+uint64_t
+tsr_token_enqueue(struct tsr_wait_side const *side, uint32_t number, uint16_t me, bool fenced)
+{
+	uint64_t const generation = tsr_token_generation(tsr_ld_rlx(&side->tokens[number])) + 1;
+	uint64_t const word = tsr_token_make(TSR_TOKEN_ENQUEUED, generation, me, 0);
+
+	/* [W1] pairs with [K3]: a waker that sees the bit sees the token enqueued. */
+	tsr_st_rel(&side->tokens[number], word);
+	/* [W1] pairs with [K2]: the bit, then a fence here and, by membarrier, in every waker. */
+	(void)tsr_or_sc(side->mask, UINT64_C(1) << number);
+	if (fenced || tsr_membarrier() != 0)
+		tsr_fence_sc();
+	return word;
+}
+
+int
+tsr_token_sleep(struct tsr_wait_side const *side, uint32_t number, uint64_t enqueued,
+                uint64_t deadline_ns)
+{
+	/* [W3] pairs with [K3]: a claimed token means that something was published. */
+	while (tsr_ld_acq(&side->tokens[number]) == enqueued) {
+		int const error = tsr_futex_wait(&side->tokens[number], enqueued, deadline_ns);
+
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+bool
+tsr_token_withdraw(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
+{
+	/* [W6] pairs with [K3]: if it was claimed, see what for. */
+	uint64_t word = tsr_ld_acq(&side->tokens[number]);
+	uint64_t const generation = tsr_token_generation(word);
+	bool claimed = tsr_token_state(word) == TSR_TOKEN_CLAIMED;
+
+	if (tsr_token_state(word) == TSR_TOKEN_ENQUEUED &&
+	    !tsr_cas_acq(&side->tokens[number], &word,
+	                 tsr_token_make(TSR_TOKEN_CANCELLED, generation, me, 0)))
+		claimed = true;
+	(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << number));
+	tsr_st_rlx(&side->tokens[number],
+	           tsr_token_make(TSR_TOKEN_INIT, generation + 1, me, 0));
+	return claimed;
+}
