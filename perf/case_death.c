@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * death: a client is killed while it holds tickets. How long until the receiver that waits for it
+ * returns, and until the daemon has given everything back that it held?
+ *
+ * Side 1 is the receiver. Side 0 kills, then asks the daemon until it says that one more client was
+ * reaped; what the ledger says afterwards has to balance, or the repetition counts as lost.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "perf/bench.h"
+#include "perf/case.h"
+#include "perf/flow.h"
+#include "perf/ours.h"
+#include "perf/victim.h"
+#include "shm/control.h"
+
+#define DEATH_BLOCK        64
+#define DEATH_BLOCKS       20480
+#define DEATH_CHANNEL      "perf-death"
+#define DEATH_LIMIT_NS     UINT64_C(10000000000)
+#define DEATH_ACCOUNTED_US 1000.0
+#define DEATH_BATCH        32
+
+struct death_state {
+	struct tsr_client client;     /* side 1 */
+	struct tsr_receiver receiver; /* side 1 */
+	struct tsr_control control;   /* side 0 */
+};
+
+static uint64_t
+death_limit(void)
+{
+	return tsr_perf_monotonic_ns() + DEATH_LIMIT_NS;
+}
+
+/* The victim: attach, open the only sender, hold that many tickets. */
+static int
+death_victim(void *context)
+{
+	uint32_t tickets = *(const uint32_t *)context;
+	struct tsr_attach_options options = {.size = sizeof(options), .realm = TSR_PERF_REALM};
+	struct tsr_msg msgs[DEATH_BATCH];
+	struct tsr_client client;
+	struct tsr_sender sender;
+	int error = tsr_attach(&options, &client);
+
+	if (error == 0)
+		error = tsr_sender_open(client, DEATH_CHANNEL, NULL, &sender);
+	while (tickets > 0 && error == 0) {
+		size_t want = tickets < DEATH_BATCH ? tickets : DEATH_BATCH;
+		size_t got = 0;
+
+		error = tsr_alloc_batch(client, DEATH_BLOCK, msgs, want, &got);
+		tickets -= (uint32_t)got;
+	}
+	return error;
+}
+
+static int
+death_ask_reaped(struct tsr_perf_side *side, struct tsr_control *control, uint64_t *reaped)
+{
+	struct tsr_proto_plain request = {0};
+	struct tsr_proto_status_reply reply;
+	int error = tsr_control_ask(control, TSR_PROTO_STATUS, &request, sizeof(request), &reply,
+	                            sizeof(reply), NULL, death_limit());
+
+	if (error != 0)
+		return tsr_perf_failed_call(side, "STATUS", error);
+	*reaped = reply.reaped;
+	return 0;
+}
+
+/* Does everything add up, and does no client that is gone hold anything? */
+static int
+death_ask_ledger(struct tsr_perf_side *side, struct tsr_control *control, bool *balanced)
+{
+	struct tsr_proto_ledger request = {.realm = TSR_PERF_REALM};
+	struct tsr_proto_ledger_reply reply;
+	int error = tsr_control_ask(control, TSR_PROTO_LEDGER, &request, sizeof(request), &reply,
+	                            sizeof(reply), NULL, death_limit());
+
+	if (error != 0)
+		return tsr_perf_failed_call(side, "LEDGER", error);
+	*balanced = reply.balanced == 1 && reply.lost == 0 && reply.reaps_pending == 0;
+	return 0;
+}
+
+static int
+death_kill(struct tsr_perf_side *side, struct death_state *state, struct tsr_perf_victim *victim,
+           double *accounted_us)
+{
+	uint64_t limit = death_limit();
+	uint64_t before = 0;
+	uint64_t reaped;
+	int error = death_ask_reaped(side, &state->control, &before);
+
+	reaped = before;
+	tsr_perf_victim_kill(victim);
+	while (error == 0 && reaped == before) {
+		error = death_ask_reaped(side, &state->control, &reaped);
+		if (tsr_perf_monotonic_ns() > limit)
+			return tsr_perf_fail(side, -ETIMEDOUT,
+			                     "the daemon did not notice the death");
+	}
+	*accounted_us = (double)(tsr_perf_monotonic_ns() - victim->start_ns) / 1e3;
+	return error;
+}
+
+static int
+death_round_lead(struct tsr_perf_side *side, double *return_us, double *accounted_us,
+                 struct tsr_perf_sample *sample)
+{
+	struct death_state *state = side->state;
+	struct tsr_perf_victim *victim = side->memory;
+	uint32_t tickets = side->bench->flags;
+	bool balanced = false;
+	int error = tsr_perf_victim_start(side, victim, death_victim, &tickets);
+
+	(void)tsr_perf_meet(side);
+	tsr_perf_victim_settle();
+	if (error == 0)
+		error = death_kill(side, state, victim, accounted_us);
+	(void)tsr_perf_meet(side);
+	tsr_perf_victim_bury(victim);
+	*return_us = tsr_perf_victim_us(victim);
+	if (error == 0)
+		error = death_ask_ledger(side, &state->control, &balanced);
+	sample->lost += balanced ? 0 : 1;
+	return error;
+}
+
+static int
+death_round_follow(struct tsr_perf_side *side)
+{
+	struct death_state *state = side->state;
+	struct tsr_perf_victim *victim = side->memory;
+	struct tsr_msg msg;
+	int got;
+
+	(void)tsr_perf_meet(side);
+	got = tsr_recv(state->receiver, &msg, death_limit());
+	victim->end_ns = tsr_perf_monotonic_ns();
+	(void)tsr_perf_meet(side);
+	if (got == -ECONNRESET)
+		return 0;
+	return tsr_perf_failed_call(side, "tsr_recv did not tell of the death", got);
+}
+
+static int
+death_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
+{
+	double return_us[TSR_PERF_VICTIM_ROUNDS] = {0};
+	double accounted_us[TSR_PERF_VICTIM_ROUNDS] = {0};
+	int first = 0;
+
+	for (size_t i = 0; i < TSR_PERF_VICTIM_ROUNDS; i++) {
+		int error = side->index == 0 ? death_round_lead(side, &return_us[i],
+		                                                &accounted_us[i], sample)
+		                             : death_round_follow(side);
+
+		if (first == 0)
+			first = error;
+	}
+	if (side->index != 0 || first != 0)
+		return first;
+	sample->value[0] = tsr_perf_summarize(return_us, TSR_PERF_VICTIM_ROUNDS).median;
+	sample->value[1] = tsr_perf_summarize(accounted_us, TSR_PERF_VICTIM_ROUNDS).median;
+	sample->messages = TSR_PERF_VICTIM_ROUNDS;
+	return 0;
+}
+
+static int
+death_open(struct tsr_perf_side *side)
+{
+	struct tsr_attach_options options = {.size = sizeof(options), .realm = TSR_PERF_REALM};
+	struct tsr_client_info info = {.size = sizeof(info)};
+	struct death_state *state = calloc(1, sizeof(*state));
+	int error;
+
+	side->state = state;
+	if (state == NULL)
+		return -ENOMEM;
+	if (side->index == 0) {
+		error = tsr_control_open(&state->control, NULL, death_limit());
+		return error != 0 ? tsr_perf_failed_call(side, "connect", error) : 0;
+	}
+	error = tsr_attach(&options, &state->client);
+	if (error == 0)
+		error = tsr_client_info(state->client, &info);
+	if (error == 0)
+		error = tsr_receiver_open(state->client, DEATH_CHANNEL, NULL, &state->receiver);
+	(void)memcpy(side->world->page, info.backing, sizeof(side->world->page));
+	return error != 0 ? tsr_perf_failed_call(side, "attach", error) : 0;
+}
+
+static void
+death_close(struct tsr_perf_side *side)
+{
+	struct death_state *state = side->state;
+
+	if (state == NULL)
+		return;
+	if (side->index == 0)
+		tsr_control_close(&state->control);
+	else
+		(void)tsr_detach(state->client);
+	free(state);
+}
+
+static void
+death_metrics(struct tsr_perf_pair *pair, uint64_t tickets, size_t number)
+{
+	static char labels[3][2][48];
+	double must = tickets == 16384 ? DEATH_ACCOUNTED_US : 0.0;
+
+	(void)snprintf(labels[number][0], sizeof(labels[0][0]), "death:%u", (unsigned)tickets);
+	(void)snprintf(labels[number][1], sizeof(labels[0][1]), "death:%u accounted",
+	               (unsigned)tickets);
+	pair->metric_count = 2;
+	pair->metrics[0] = (struct tsr_perf_metric){
+		.label = labels[number][0],
+		.unit = "us",
+		.must = {2.0, 2.0},
+		.reach = {2.0, 2.0},
+	};
+	pair->metrics[1] = (struct tsr_perf_metric){
+		.label = labels[number][1],
+		.unit = "us",
+		.limits_are_absolute = true,
+		.must = {must, must},
+	};
+}
+
+int
+tsr_perf_plan_death(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
+{
+	static const uint32_t defaults[] = {0, 1000, 16384};
+	size_t count = request->payload != 0 ? 1 : sizeof(defaults) / sizeof(defaults[0]);
+	size_t baseline;
+	int error;
+
+	if (request->payload > DEATH_BLOCKS - DEATH_BATCH)
+		return -EINVAL;
+	tsr_perf_realm(plan, request->backing, DEATH_BLOCK, DEATH_BLOCKS);
+	error = tsr_perf_baseline_notice(tsr_perf_plan_bench(plan, &baseline));
+	for (size_t i = 0; i < count && error == 0; i++) {
+		uint32_t tickets = request->payload != 0 ? (uint32_t)request->payload : defaults[i];
+		struct tsr_perf_pair *pair;
+		size_t ours;
+
+		*tsr_perf_plan_bench(plan, &ours) = (struct tsr_perf_bench){
+			.name = "SIGKILL of the sender: tsr_recv returns",
+			.flags = tickets,
+			.memory_bytes = sizeof(struct tsr_perf_victim),
+			.open = death_open,
+			.run = death_run,
+			.close = death_close,
+		};
+		pair = tsr_perf_plan_pair(plan, ours, baseline);
+		pair->calm = true;
+		death_metrics(pair, tickets, i);
+	}
+	return error;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * rtt: 64 bytes out and 64 bytes back, written and read, two processes that poll.
+ */
+
+#include "perf/bench.h"
+#include "perf/case.h"
+#include "perf/ours.h"
+#include "perf/rtt.h"
+
+#define RTT_PAYLOAD 64
+#define RTT_SLOTS   1024
+#define RTT_BLOCKS  4096
+
+struct rtt_state {
+	struct tsr_perf_rtt rtt; /* first: tsr_perf_rtt_lead() takes the state for it */
+	struct tsr_perf_link link;
+};
+
+static inline bool
+rtt_send(struct tsr_perf_link *link, struct tsr_perf_flow *flow)
+{
+	struct tsr_msg msg;
+
+	while (tsr_alloc(link->client, (uint32_t)link->payload_bytes, &msg) != 0) {
+		if (tsr_perf_flow_hangs(flow))
+			return false;
+	}
+	tsr_perf_fill(msg.data, link->payload_bytes, flow->count);
+	while (tsr_send(link->sender, &msg, TSR_NOWAIT) != 0) {
+		if (tsr_perf_flow_hangs(flow))
+			return false;
+	}
+	return true;
+}
+
+static inline bool
+rtt_take(struct tsr_perf_link *link, struct tsr_perf_flow *flow)
+{
+	struct tsr_msg msg;
+
+	if (tsr_recv(link->receiver, &msg, TSR_NOWAIT) != 0)
+		return false;
+	flow->sum += tsr_perf_sum(msg.data, link->payload_bytes);
+	return tsr_release(link->client, &msg) == 0;
+}
+
+static inline bool
+rtt_trip(void *context, struct tsr_perf_flow *flow)
+{
+	struct tsr_perf_link *link = context;
+
+	if (!rtt_send(link, flow))
+		return false;
+	while (!rtt_take(link, flow)) {
+		if (tsr_perf_flow_hangs(flow))
+			return false;
+	}
+	return true;
+}
+
+static inline bool
+rtt_answer(void *context, struct tsr_perf_flow *flow)
+{
+	struct tsr_perf_link *link = context;
+
+	return rtt_take(link, flow) && rtt_send(link, flow);
+}
+
+static int
+rtt_open(struct tsr_perf_side *side)
+{
+	struct rtt_state *state = calloc(1, sizeof(*state));
+	int error;
+
+	side->state = state;
+	if (state == NULL)
+		return -ENOMEM;
+	error = tsr_perf_link_open(side, &state->link);
+	return error != 0 ? error : tsr_perf_link_back(side, &state->link);
+}
+
+static void
+rtt_close(struct tsr_perf_side *side)
+{
+	struct rtt_state *state = side->state;
+
+	if (state != NULL)
+		tsr_perf_link_close(&state->link);
+	free(state);
+}
+
+static int
+rtt_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
+{
+	struct rtt_state *state = side->state;
+
+	if (side->index == 0)
+		return tsr_perf_rtt_lead(side, sample, rtt_trip, &state->link);
+	return tsr_perf_rtt_follow(side, sample, rtt_answer, &state->link);
+}
+
+int
+tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
+{
+	size_t payload = request->payload != 0 ? request->payload : RTT_PAYLOAD;
+	bool many = strcmp(request->kind, "many") == 0;
+	struct tsr_perf_bench *bench;
+	struct tsr_perf_pair *pair;
+	size_t ours;
+	size_t baseline;
+	int error;
+
+	if (payload % sizeof(tsr_perf_words) != 0)
+		return -EINVAL;
+	bench = tsr_perf_plan_bench(plan, &ours);
+	*bench = (struct tsr_perf_bench){
+		.name = many ? "tsr_send/tsr_recv, many-to-many" : "tsr_send/tsr_recv, one-to-one",
+		.payload_bytes = payload,
+		.slots = RTT_SLOTS,
+		.flags = many ? TSR_PERF_MANY : 0,
+		.open = rtt_open,
+		.run = rtt_run,
+		.close = rtt_close,
+	};
+	error = tsr_perf_baseline_pingpong(tsr_perf_plan_bench(plan, &baseline), payload);
+	if (error != 0)
+		return error;
+	tsr_perf_realm(plan, request->backing, payload, RTT_BLOCKS);
+	pair = tsr_perf_plan_pair(plan, ours, baseline);
+	pair->metric_count = 2;
+	pair->metrics[0] = (struct tsr_perf_metric){
+		.label = many ? "rtt:many" : "rtt",
+		.unit = "ns",
+		.must = {many ? 0.0 : 1.2, many ? 0.0 : 1.2},
+		.reach = {many ? 0.0 : 1.1, many ? 0.0 : 1.1},
+	};
+	pair->metrics[1] = (struct tsr_perf_metric){
+		.label = many ? "rtt:many p99" : "rtt p99",
+		.unit = "ns",
+		.must = {many ? 0.0 : 1.5, many ? 0.0 : 1.5},
+	};
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_PERF_OURS_H
+#define TSR_PERF_OURS_H
+
+/*
+ * Tessera's own side: clients of the private daemon, and the ends of a channel between them.
+ */
+
+#include "perf/harness.h"
+#include "shm/tessera.h"
+
+#define TSR_PERF_REALM "demo"
+
+/* struct tsr_perf_bench.flags of a benchmark that uses a channel */
+#define TSR_PERF_MANY    UINT32_C(1) /* many senders, many receivers; else one of each */
+#define TSR_PERF_COPY_IN UINT32_C(2) /* written elsewhere and brought in by tsr_copy_in() */
+
+/* One side's end, or ends, of the channels of a benchmark. */
+struct tsr_perf_link {
+	struct tsr_client client;
+	struct tsr_sender sender;
+	struct tsr_receiver receiver;
+	struct tsr_msg pending; /* allocated and not yet sent */
+	bool is_pending;
+	size_t payload_bytes;
+	char *local; /* where messages are written that are copied in */
+};
+
+/*
+ * tsr_perf_realm - settings for the daemon: one size class
+ *
+ * Appends to plan->daemon_settings and plan->hugepages.
+ */
+void tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_bytes,
+                    uint64_t blocks);
+
+/*
+ * tsr_perf_link_open - attach; side 0 opens the sender, side 1 the receiver of channel @name
+ *
+ * Context: cold; side 0 first, then side 1. Return: 0 or what the library gave, reported by
+ * tsr_perf_fail().
+ */
+int tsr_perf_link_open(struct tsr_perf_side *side, struct tsr_perf_link *link);
+
+/* tsr_perf_link_back - a second channel, from side 1 to side 0 */
+int tsr_perf_link_back(struct tsr_perf_side *side, struct tsr_perf_link *link);
+
+void tsr_perf_link_close(struct tsr_perf_link *link);
+
+/* tsr_perf_failed_call - report what a call of the library returned */
+int tsr_perf_failed_call(struct tsr_perf_side *side, const char *call, int error);
+
+#endif /* TSR_PERF_OURS_H */
