@@ -21,8 +21,7 @@ struct ledger_count {
 	uint8_t *named; /* [tickets_count] */
 };
 
-static void TSR_PRINTF(2, 3)
-ledger_say(struct tsr_ledger *ledger, const char *format, ...)
+static void TSR_PRINTF(2, 3) ledger_say(struct tsr_ledger *ledger, const char *format, ...)
 {
 	va_list args;
 
@@ -50,8 +49,8 @@ ledger_name(struct ledger_count *count, uint64_t name, uint16_t holder, const ch
 		return;
 	}
 	if (!tsr_word_is(tsr_ld_rlx(&count->map->tickets[index].word), name, holder)) {
-		ledger_say(count->ledger, "%s names ticket %u in a generation that is not its own", where,
-		           index);
+		ledger_say(count->ledger, "%s names ticket %u in a generation that is not its own",
+		           where, index);
 		return;
 	}
 	if (count->named[index]++ != 0)
@@ -76,8 +75,9 @@ ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 			if (ledger_lives(count, tsr_slot_owner(word)))
 				break;
 			count->ledger->slots_claimed++;
-			ledger_say(count->ledger, "slot %u of channel %llu is owned by %u, who is gone",
-			           i, (unsigned long long)channel->id, tsr_slot_owner(word));
+			ledger_say(count->ledger,
+			           "slot %u of channel %llu is owned by %u, who is gone", i,
+			           (unsigned long long)channel->id, tsr_slot_owner(word));
 		}
 	}
 }
@@ -105,18 +105,34 @@ ledger_cell(struct ledger_count *count, uint32_t klass, uint32_t number, uint64_
 	}
 }
 
+/* Whoever claims a token is a living client, or the daemon. */
+static bool
+ledger_token_sound(struct ledger_count const *count, uint64_t word)
+{
+	if (!ledger_lives(count, tsr_token_owner(word)))
+		return false;
+	return tsr_token_state(word) != TSR_TOKEN_CLAIMED ||
+	       tsr_token_claimer(word) == TSR_HOLDER_DAEMON ||
+	       ledger_lives(count, tsr_token_claimer(word));
+}
+
 static void
-ledger_tokens(struct ledger_count *count, _Atomic uint64_t *tokens)
+ledger_tokens(struct ledger_count *count, _Atomic uint64_t *tokens, uint64_t waiting)
 {
 	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++) {
 		uint64_t const word = tsr_ld_rlx(&tokens[i]);
 
-		if (tsr_token_state(word) == TSR_TOKEN_FREE ||
-		    ledger_lives(count, tsr_token_owner(word)))
+		if (tsr_token_state(word) == TSR_TOKEN_FREE) {
+			if ((waiting >> i & 1) == 0)
+				continue;
+			ledger_say(count->ledger, "waiter token %u is free and its bit is set", i);
+		} else if (ledger_token_sound(count, word)) {
 			continue;
+		}
 		count->ledger->tokens_stray++;
-		ledger_say(count->ledger, "a waiter token is owned by %u, who is gone",
-		           tsr_token_owner(word));
+		ledger_say(count->ledger,
+		           "waiter token %u is owned by %u and claimed by %u, who is gone", i,
+		           tsr_token_owner(word), tsr_token_claimer(word));
 	}
 }
 
@@ -137,8 +153,8 @@ ledger_ticket(struct ledger_count *count, uint32_t index)
 		count->ledger->with_clients++;
 	else {
 		count->ledger->lost++;
-		ledger_say(count->ledger, "ticket %u has holder %u and is named %u times", index, holder,
-		           count->named[index]);
+		ledger_say(count->ledger, "ticket %u has holder %u and is named %u times", index,
+		           holder, count->named[index]);
 	}
 }
 
@@ -154,8 +170,10 @@ tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
 		return -ENOMEM;
 	for (size_t i = 0; i < channels_count; i++) {
 		ledger_channel(&count, &channels[i]);
-		ledger_tokens(&count, channels[i].tokens->receiver);
-		ledger_tokens(&count, channels[i].tokens->sender);
+		ledger_tokens(&count, channels[i].tokens->receiver,
+		              tsr_ld_rlx(&channels[i].shm->receivers_waiting));
+		ledger_tokens(&count, channels[i].tokens->sender,
+		              tsr_ld_rlx(&channels[i].shm->senders_waiting));
 	}
 	for (uint32_t k = 0; k < map->classes_count; k++) {
 		for (uint32_t i = 0; i < map->klass[k].cells; i++)

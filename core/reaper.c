@@ -125,8 +125,8 @@ tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 {
 	struct tsr_channel const *const channel = &end->channel;
 	bool const sender = end->side == TSR_SIDE_SENDER;
-	bool const alone = (channel->flags & (sender ? TSR_CHANNEL_ONE_SENDER
-	                                             : TSR_CHANNEL_ONE_RECEIVER)) != 0;
+	bool const alone = (channel->flags &
+	                    (sender ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER)) != 0;
 
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		struct tsr_slot *const slot = &channel->shm->slot[i];
@@ -146,7 +146,8 @@ tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 	}
 }
 
-/* Tokens of one side: what the dead owned is free, what it had claimed is woken. */
+/* Tokens of one side: what the dead owned is free, what it had claimed is woken,
+ * and names nobody who is gone. */
 static void
 reaper_tokens(struct tsr_wait_side const *side, uint16_t dead, struct tsr_reap_result *result)
 {
@@ -160,11 +161,20 @@ reaper_tokens(struct tsr_wait_side const *side, uint16_t dead, struct tsr_reap_r
 			(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << i));
 			/* [W5] pairs with [W4]. */
 			tsr_st_rel(&side->tokens[i],
-			           tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0, 0));
+			           tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0,
+			                          0));
 			result->tokens++;
 		} else if (tsr_token_state(word) == TSR_TOKEN_CLAIMED &&
 		           tsr_token_claimer(word) == dead) {
+			uint64_t seen = word;
+
+			/* Wake first: a reaper that dies here does it once more. */
 			(void)tsr_futex_wake(&side->tokens[i]);
+			/* [K3] pairs with [W1]. */
+			(void)tsr_cas_acq_rel(
+				&side->tokens[i], &seen,
+				tsr_token_make(TSR_TOKEN_CLAIMED, tsr_token_generation(word),
+			                       tsr_token_owner(word), TSR_HOLDER_DAEMON));
 			result->woken++;
 		}
 	}
@@ -176,7 +186,8 @@ tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_r
 	struct tsr_channel const *const channel = &end->channel;
 	struct tsr_wait_side const receivers = {&channel->shm->receivers_waiting,
 	                                        channel->tokens->receiver};
-	struct tsr_wait_side const senders = {&channel->shm->senders_waiting, channel->tokens->sender};
+	struct tsr_wait_side const senders = {&channel->shm->senders_waiting,
+	                                      channel->tokens->sender};
 
 	if (end->side == TSR_SIDE_RECEIVER)
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. */
@@ -244,8 +255,7 @@ reaper_fill(struct tsr_map const *map, uint32_t klass, uint64_t *names, uint32_t
 {
 	uint32_t const batch = *count < TSR_CELL_ENTRIES ? *count : TSR_CELL_ENTRIES;
 
-	if (batch == 0 ||
-	    tsr_depot_fill(map, klass, TSR_HOLDER_DAEMON, names, batch) != 0)
+	if (batch == 0 || tsr_depot_fill(map, klass, TSR_HOLDER_DAEMON, names, batch) != 0)
 		return batch == 0;
 	*count -= batch;
 	for (uint32_t i = 0; i < *count; i++)
@@ -323,13 +333,12 @@ tsr_ends_publish(struct tsr_channel const *channel, uint32_t side, uint16_t coun
                  uint64_t stream)
 {
 	_Atomic uint64_t *const word =
-	        side == TSR_SIDE_SENDER ? &channel->entry->senders : &channel->entry->receivers;
+		side == TSR_SIDE_SENDER ? &channel->entry->senders : &channel->entry->receivers;
 	struct tsr_wait_side const other =
-	        side == TSR_SIDE_SENDER
-	                ? (struct tsr_wait_side){&channel->shm->receivers_waiting,
-	                                         channel->tokens->receiver}
-	                : (struct tsr_wait_side){&channel->shm->senders_waiting,
-	                                         channel->tokens->sender};
+		side == TSR_SIDE_SENDER ? (struct tsr_wait_side){&channel->shm->receivers_waiting,
+	                                                         channel->tokens->receiver}
+					: (struct tsr_wait_side){&channel->shm->senders_waiting,
+	                                                         channel->tokens->sender};
 
 	/* [E4] pairs with [E3]: what those ends had sent or received, and its repair, come first. */
 	tsr_st_rel(word, tsr_ends_make(count, died, stream));

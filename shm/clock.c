@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "shm/tessera.h"
+#include "shm/clock.h"
 
 #include <time.h>
 
-#include "shm/clock.h"
+#include "shm/tessera.h"
 
 #define CLOCK_NS_PER_S UINT64_C(1000000000)
 
@@ -21,7 +21,11 @@ tsr_now_ns(void)
 uint64_t
 tsr_deadline_in_ms(uint64_t ms)
 {
-	return tsr_now_ns() + ms * UINT64_C(1000000);
+	uint64_t const now = tsr_now_ns();
+
+	/* Too far to say is never. */
+	return ms > (UINT64_MAX - now) / UINT64_C(1000000) ? TSR_FOREVER
+	                                                   : now + ms * UINT64_C(1000000);
 }
 
 uint64_t
