@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+/* tessera status: how the daemon and its realms are. */
+
+#include "apps/cli.h"
+#include "apps/rows.h"
+#include "apps/table.h"
+
+static const struct tsr_column status_facts[] = {
+	{"release", "release", TSR_CELL_TEXT},
+	{"pid", "process", TSR_CELL_TEXT},
+	{"user", "user", TSR_CELL_TEXT},
+	{"socket", "socket", TSR_CELL_TEXT},
+	{"uptime_ns", "up for", TSR_CELL_NS},
+	{"clients", "clients", TSR_CELL_COUNT},
+	{"channels", "channels", TSR_CELL_COUNT},
+	{"connections", "connections", TSR_CELL_COUNT},
+	{"memory_bytes", "memory", TSR_CELL_BYTES},
+	{"poll_cpu", "poll core on CPU", TSR_CELL_TEXT},
+	{"busy_ns", "  busy", TSR_CELL_NS},
+	{"polling_ns", "  looking for work", TSR_CELL_NS},
+	{"asleep_ns", "  asleep", TSR_CELL_NS},
+	{"reaped", "deaths cleaned up after", TSR_CELL_COUNT},
+	{"repaired", "things given back", TSR_CELL_COUNT},
+	{"refused", "requests refused", TSR_CELL_COUNT},
+	{"compat", "older kernel's fallbacks", TSR_CELL_TEXT},
+	{"systemd", "started by systemd", TSR_CELL_TEXT},
+	{"hint", "to make it faster", TSR_CELL_TEXT},
+	{NULL, NULL, TSR_CELL_TEXT},
+};
+
+static const struct tsr_column status_realms[] = {
+	{"realm", "REALM", TSR_CELL_TEXT},
+	{"owner", "OWNER", TSR_CELL_TEXT},
+	{"group", "GROUP", TSR_CELL_TEXT},
+	{"mode", "MODE", TSR_CELL_MODE},
+	{"backing", "PAGES", TSR_CELL_TEXT},
+	{"arena_bytes", "MEMORY", TSR_CELL_BYTES},
+	{"clients", "CLIENTS", TSR_CELL_COUNT},
+	{"clients_max", "OF", TSR_CELL_COUNT},
+	{"channels", "CHANNELS", TSR_CELL_COUNT},
+	{"channels_max", "OF", TSR_CELL_COUNT},
+	{"tickets", "TICKETS", TSR_CELL_COUNT},
+	{"tickets_free", "FREE", TSR_CELL_COUNT},
+	{"message_bytes_max", "LARGEST", TSR_CELL_BYTES},
+	{NULL, NULL, TSR_CELL_TEXT},
+};
+
+static json_t *
+status_realm(const void *from)
+{
+	const struct tsr_proto_row_realm *row = from;
+	json_t *out = json_object();
+
+	tsr_report_set(out, "realm", tsr_report_text(row->name, sizeof(row->name)));
+	tsr_report_set(out, "owner", tsr_row_user(row->owner));
+	tsr_report_set(out, "group", tsr_row_group(row->group));
+	tsr_report_set(out, "mode", json_integer(row->mode));
+	tsr_report_set(out, "backing", tsr_report_text(row->backing, sizeof(row->backing)));
+	tsr_report_set(out, "arena_bytes", tsr_report_count(row->arena_bytes));
+	tsr_report_set(out, "epoch", tsr_report_count(row->epoch));
+	tsr_report_set(out, "clients", json_integer(row->clients));
+	tsr_report_set(out, "clients_max", json_integer(row->clients_max));
+	tsr_report_set(out, "channels", json_integer(row->channels));
+	tsr_report_set(out, "channels_max", json_integer(row->channels_max));
+	tsr_report_set(out, "tickets", json_integer(row->tickets));
+	tsr_report_set(out, "tickets_free", json_integer(row->tickets_free));
+	tsr_report_set(out, "message_bytes_max", json_integer(row->message_bytes_max));
+	return out;
+}
+
+static void
+status_fill(const struct tsr_proto_status_reply *reply, json_t *out)
+{
+	tsr_report_set(out, "release", tsr_report_text(reply->release, sizeof(reply->release)));
+	tsr_report_set(out, "pid", json_integer(reply->pid));
+	tsr_report_set(out, "user", tsr_row_user(reply->uid));
+	tsr_report_set(out, "uptime_ns", tsr_report_count(reply->uptime_ns));
+	tsr_report_set(out, "clients", json_integer(reply->clients));
+	tsr_report_set(out, "channels", json_integer(reply->channels));
+	tsr_report_set(out, "connections", json_integer(reply->connections));
+	tsr_report_set(out, "memory_bytes", tsr_report_count(reply->memory_bytes));
+	tsr_report_set(out, "poll_cpu", json_integer(reply->poll_cpu));
+	tsr_report_set(out, "busy_ns", tsr_report_count(reply->busy_ns));
+	tsr_report_set(out, "polling_ns", tsr_report_count(reply->polling_ns));
+	tsr_report_set(out, "asleep_ns", tsr_report_count(reply->asleep_ns));
+	tsr_report_set(out, "reaped", tsr_report_count(reply->reaped));
+	tsr_report_set(out, "repaired", tsr_report_count(reply->repaired));
+	tsr_report_set(out, "refused", tsr_report_count(reply->refused));
+	tsr_report_set(out, "compat", json_boolean(reply->flags & TSR_STATUS_COMPAT));
+	tsr_report_set(out, "systemd", json_boolean(reply->flags & TSR_STATUS_SYSTEMD));
+	tsr_report_set(out, "hint", tsr_report_text(reply->hint, sizeof(reply->hint)));
+}
+
+int
+tsr_cmd_status(int argc, char **argv)
+{
+	struct tsr_proto_plain request = {.head = {.flags = 0}};
+	struct tsr_proto_status_reply reply;
+	struct tsr_control control;
+	json_t *report, *realms = NULL;
+	int status;
+
+	tsr_cli_plain("Show how the daemon and its realms are.", argc, argv);
+	status = tsr_cli_connect(&control);
+	if (status != 0)
+		return status;
+	report = tsr_report_new();
+	status = tsr_control_ask(&control, TSR_PROTO_STATUS, &request, sizeof(request), &reply,
+	                         sizeof(reply), NULL, tsr_cli_deadline());
+	if (status != 0) {
+		status = tsr_cli_fail(status, "the daemon's status can't be had");
+		goto close;
+	}
+	status_fill(&reply, report);
+	tsr_report_set(report, "socket", json_string(control.path));
+	status = tsr_cli_list(&control, TSR_LIST_REALMS, sizeof(struct tsr_proto_row_realm),
+	                      status_realm, &realms);
+	if (status != 0)
+		goto close;
+	tsr_report_set(report, "realms", realms);
+	if (!tsr_cli_print(stdout, report)) {
+		tsr_table_facts(stdout, report, status_facts);
+		fputc('\n', stdout);
+		tsr_table_rows(stdout, realms, status_realms);
+	}
+close:
+	json_decref(report);
+	tsr_control_close(&control);
+	return status;
+}

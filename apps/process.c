@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "apps/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void
+process_place(int fd, int as, int otherwise)
+{
+	if (fd < 0)
+		fd = otherwise;
+	if (fd >= 0 && fd != as && dup2(fd, as) < 0)
+		_exit(126);
+}
+
+/* The child's side of the fork: becomes the program, or ends with 127. */
+static void
+process_become(const struct tsr_spawn *spawn, pid_t parent)
+{
+	int const null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	sigset_t none;
+
+	if (spawn->session)
+		setsid();
+	if (spawn->tied) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		/* It may have died before we asked. */
+		if (getppid() != parent)
+			_exit(126);
+	}
+	process_place(spawn->input, STDIN_FILENO, null);
+	process_place(spawn->output, STDOUT_FILENO, null);
+	process_place(spawn->error, STDERR_FILENO, -1);
+	signal(SIGPIPE, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execv(spawn->path, spawn->argv);
+	_exit(127);
+}
+
+int
+tsr_process_spawn(const struct tsr_spawn *spawn, pid_t *pid)
+{
+	pid_t const parent = getpid();
+	pid_t const child = fork();
+
+	if (child < 0)
+		return -errno;
+	if (child == 0)
+		process_become(spawn, parent);
+	*pid = child;
+	return 0;
+}
+
+int
+tsr_process_self(char **path)
+{
+	char *link = malloc(PATH_MAX);
+	ssize_t bytes;
+
+	if (link == NULL)
+		return -ENOMEM;
+	bytes = readlink("/proc/self/exe", link, PATH_MAX - 1);
+	if (bytes < 0) {
+		free(link);
+		return -ENOENT;
+	}
+	link[bytes] = '\0';
+	*path = link;
+	return 0;
+}
+
+/* DIR/NAME, if that is a program. */
+static int
+process_try(const char *dir, size_t dir_bytes, const char *name, char **path)
+{
+	char *candidate;
+
+	if (asprintf(&candidate, "%.*s/%s", (int)dir_bytes, dir, name) < 0)
+		return -ENOMEM;
+	if (access(candidate, X_OK) == 0) {
+		*path = candidate;
+		return 0;
+	}
+	free(candidate);
+	return -ENOENT;
+}
+
+int
+tsr_process_find(const char *name, char **path)
+{
+	const char *dir = getenv("PATH");
+	char *self;
+	int error = tsr_process_self(&self);
+
+	if (error == 0) {
+		error = process_try(self, (size_t)(strrchr(self, '/') - self), name, path);
+		free(self);
+	}
+	while (error == -ENOENT && dir != NULL && dir[0] != '\0') {
+		size_t const bytes = strcspn(dir, ":");
+
+		if (bytes > 0)
+			error = process_try(dir, bytes, name, path);
+		dir += bytes + (dir[bytes] == ':');
+	}
+	return error;
+}
+
+static int
+process_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool
+tsr_process_ended(pid_t pid, int *status)
+{
+	int raw;
+
+	if (waitpid(pid, &raw, WNOHANG) != pid)
+		return false;
+	*status = process_status(raw);
+	return true;
+}
+
+int
+tsr_process_wait(pid_t pid)
+{
+	int status = 0;
+
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return 127;
+	}
+	return process_status(status);
+}
+
+int
+tsr_process_end(pid_t pid, uint64_t grace_ms)
+{
+	int const fd = pidfd_open(pid, 0);
+	struct pollfd gone = {.fd = fd, .events = POLLIN};
+
+	kill(pid, SIGTERM);
+	if (fd < 0 || poll(&gone, 1, (int)grace_ms) != 1)
+		kill(pid, SIGKILL);
+	if (fd >= 0)
+		close(fd);
+	return tsr_process_wait(pid);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_APPS_PROCESS_H
+#define TSR_APPS_PROCESS_H
+
+/*
+ * Starting other programs, and ending them.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "shm/compiler.h"
+
+/* What a child begins with. Descriptors of -1 become /dev/null (in, out) or stay ours (error). */
+struct tsr_spawn {
+	const char *path;
+	char *const *argv;
+	int input;
+	int output;
+	int error;
+	bool session; /* of its own: a Ctrl-C at our terminal does not reach it */
+	bool tied;    /* gets SIGTERM when we die */
+};
+
+/* tsr_process_spawn - fork and exec. Return: 0; a negative errno of fork. */
+TSR_MUST_CHECK
+int tsr_process_spawn(const struct tsr_spawn *spawn, pid_t *pid);
+
+/* tsr_process_self - the path of this program. tsr_process_find - of the program @name beside it, or
+ * in PATH. Return: 0, the caller frees @path; -ENOENT; -ENOMEM. */
+TSR_MUST_CHECK
+int tsr_process_self(char **path);
+TSR_MUST_CHECK
+int tsr_process_find(const char *name, char **path);
+
+/* tsr_process_ended - has the child ended? Sets @status as waitpid() does. */
+bool tsr_process_ended(pid_t pid, int *status);
+
+/* tsr_process_wait - wait for a child. Return: its exit status, 128 + N if signal N ended it. */
+int tsr_process_wait(pid_t pid);
+
+/* tsr_process_end - SIGTERM, and SIGKILL if it has not ended within @grace_ms. Return: as above. */
+int tsr_process_end(pid_t pid, uint64_t grace_ms);
+
+#endif /* TSR_APPS_PROCESS_H */

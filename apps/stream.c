@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "apps/stream.h"
+
+#include <unistd.h>
+
+#include "apps/table.h"
+#include "apps/units.h"
+
+static const struct argp_option stream_options[] = {
+	{"timeout", 't', "TIME", 0, "Give up after waiting so long, as in 5s (default: never)", 0},
+	{NULL, 0, NULL, 0, NULL, 0},
+};
+
+static error_t
+stream_parse(int key, char *arg, struct argp_state *state)
+{
+	struct tsr_stream *stream = state->input;
+
+	switch (key) {
+	case 't':
+		if (tsr_duration_parse(arg, &stream->timeout_ns) != 0 || stream->timeout_ns == 0)
+			argp_error(state, "--timeout takes a time as in 5s or 200ms, not '%s'",
+			           arg);
+		return 0;
+	case ARGP_KEY_ARG:
+		if (stream->address.name[0] != '\0')
+			argp_error(state, "'%s' is one argument too many", arg);
+		if (tsr_address_parse(arg, &stream->address) != 0)
+			argp_error(state,
+			           "'%s' names no channel: 1 to %d characters, as in "
+			           "demo/files",
+			           arg, TSR_NAME_BYTES - 1);
+		return 0;
+	case ARGP_KEY_END:
+		if (stream->address.name[0] == '\0')
+			argp_error(state, "which channel? As in demo/files");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp tsr_stream_argp = {.options = stream_options, .parser = stream_parse};
+
+uint64_t
+tsr_stream_deadline(const struct tsr_stream *stream)
+{
+	return stream->timeout_ns == TSR_FOREVER ? TSR_FOREVER : tsr_now_ns() + stream->timeout_ns;
+}
+
+void
+tsr_stream_count(struct tsr_stream *stream, uint64_t messages, uint64_t bytes)
+{
+	if (stream->start_ns == 0)
+		stream->start_ns = tsr_now_ns();
+	stream->messages += messages;
+	stream->bytes += bytes;
+}
+
+void
+tsr_stream_show(const struct tsr_stream *stream, const char *verb, FILE *out)
+{
+	uint64_t const took_ns = stream->start_ns == 0 ? 0 : tsr_now_ns() - stream->start_ns;
+	char bytes[TSR_UNIT_TEXT_BYTES], count[TSR_UNIT_TEXT_BYTES], took[TSR_UNIT_TEXT_BYTES];
+	json_t *report = tsr_report_new();
+
+	tsr_report_set(report, "realm", json_string(stream->address.realm));
+	tsr_report_set(report, "channel", json_string(stream->address.name));
+	tsr_report_set(report, "messages", tsr_report_count(stream->messages));
+	tsr_report_set(report, "bytes", tsr_report_count(stream->bytes));
+	tsr_report_set(report, "took_ns", tsr_report_count(took_ns));
+	if (!tsr_cli_print(out, report) && isatty(fileno(out))) {
+		tsr_size_format(stream->bytes, bytes);
+		tsr_count_format(stream->messages, count);
+		tsr_duration_format(took_ns, took);
+		fprintf(out, "%s %s in %s messages, %s\n", verb, bytes, count, took);
+	}
+	json_decref(report);
+}

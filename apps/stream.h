@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_APPS_STREAM_H
+#define TSR_APPS_STREAM_H
+
+/*
+ * What `send` and `recv` share: the channel, the patience, the account at the end.
+ */
+
+#include <argp.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "apps/cli.h"
+
+#define TSR_STREAM_BLOCK_BYTES 65536
+
+struct tsr_stream {
+	struct tsr_address address;
+	struct tsr_client client;
+	uint64_t timeout_ns;  /* the longest wait; TSR_FOREVER */
+	uint64_t block_bytes; /* 0: not said */
+	uint64_t start_ns;    /* of the first message; 0: none yet */
+	uint64_t messages;
+	uint64_t bytes;
+};
+
+/* tsr_stream_parse - the parser of what both take: --timeout and the channel; input is the stream. */
+extern const struct argp tsr_stream_argp;
+
+/* A deadline for one wait. */
+uint64_t tsr_stream_deadline(const struct tsr_stream *stream);
+
+/* Count messages that went through. */
+void tsr_stream_count(struct tsr_stream *stream, uint64_t messages, uint64_t bytes);
+
+/* tsr_stream_show - the account: as JSON if asked for; else as a line, if @out is a terminal. */
+void tsr_stream_show(const struct tsr_stream *stream, const char *verb, FILE *out);
+
+#endif /* TSR_APPS_STREAM_H */

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+/*
+ * tessera: look at a daemon, and move bytes through it, from the command line.
+ */
+
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/cli.h"
+
+/* argp's own names, which libc must see. */
+TSR_API const char *argp_program_version = "tessera " TSR_VERSION; /* NOLINT */
+TSR_API const char *argp_program_bug_address;                      /* NOLINT */
+
+static const struct tsr_command tessera_commands[] = {
+	{"demo", "stream files from process to process, check and measure", tsr_cmd_demo},
+	{"doctor", "what of this machine helps or hinders, with remedies", tsr_cmd_doctor},
+	{"status", "how the daemon and its realms are", tsr_cmd_status},
+	{"clients", "who is attached", tsr_cmd_clients},
+	{"channels", "what channels there are", tsr_cmd_channels},
+	{"channel", "create or remove a channel", tsr_cmd_channel},
+	{"send", "standard input into a channel", tsr_cmd_send},
+	{"recv", "a channel to standard output", tsr_cmd_recv},
+	{"ping", "how long the daemon takes to answer", tsr_cmd_ping},
+	{"ledger", "is every ticket, slot and descriptor accounted for?", tsr_cmd_ledger},
+	{"stop", "end the daemon", tsr_cmd_stop},
+};
+
+#define TESSERA_COMMANDS (sizeof(tessera_commands) / sizeof(tessera_commands[0]))
+
+struct tessera_choice {
+	const struct tsr_command *command;
+	int argc;
+	char **argv;
+};
+
+static const struct tsr_command *
+tessera_find(const char *name)
+{
+	for (size_t i = 0; i < TESSERA_COMMANDS; i++) {
+		if (strcmp(tessera_commands[i].name, name) == 0)
+			return &tessera_commands[i];
+	}
+	return NULL;
+}
+
+static error_t
+tessera_parse(int key, char *arg, struct argp_state *state)
+{
+	struct tessera_choice *choice = state->input;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		choice->command = tessera_find(arg);
+		if (choice->command == NULL)
+			argp_error(state, "there is no command '%s'", arg);
+		/* The rest is the command's own. */
+		choice->argc = state->argc - state->next + 1;
+		choice->argv = state->argv + state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "which command?");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The help text's list of commands. */
+static char *
+tessera_help_filter(int key, const char *text, void *input)
+{
+	char *out = NULL;
+	size_t bytes = 0;
+	FILE *stream;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_EXTRA)
+		return (char *)(uintptr_t)text;
+	stream = open_memstream(&out, &bytes);
+	if (stream == NULL)
+		return NULL;
+	fputs("Commands:\n", stream);
+	for (size_t i = 0; i < TESSERA_COMMANDS; i++)
+		fprintf(stream, "  %-10s %s\n", tessera_commands[i].name,
+		        tessera_commands[i].summary);
+	fputs("\n'tessera COMMAND --help' and 'man tessera-COMMAND' tell more.", stream);
+	fclose(stream);
+	return out;
+}
+
+/* "tessera NAME", for the usage lines of the command. */
+static char *
+tessera_title(const char *name)
+{
+	char *title;
+
+	if (asprintf(&title, "tessera %s", name) < 0)
+		exit(TSR_EXIT_RUNTIME);
+	return title;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct argp_child const children[] = {{&tsr_globals_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
+	struct argp const argp = {
+		.parser = tessera_parse,
+		.args_doc = "COMMAND [ARGUMENT...]",
+		.doc = "Messages between processes through shared memory: the command line.",
+		.children = children,
+		.help_filter = tessera_help_filter,
+	};
+	struct tessera_choice choice = {.command = NULL};
+	char *title;
+	int status;
+
+	argp_err_exit_status = TSR_EXIT_USAGE;
+	tsr_globals.program = argv[0];
+	/* A closed pipe is an error of a write, told as such. */
+	signal(SIGPIPE, SIG_IGN);
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &choice);
+	title = tessera_title(choice.command->name);
+	choice.argv[0] = title;
+	status = choice.command->run(choice.argc, choice.argv);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		if (status == TSR_EXIT_OK && errno != EPIPE)
+			tsr_cli_warn("standard output can't be written");
+		status = status == TSR_EXIT_OK ? TSR_EXIT_RUNTIME : status;
+	}
+	free(title);
+	return status;
+}
