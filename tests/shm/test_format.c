@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+
+#include "shm/format.h"
+#include "tests/support/check.h"
+#include "tests/support/realm.h"
+
+TestSuite(geometry, .timeout = 20);
+
+Test(geometry, default_geometry_can_be_made)
+{
+	struct tsr_realm_geometry geometry;
+	char why[200] = "";
+
+	tsr_geometry_default(&geometry);
+	cr_assert_eq(tsr_geometry_check(&geometry, why, sizeof(why)), 0, "%s", why);
+	cr_assert_str_eq(geometry.name, "demo");
+	cr_assert_geq(geometry.channels, 256);
+	cr_assert_geq(geometry.clients, 64);
+}
+
+struct wrong {
+	char what[48];
+	char word[24]; /* that the refusal names */
+	struct tsr_realm_geometry geometry;
+};
+
+static struct tsr_realm_geometry
+sound(void)
+{
+	struct tsr_realm_geometry geometry;
+
+	realm_geometry(&geometry);
+	return geometry;
+}
+
+#define WRONG(n, w, assignment)                   \
+	do {                                      \
+		strcpy(cases[count].what, n);     \
+		strcpy(cases[count].word, w);     \
+		cases[count].geometry = sound();  \
+		cases[count].geometry.assignment; \
+		count++;                          \
+	} while (0)
+
+ParameterizedTestParameters(geometry, one_that_cannot_be_is_refused_by_name)
+{
+	static struct wrong cases[20];
+	size_t count = 0;
+
+	WRONG("no channels", "channels", channels = 0);
+	WRONG("too many channels", "channels", channels = TSR_CHANNELS_MAX + 1);
+	WRONG("no clients", "clients", clients = 0);
+	WRONG("too many clients", "clients", clients = TSR_CLIENTS_MAX + 1);
+	WRONG("too few slots", "slots", slots = 1);
+	WRONG("no classes", "classes", classes = 0);
+	WRONG("too many classes", "classes", classes = TSR_CLASSES_MAX + 1);
+	WRONG("blocks too small", "bytes", klass[0].block_bytes = 32);
+	WRONG("blocks too large", "bytes", klass[1].block_bytes = TSR_BLOCK_BYTES_MAX + 64);
+	WRONG("blocks off the line", "bytes", klass[0].block_bytes = 100);
+	WRONG("classes that descend", "bytes", klass[1].block_bytes = 128);
+	WRONG("a class twice", "bytes", klass[1].block_bytes = 256);
+	WRONG("an empty class", "count", klass[0].count = 0);
+	WRONG("more tickets than an index names", "count", klass[0].count = TSR_TICKETS_MAX);
+	WRONG("a lap of 46 bits", "first_lap", first_lap = TSR_LAP_MASK + 1);
+	WRONG("a generation of 41 bits", "first_generation",
+	      first_generation = TSR_GENERATION_MASK + 1);
+	return cr_make_param_array(struct wrong, cases, count);
+}
+
+ParameterizedTest(struct wrong *wrong, geometry, one_that_cannot_be_is_refused_by_name)
+{
+	char why[200] = "";
+
+	cr_assert_eq(tsr_geometry_check(&wrong->geometry, why, sizeof(why)), -EINVAL, "%s",
+	             wrong->what);
+	cr_assert_not_null(strstr(why, wrong->word), "%s: '%s' does not name '%s'", wrong->what,
+	                   why, wrong->word);
+	cr_assert_not_null(strstr(why, "expected"), "%s: '%s'", wrong->what, why);
+}
+
+Test(geometry, fresh_realm_balances_with_every_ticket_in_its_depot)
+{
+	static struct realm realm;
+	struct tsr_ledger ledger;
+
+	realm_make(&realm, NULL);
+	ledger = realm_balanced(&realm);
+	test_same(ledger.tickets, 192);
+	test_same(ledger.in_depot, 192);
+	realm_wipe(&realm);
+}
+
+Test(geometry, counts_that_fill_no_cell_are_all_there)
+{
+	struct tsr_realm_geometry geometry = sound();
+	static struct realm realm;
+
+	geometry.klass[0].count = 33;
+	geometry.klass[1].count = 1;
+	realm_make(&realm, &geometry);
+	test_same(realm_balanced(&realm).in_depot, 34);
+	realm_wipe(&realm);
+}
+
+Test(geometry, blocks_of_a_realm_do_not_overlap_and_stay_inside)
+{
+	static struct realm realm;
+	uint64_t end = 0;
+
+	realm_make(&realm, NULL);
+	for (uint32_t i = 0; i < realm.map.tickets_count; i++) {
+		struct tsr_block const block = realm.map.blocks[i];
+
+		test_same(block.arena, 0);
+		cr_assert_geq(block.offset, end, "block %u begins inside the one before", i);
+		test_same(block.offset % 64, 0);
+		end = block.offset + block.capacity;
+		test_same(block.capacity, realm.map.klass[block.klass].block_bytes);
+	}
+	cr_assert_leq(end, realm.map.arena_bytes[0]);
+	realm_wipe(&realm);
+}
+
+Test(geometry, first_lap_and_first_generation_reach_every_word)
+{
+	struct tsr_realm_geometry geometry = sound();
+	static struct realm realm;
+	struct tsr_channel *channel;
+
+	geometry.first_lap = TSR_LAP_MASK;
+	geometry.first_generation = TSR_GENERATION_MASK;
+	realm_make(&realm, &geometry);
+	channel = realm_channel(&realm, 4, 0);
+	for (uint32_t i = 0; i < realm.map.tickets_count; i++)
+		test_same(tsr_word_generation(atomic_load(&realm.map.tickets[i].word)),
+		          TSR_GENERATION_MASK);
+	for (uint32_t i = 0; i < 4; i++)
+		test_same(atomic_load(&channel->shm->slot[i].word),
+		          tsr_slot_word(TSR_LAP_MASK, 0, TSR_EMPTY));
+	realm_balanced(&realm);
+	realm_wipe(&realm);
+}
+
+Test(geometry, second_mapping_binds_to_the_same_geometry)
+{
+	static struct realm realm;
+	struct tsr_map other;
+
+	realm_make(&realm, NULL);
+	realm_map_again(&realm, &other);
+	test_ok(tsr_map_bind(&other));
+	test_same(other.tickets_count, realm.map.tickets_count);
+	test_same(other.clients_count, REALM_CLIENTS);
+	test_same(other.channels_count, REALM_CHANNELS);
+	test_same(other.message_bytes_max, 4096);
+	cr_assert_neq(other.tickets, realm.map.tickets);
+	test_same(tsr_map_cells(&other, 1) != NULL, 1);
+	realm_unmap(&other);
+	realm_wipe(&realm);
+}
+
+static struct realm hostile;
+static struct tsr_map view;
+
+static void
+setup(void)
+{
+	realm_make(&hostile, NULL);
+	realm_map_again(&hostile, &view);
+	test_ok(tsr_map_bind(&view));
+}
+
+static void
+teardown(void)
+{
+	realm_unmap(&view);
+	realm_wipe(&hostile);
+}
+
+TestSuite(bind, .init = setup, .fini = teardown, .timeout = 20);
+
+#define REFUSED(test, assignment)                      \
+	Test(bind, test)                               \
+	{                                              \
+		hostile.map.directory->assignment;     \
+		test_is(tsr_map_bind(&view), -EPROTO); \
+	}
+
+Test(bind, realm_without_its_magic_is_refused)
+{
+	atomic_store(&hostile.map.directory->magic, 0);
+	test_is(tsr_map_bind(&view), -EPROTO);
+}
+
+REFUSED(other_layout_version_is_refused, layout_version++)
+REFUSED(other_layout_hash_is_refused, layout_hash ^= 1)
+REFUSED(other_header_size_is_refused, header_bytes += 8)
+REFUSED(more_tickets_than_the_mapping_holds_are_refused, tickets = 1 << 20)
+REFUSED(more_tickets_than_an_index_names_are_refused, tickets = TSR_TICKETS_MAX + 1)
+REFUSED(more_clients_than_the_mapping_holds_are_refused, clients = TSR_CLIENTS_MAX)
+REFUSED(more_channels_than_the_mapping_holds_are_refused, channels = TSR_CHANNELS_MAX)
+REFUSED(channel_entries_outside_the_mapping_are_refused, channels_offset = UINT64_MAX - 63)
+REFUSED(no_class_is_refused, classes = 0)
+REFUSED(more_classes_than_there_can_be_are_refused, classes = TSR_CLASSES_MAX + 1)
+REFUSED(other_number_of_arenas_is_refused, arenas = 2)
+REFUSED(class_in_an_arena_that_is_not_there_is_refused, klass[0].arena = 1)
+REFUSED(class_beyond_the_tickets_is_refused, klass[1].first_ticket = UINT32_MAX)
+REFUSED(class_with_more_tickets_than_there_are_is_refused, klass[1].count = UINT32_MAX)
+REFUSED(depot_outside_its_segment_is_refused, klass[0].cells_offset = UINT64_MAX - 255)
+REFUSED(words_of_a_depot_outside_their_segment_are_refused, klass[0].words_offset = UINT64_MAX - 63)
+REFUSED(depot_with_too_many_cells_is_refused, klass[0].cells = UINT32_MAX)
+REFUSED(blocks_outside_the_arena_are_refused, klass[1].arena_offset = UINT64_MAX - 4095)
+REFUSED(blocks_larger_than_the_arena_are_refused, klass[1].block_bytes = UINT32_MAX)
+
+Test(bind, segment_shorter_than_its_geometry_is_refused)
+{
+	for (uint32_t i = 0; i < view.segments_count; i++) {
+		uint64_t const bytes = view.segment[i].bytes;
+
+		if (i == TSR_SEGMENT_CHANNELS)
+			continue; /* its channels are checked one by one */
+		view.segment[i].bytes = 64;
+		cr_assert_eq(tsr_map_bind(&view), -EPROTO, "segment %u", i);
+		view.segment[i].bytes = bytes;
+	}
+	test_ok(tsr_map_bind(&view));
+}
+
+Test(bind, missing_segment_is_refused)
+{
+	view.segments_count--;
+	test_is(tsr_map_bind(&view), -EPROTO);
+	view.segments_count++;
+}
+
+Test(bind, channel_outside_its_segment_is_refused)
+{
+	struct tsr_channel channel;
+	uint64_t const bytes = view.channels_bytes;
+
+	test_ok(tsr_channel_bind(&channel, &view, 0, 0, 4, 0, 1));
+	test_is(tsr_channel_bind(&channel, &view, 0, bytes, 4, 0, 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, bytes - 64, 4, 0, 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, UINT64_MAX - 63, 4, 0, 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 0, TSR_SLOTS_MAX, 0, 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, REALM_CHANNELS, 0, 4, 0, 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 0, 3, 0, 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 0, 0, 0, 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 8, 4, 0, 1), -EPROTO);
+}
+
+Test(geometry, mappings_too_small_for_the_geometry_are_refused)
+{
+	static struct realm realm;
+
+	realm_make(&realm, NULL);
+	realm.geometry.klass[0].count = 100000;
+	test_is(tsr_realm_format(&realm.map, &realm.geometry), -EINVAL);
+	realm_wipe(&realm);
+}

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "tests/support/local.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shm/client.h"
+
+/* The daemon's end of each attachment's socket. */
+static int local_daemon[TSR_ATTACHMENTS_MAX];
+
+static int
+local_tables(void)
+{
+	void *tables;
+
+	if (tsr_process != NULL)
+		return 0;
+	tables = mmap(NULL, sizeof(*tsr_process), PROT_READ | PROT_WRITE,
+	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (tables == MAP_FAILED)
+		return -errno;
+	if (madvise(tables, sizeof(*tsr_process), MADV_WIPEONFORK) != 0)
+		return -errno;
+	tsr_process = tables;
+	return 0;
+}
+
+int
+local_attach(struct tsr_map const *map, uint16_t id, bool fenced, struct tsr_client *out)
+{
+	struct tsr_attachment *attachment;
+	uint32_t index = 0;
+	int pair[2];
+	int error = local_tables();
+
+	if (error != 0)
+		return error;
+	while (index < TSR_ATTACHMENTS_MAX && tsr_process->attachment[index].handle != 0)
+		index++;
+	if (index == TSR_ATTACHMENTS_MAX)
+		return -ENOBUFS;
+	if (!fenced) {
+		error = tsr_membarrier_register();
+		if (error != 0)
+			return error;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return -errno;
+	attachment = &tsr_process->attachment[index];
+	*attachment = (struct tsr_attachment){.map = *map, .me = id, .fenced = fenced};
+	memset(attachment->map.segment, 0, sizeof(attachment->map.segment));
+	attachment->state = &attachment->map.states[id - 1];
+	attachment->control.fd = pair[0];
+	local_daemon[index] = pair[1];
+	attachment->handle = tsr_handle_new(index);
+	out->handle = attachment->handle;
+	return 0;
+}
+
+/* Put the answer to the next request into the socket. */
+static int
+local_answer(struct tsr_client client, uint16_t type, void *reply, size_t bytes)
+{
+	struct tsr_attachment const *attachment = tsr_attachment_get(client);
+	struct tsr_proto_head head = {.length = (uint32_t)bytes, .type = type | TSR_PROTO_REPLY};
+
+	if (attachment == NULL)
+		return -ENOTCONN;
+	head.cookie = attachment->control.cookie + 1;
+	memcpy(reply, &head, sizeof(head));
+	return send(local_daemon[tsr_handle_index(client.handle)], reply, bytes, 0) < 0 ? -errno
+	                                                                                : 0;
+}
+
+/* Take the request that was answered out of the socket. */
+static void
+local_forget_request(struct tsr_client client)
+{
+	unsigned char request[512];
+
+	(void)!recv(local_daemon[tsr_handle_index(client.handle)], request, sizeof(request),
+	            MSG_DONTWAIT);
+}
+
+int
+local_detach(struct tsr_client client)
+{
+	struct tsr_proto_plain reply;
+	int error = local_answer(client, TSR_PROTO_DETACH, &reply, sizeof(reply));
+
+	if (error != 0)
+		return error;
+	error = tsr_detach(client);
+	close(local_daemon[tsr_handle_index(client.handle)]);
+	return error;
+}
+
+static int
+local_answer_open(struct tsr_client client, struct tsr_channel const *channel)
+{
+	struct tsr_attachment const *attachment = tsr_attachment_get(client);
+	struct tsr_proto_end_open_reply reply = {
+		.channel_id = channel->id,
+		.index = (uint32_t)((channel->id & 0x1ffff) - 1),
+		.capacity = channel->capacity,
+		.flags = channel->flags,
+		.kind = TSR_KIND_BUFFERED,
+	};
+
+	if (attachment == NULL)
+		return -ENOTCONN;
+	reply.offset = attachment->map.entries[reply.index].offset;
+	return local_answer(client, TSR_PROTO_END_OPEN, &reply, sizeof(reply));
+}
+
+int
+local_sender(struct tsr_client client, struct tsr_channel const *channel,
+             struct tsr_end_options const *options, struct tsr_sender *out)
+{
+	int error = local_answer_open(client, channel);
+
+	if (error != 0)
+		return error;
+	error = tsr_sender_open(client, "local", options, out);
+	local_forget_request(client);
+	return error;
+}
+
+int
+local_receiver(struct tsr_client client, struct tsr_channel const *channel,
+               struct tsr_end_options const *options, struct tsr_receiver *out)
+{
+	int error = local_answer_open(client, channel);
+
+	if (error != 0)
+		return error;
+	error = tsr_receiver_open(client, "local", options, out);
+	local_forget_request(client);
+	return error;
+}
+
+int
+local_sender_close(struct tsr_client client, struct tsr_sender sender)
+{
+	struct tsr_proto_plain reply;
+	int error = local_answer(client, TSR_PROTO_END_CLOSE, &reply, sizeof(reply));
+
+	if (error != 0)
+		return error;
+	error = tsr_sender_close(sender);
+	local_forget_request(client);
+	return error;
+}
+
+int
+local_receiver_close(struct tsr_client client, struct tsr_receiver receiver)
+{
+	struct tsr_proto_plain reply;
+	int error = local_answer(client, TSR_PROTO_END_CLOSE, &reply, sizeof(reply));
+
+	if (error != 0)
+		return error;
+	error = tsr_receiver_close(receiver);
+	local_forget_request(client);
+	return error;
+}
