@@ -51,7 +51,11 @@ setup() {
 @test "manual pages are clean for mandoc" {
 	found=0
 	for page in "$TESSERA_BUILD"/doc/man/*.[1-9]; do
-		mandoc -T lint -W warning "$page"
+		# scdoc begins each paragraph with one, needed or not.
+		mandoc -T lint -W warning "$page" >"$BATS_TEST_TMPDIR/lint" || true
+		run grep -v 'skipping paragraph macro: PP' "$BATS_TEST_TMPDIR/lint"
+		echo "$output"
+		[ "$status" -eq 1 ]
 		found=1
 	done
 	[ $found = 1 ]

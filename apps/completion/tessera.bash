@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Tessera Authors
+# bash completion for tessera: commands, options, and the channels and realms that are there now.
+
+# Ask the daemon, quietly; of lists that go to a pipe, the columns are realm and name.
+_tessera_channels()
+{
+	"${COMP_WORDS[0]}" "${globals[@]}" channels 2>/dev/null |
+		while IFS=$'\t' read -r realm name _; do
+			[ "$realm/$name" = realm/name ] || printf '%s/%s\n' "$realm" "$name"
+		done
+}
+
+_tessera_realms()
+{
+	"${COMP_WORDS[0]}" "${globals[@]}" --json status 2>/dev/null |
+		sed -n 's/^ *"realm": "\([^"]*\)".*/\1/p'
+}
+
+# Options of a command, as its own help tells them.
+_tessera_options()
+{
+	"${COMP_WORDS[0]}" ${1:+"$1"} --help 2>/dev/null | grep -oE -- '--[a-z][a-z-]*=?' | sort -u
+}
+
+_tessera()
+{
+	local commands="demo doctor status clients channels channel send recv ping ledger stop"
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local command="" word index
+	local -a globals=() words=()
+
+	# "--socket=PATH" comes as three words; so does "demo/files" as one.
+	if [ "$current" = "=" ]; then
+		current=""
+	elif [ "$previous" = "=" ]; then
+		previous=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	for ((index = 1; index < COMP_CWORD; index++)); do
+		word=${COMP_WORDS[index]}
+		case $word in
+		--socket)
+			[ "${COMP_WORDS[index + 1]}" != "=" ] || index=$((index + 1))
+			index=$((index + 1))
+			globals+=(--socket "${COMP_WORDS[index]}")
+			;;
+		-*) [ "${COMP_WORDS[index + 1]}" != "=" ] || index=$((index + 2)) ;;
+		*) words+=("$word") ;;
+		esac
+	done
+	command=${words[0]:-}
+	case $previous in
+	--color)
+		mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
+		return
+		;;
+	--realm)
+		mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current")
+		return
+		;;
+	--socket | --input | -i)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_tessera_options "$command")" -- "$current")
+		[[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace
+		return
+	fi
+	case $command in
+	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
+	send | recv) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
+	channel)
+		if [ ${#words[@]} -eq 1 ]; then
+			mapfile -t COMPREPLY < <(compgen -W "create rm" -- "$current")
+		elif [ ${#words[@]} -eq 2 ]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current")
+		fi
+		;;
+	esac
+}
+
+complete -F _tessera tessera
