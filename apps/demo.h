@@ -28,7 +28,8 @@
 #define TSR_DEMO_LATENCY_BYTES  64
 #define TSR_DEMO_LATENCY_GAP_NS UINT64_C(100000)
 #define TSR_DEMO_STAMP_EVERY    64
-#define TSR_DEMO_WAIT_MS        30000 /* longest wait for the other side */
+#define TSR_DEMO_SPIN_NS        TSR_NS_PER_MS /* the receiver looks so long before it sleeps */
+#define TSR_DEMO_WAIT_MS        30000         /* longest wait for the other side */
 
 /* What the roles are told on their command line. */
 struct tsr_demo_role {
@@ -55,9 +56,6 @@ extern const struct tsr_channel_options tsr_demo_shape;
 /* "NAME.latency" or "NAME.stream". */
 void tsr_demo_channel(const struct tsr_demo_role *role, enum tsr_demo_phase phase,
                       char name[TSR_NAME_BYTES]);
-
-/* How long to look again before sleeping: long where another CPU is free for the other side. */
-uint64_t tsr_demo_spin_ns(void);
 
 /* tsr_demo_tell - a line of JSON to the parent; takes @value over. */
 void tsr_demo_tell(const char *key, json_t *value);

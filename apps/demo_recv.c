@@ -35,7 +35,7 @@ static int
 receiver_open(struct demo_receiver *r)
 {
 	struct tsr_end_options const options = {
-		.size = sizeof(options), .spin_ns = tsr_demo_spin_ns(), .create = &tsr_demo_shape};
+		.size = sizeof(options), .spin_ns = TSR_DEMO_SPIN_NS, .create = &tsr_demo_shape};
 	struct tsr_client_info info = {.size = sizeof(info)};
 	char name[TSR_NAME_BYTES];
 	int error = tsr_client_info(r->client, &info);

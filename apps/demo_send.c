@@ -37,12 +37,6 @@ demo_is_alone(void)
 	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 && CPU_COUNT(&cpus) < 2;
 }
 
-uint64_t
-tsr_demo_spin_ns(void)
-{
-	return demo_is_alone() ? 1 : TSR_NS_PER_MS;
-}
-
 void
 tsr_demo_tell(const char *key, json_t *value)
 {
