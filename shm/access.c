@@ -33,11 +33,11 @@ tsr_membarrier_register(void)
 }
 
 /* The kernel's futex is 32 bits wide: the low half of our word, first on little-endian. */
-static uint32_t *
+static long
 access_futex_half(_Atomic uint64_t *word)
 {
 	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the futex is the low half");
-	return (uint32_t *)(void *)word;
+	return (long)(uintptr_t)word;
 }
 
 int

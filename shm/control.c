@@ -37,9 +37,9 @@ tsr_hint_set(const char *format, ...)
 }
 
 static int
-control_print(char *out, size_t out_bytes, const char *format, const char *text)
+control_print(char *out, size_t out_bytes, const char *head, const char *tail)
 {
-	int const length = snprintf(out, out_bytes, format, text);
+	int const length = snprintf(out, out_bytes, "%s%s", head, tail);
 
 	return length < 0 || (size_t)length >= out_bytes ? -ENAMETOOLONG : 0;
 }
@@ -59,15 +59,15 @@ tsr_run_dir(char *out, size_t out_bytes)
 	char uid[16];
 
 	if ((value = control_getenv("TESSERA_RUNTIME_DIR")) != NULL)
-		return control_print(out, out_bytes, "%s", value);
+		return control_print(out, out_bytes, value, "");
 	if ((value = control_getenv("RUNTIME_DIRECTORY")) != NULL)
-		return control_print(out, out_bytes, "%s", value);
+		return control_print(out, out_bytes, value, "");
 	if ((value = control_getenv("XDG_RUNTIME_DIR")) != NULL)
-		return control_print(out, out_bytes, "%s/tessera", value);
+		return control_print(out, out_bytes, value, "/tessera");
 	if (geteuid() == 0)
-		return control_print(out, out_bytes, "%s", CONTROL_SYSTEM_DIR);
+		return control_print(out, out_bytes, CONTROL_SYSTEM_DIR, "");
 	(void)snprintf(uid, sizeof(uid), "%u", (unsigned)geteuid());
-	return control_print(out, out_bytes, "/tmp/tessera-%s", uid);
+	return control_print(out, out_bytes, "/tmp/tessera-", uid);
 }
 
 /* Wait until the socket can be read. Return: 0; -ETIMEDOUT; or what poll(2) gave. */
@@ -217,7 +217,8 @@ static int
 control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t reply_bytes,
               size_t *got, int *fds, size_t *fds_count, uint64_t deadline_ns)
 {
-	_Alignas(8) unsigned char packet[TSR_PROTO_PACKET_MAX];
+	/* The size of a stack frame is bounded, and no call asks twice at a time. */
+	static _Thread_local _Alignas(8) unsigned char packet[TSR_PROTO_PACKET_MAX];
 	struct tsr_proto_head head;
 	size_t const fds_max = fds_count == NULL ? 0 : *fds_count;
 	size_t length = 0;

@@ -34,7 +34,7 @@ int
 tsr_depot_fill(struct tsr_map const *map, uint32_t klass, uint16_t me, uint64_t const *names,
                uint32_t count)
 {
-	uint64_t lap;
+	uint64_t lap = 0;
 	uint32_t const number = depot_claim(map, klass, me, TSR_EMPTY, TSR_CLAIMED, &lap);
 	struct tsr_cell *cell;
 
@@ -92,7 +92,7 @@ tsr_depot_take(struct tsr_map const *map, uint32_t klass, uint16_t me, uint64_t 
 
 	/* A cell with nothing good in it is no reason to give up: the next one may have. */
 	for (uint32_t tries = map->klass[klass].cells; tries > 0 && count == 0; tries--) {
-		uint64_t lap;
+		uint64_t lap = 0;
 		uint32_t const number = depot_claim(map, klass, me, TSR_READY, TSR_TAKEN, &lap);
 
 		if (number == map->klass[klass].cells)

@@ -110,7 +110,7 @@ filter(struct tsr_client client)
 {
 	struct tsr_msg msgs[BATCH];
 	struct tsr_receiver readings;
-	struct tsr_sender alarms;
+	struct tsr_sender alarms = {0};
 	uint32_t seen = 0, raised = 0;
 	size_t got;
 	int error = tsr_receiver_open(client, "telemetry/readings", NULL, &readings);
