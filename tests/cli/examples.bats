@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Tessera Authors
+# The programs of the guide do what it says, and are built as it says.
+
+load helper
+
+setup() {
+	tessera_setup
+	start_daemon
+	cd "$BATS_TEST_TMPDIR"
+	examples=$TESSERA_BUILD/apps/examples
+}
+teardown() { tessera_teardown; }
+
+@test "hello_send and hello_recv: each word arrives" {
+	background "$examples/hello_recv" >output
+	receiver=$last
+	"$examples/hello_send" Good morning
+	wait "$receiver"
+	[ "$(tr -d '\0' <output)" = $'Good\nmorning' ]
+	"$examples/hello_send"
+	[ "$("$examples/hello_recv" | tr -d '\0' | tr '\n' ' ')" = "hello from another process " ]
+	ledger_balances
+}
+
+@test "telemetry: as many alarms are raised as there are messages with a reading too high" {
+	background "$examples/telemetry" alarms >alarms
+	alarms=$last
+	background "$examples/telemetry" filter >filter
+	filter=$last
+	"$examples/telemetry" source 1000 >source
+	wait "$filter"
+	wait "$alarms"
+	want=$(python3 -c 'print(sum(any((m * 16 + i) * 7919 % 2**32 % 1000 >= 900 for i in range(16)) for m in range(1000)))')
+	[ "$(cat source)" = "sent 1000 messages of 16 readings" ]
+	[ "$(cat filter)" = "looked at 1000 messages, raised $want alarms" ]
+	[ "$(tail -n 1 alarms)" = "$want alarms" ]
+	ledger_balances
+}
+
+@test "the examples say what to do when no daemon is there" {
+	kill "$daemon"
+	wait "$daemon"
+	for program in hello_send hello_recv "telemetry source"; do
+		# shellcheck disable=SC2086
+		run "$examples"/$program
+		[ "$status" -eq 1 ]
+		[[ $output == *"start one with"* ]]
+	done
+}
+
+@test "the examples link libtessera, and nothing else of ours" {
+	for program in hello_send hello_recv telemetry; do
+		readelf -d "$examples/$program" | grep -q 'NEEDED.*libtessera.so.0'
+		[ "$(readelf -d "$examples/$program" | grep -c NEEDED)" -le 2 ]
+	done
+}
+
+@test "the programs in the guide compile as it says and say hello" {
+	export PKG_CONFIG_PATH=$TESSERA_BUILD/meson-uninstalled
+	for n in 1 2; do
+		awk -v n=$n '/^```c$/ { k++; on = k == n; next } /^```$/ { on = 0 } on' "$TESSERA_SOURCE/doc/guide.md" >program$n.c
+		# shellcheck disable=SC2046
+		gcc -Wall -Wextra -Werror program$n.c -o program$n $(pkg-config --cflags --libs tessera) \
+			-Wl,-rpath,"$TESSERA_BUILD/shm"
+	done
+	background ./program2 >output
+	receiver=$last
+	./program1
+	wait "$receiver"
+	[ "$(cat output)" = hello ]
+	ledger_balances
+}
