@@ -90,10 +90,10 @@ int tsr_cli_fail(int error, const char *format, ...) TSR_PRINTF(2, 3);
 /* tsr_cli_warn - a line on standard error. */
 void tsr_cli_warn(const char *format, ...) TSR_PRINTF(1, 2);
 
-/* tsr_cli_daemon_command - how a daemon is started from a shell, by the name that works for this one. */
+/* tsr_cli_daemon_command - what starts a daemon from a shell: the one beside this program. */
 const char *tsr_cli_daemon_command(void);
 
-/* tsr_cli_connect, tsr_cli_attach - reach the daemon. Return: 0, or an exit status, and it is said. */
+/* tsr_cli_connect, tsr_cli_attach - reach the daemon. Return: an exit status; failure is said. */
 int tsr_cli_connect(struct tsr_control *control);
 int tsr_cli_attach(const char *realm, struct tsr_client *client);
 

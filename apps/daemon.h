@@ -26,8 +26,8 @@ struct tsr_daemon {
  * @set:	one more setting PATH=VALUE for it, or NULL
  * @keep:	it outlives us
  *
- * What it logs goes to memory, and is shown if the start fails; of one that is kept it can be read in
- * /proc/PID/fd/2.
+ * What it logs goes to memory, and is shown if the start fails; of one that is kept it can be read
+ * in /proc/PID/fd/2.
  * Return: an exit status; what failed is said.
  */
 TSR_MUST_CHECK

@@ -290,7 +290,7 @@ processors_clock(struct tsr_doctor *doctor)
 
 	tsr_doctor_read(doctor, "/sys/devices/system/clocksource/clocksource0/current_clocksource",
 	                source, sizeof(source));
-	/* Stamps are read from the counter itself; the kernel's choice says whether it trusts it. */
+	/* Stamps are read from the counter; the kernel's choice says whether it trusts it. */
 	tsr_doctor_found(doctor,
 	                 strcmp(source, "tsc") == 0 || (steady && strcmp(source, "kvm-clock") == 0)
 	                         ? TSR_FINDING_OK

@@ -19,7 +19,7 @@ struct tsr_hash {
 	int answer;
 };
 
-/* tsr_hash_open - hash what is written to @input until it is closed. Return: 0; a negative errno. */
+/* tsr_hash_open - hash what is written to @input until that is closed. Return: 0; -errno. */
 TSR_MUST_CHECK
 int tsr_hash_open(struct tsr_hash *hash, int *input);
 

@@ -28,8 +28,12 @@ struct tsr_spawn {
 TSR_MUST_CHECK
 int tsr_process_spawn(const struct tsr_spawn *spawn, pid_t *pid);
 
-/* tsr_process_self - the path of this program. tsr_process_find - of the program @name beside it, or
- * in PATH. Return: 0, the caller frees @path; -ENOENT; -ENOMEM. */
+/*
+ * tsr_process_self - the path of this program
+ * tsr_process_find - of the program @name beside it, or in PATH
+ *
+ * Return: 0, the caller frees @path; -ENOENT; -ENOMEM.
+ */
 TSR_MUST_CHECK
 int tsr_process_self(char **path);
 TSR_MUST_CHECK

@@ -25,7 +25,7 @@ struct tsr_stream {
 	uint64_t bytes;
 };
 
-/* tsr_stream_parse - the parser of what both take: --timeout and the channel; input is the stream. */
+/* The parser of what both take: --timeout and the channel; its input is the stream. */
 extern const struct argp tsr_stream_argp;
 
 /* A deadline for one wait. */
