@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/* tesserad: the daemon. It stays in the foreground and logs to standard error. */
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/config.h"
+#include "core/daemon.h"
+#include "core/log.h"
+
+#define TESSERAD_SETS_MAX     128
+#define TESSERAD_SYSTEM_FILE  "/etc/tessera/tesserad.conf"
+#define TESSERAD_EXIT_RUNTIME 1
+#define TESSERAD_EXIT_USAGE   2
+#define TESSERAD_EXIT_CONFIG  78
+
+enum {
+	TESSERAD_CHECK_CONFIG = 0x100,
+	TESSERAD_SET,
+	TESSERAD_SOCKET,
+	TESSERAD_LOG_LEVEL,
+	TESSERAD_ISOLATED,
+};
+
+struct tesserad_options {
+	const char *config;
+	bool check_config;
+	/* In the order given; --socket, --log-level and --isolated are short for a --set. */
+	char *sets[TESSERAD_SETS_MAX];
+	unsigned sets_count;
+};
+
+const char *argp_program_version = "tesserad " TSR_VERSION;
+
+static const struct argp_option tesserad_argp_options[] = {
+        {"config", 'c', "FILE", 0, "read FILE (as root /etc/tessera/tesserad.conf, if it is there)", 0},
+        {"set", TESSERAD_SET, "PATH=VALUE", 0, "set one value of the configuration; repeatable", 0},
+        {"check-config", TESSERAD_CHECK_CONFIG, NULL, 0,
+         "check the configuration, say what is wrong and where, and exit", 0},
+        {"socket", TESSERAD_SOCKET, "PATH", 0, "the control socket (socket=PATH)", 0},
+        {"log-level", TESSERAD_LOG_LEVEL, "LEVEL", 0,
+         "error, warning, notice, info or debug (log.level=LEVEL)", 0},
+        {"isolated", TESSERAD_ISOLATED, NULL, 0,
+         "the poll core never sleeps (poll.isolated=true)", 0},
+        {0},
+};
+
+static void
+tesserad_add_set(struct tesserad_options *options, struct argp_state *state, const char *path,
+                 const char *value)
+{
+	char *set;
+
+	if (options->sets_count == TESSERAD_SETS_MAX)
+		argp_error(state, "more than %d values are set", TESSERAD_SETS_MAX);
+	if (asprintf(&set, "%s%s", path, value) < 0)
+		argp_failure(state, TESSERAD_EXIT_RUNTIME, ENOMEM, "options");
+	options->sets[options->sets_count++] = set;
+}
+
+static error_t
+tesserad_parse(int key, char *argument, struct argp_state *state)
+{
+	struct tesserad_options *const options = state->input;
+	char *absolute;
+
+	switch (key) {
+	case 'c':
+		options->config = argument;
+		return 0;
+	case TESSERAD_CHECK_CONFIG:
+		options->check_config = true;
+		return 0;
+	case TESSERAD_SET:
+		tesserad_add_set(options, state, "", argument);
+		return 0;
+	case TESSERAD_SOCKET:
+		absolute = argument[0] == '/' ? NULL : get_current_dir_name();
+		if (absolute != NULL) {
+			char *joined;
+
+			if (asprintf(&joined, "socket=%s/", absolute) < 0)
+				argp_failure(state, TESSERAD_EXIT_RUNTIME, ENOMEM, "options");
+			tesserad_add_set(options, state, joined, argument);
+			free(joined);
+			free(absolute);
+			return 0;
+		}
+		tesserad_add_set(options, state, "socket=", argument);
+		return 0;
+	case TESSERAD_LOG_LEVEL:
+		tesserad_add_set(options, state, "log.level=", argument);
+		return 0;
+	case TESSERAD_ISOLATED:
+		tesserad_add_set(options, state, "poll.isolated=", "true");
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s' is not expected: tesserad takes options only", argument);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static void
+tesserad_complain(void *argument, const char *line)
+{
+	(void)argument;
+	(void)fprintf(stderr, "%s\n", line);
+}
+
+/* Defaults, file, --set: on top of each other. Return: 0, or the exit code. */
+static int
+tesserad_configure(struct tesserad_options *options, struct tsr_config *config)
+{
+	struct tsr_config_sink sink = {.complain = tesserad_complain};
+
+	if (tsr_config_default(config) != 0) {
+		(void)fprintf(stderr, "tesserad: no memory\n");
+		return TESSERAD_EXIT_RUNTIME;
+	}
+	if (options->config == NULL && geteuid() == 0 && access(TESSERAD_SYSTEM_FILE, F_OK) == 0)
+		options->config = TESSERAD_SYSTEM_FILE;
+	if (options->config != NULL && tsr_config_read(config, options->config, &sink) != 0)
+		return TESSERAD_EXIT_CONFIG;
+	for (unsigned i = 0; i < options->sets_count; i++) {
+		if (tsr_config_set(config, options->sets[i], &sink) != 0)
+			continue; /* say all that is wrong at once */
+	}
+	if (tsr_config_check(config, &sink) != 0 || sink.mistakes != 0)
+		return TESSERAD_EXIT_CONFIG;
+	return 0;
+}
+
+/* Return: the exit code. */
+static int
+tesserad_serve(struct tsr_config const *config)
+{
+	static struct tsr_daemon daemon;
+	struct tsr_refusal refusal = {0};
+
+	tsr_log_open(config->log_level);
+	if (tsr_daemon_start(&daemon, config, &refusal) != 0) {
+		tsr_log(TSR_LOG_ERROR, "not started: %s", refusal.text);
+		return TESSERAD_EXIT_RUNTIME;
+	}
+	tsr_daemon_run(&daemon);
+	tsr_daemon_stop(&daemon);
+	tsr_log(TSR_LOG_NOTICE, "stopped");
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct argp argp = {
+	        .options = tesserad_argp_options,
+	        .parser = tesserad_parse,
+	        .doc = "Serve realms of shared memory to the processes of this machine."
+	               "\vIt stays in the foreground and logs to standard error. SIGTERM ends it. "
+	               "Without a configuration it serves a realm 'demo' for its own user. Exit codes: "
+	               "0 ended as asked, 1 it could not run, 2 usage, 78 configuration.",
+	};
+	static struct tesserad_options options;
+	struct tsr_config config;
+	int code;
+
+	argp_err_exit_status = TESSERAD_EXIT_USAGE;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &options) != 0)
+		return TESSERAD_EXIT_USAGE;
+	code = tesserad_configure(&options, &config);
+	if (code == 0 && options.check_config)
+		(void)printf("the configuration is in order: %u realms\n", config.realms_count);
+	else if (code == 0)
+		code = tesserad_serve(&config);
+	tsr_config_destroy(&config);
+	for (unsigned i = 0; i < options.sets_count; i++)
+		free(options.sets[i]);
+	return code;
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/channels.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/daemon.h"
+#include "shm/access.h"
+#include "shm/format.h"
+
+#define CHANNELS_CAPACITY_DEFAULT UINT32_C(1024)
+#define CHANNELS_ENDS_MAX         UINT16_MAX
+#define CHANNELS_FLAGS            (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
+
+static struct tsr_channel_record *
+channels_find(struct tsr_realm const *realm, const char *name)
+{
+	struct tsr_registry_entry *entry;
+
+	tsr_registry_read_lock();
+	entry = tsr_registry_find_name(&realm->names, name);
+	tsr_registry_read_unlock();
+	/* Channels are removed under the lock that we hold: it stays. */
+	return entry == NULL ? NULL : caa_container_of(entry, struct tsr_channel_record, entry);
+}
+
+static int
+channels_check_name(const char *name, struct tsr_refusal *refusal)
+{
+	if (name[0] == '\0')
+		return tsr_refuse(refusal, -EINVAL, "the channel's name is empty, expected 1 to 63 characters");
+	for (const char *c = name; *c != '\0'; c++) {
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+		      (*c >= '0' && *c <= '9') || strchr("._-/", *c) != NULL))
+			return tsr_refuse(refusal, -EINVAL,
+			                  "channel name '%s' has a character that is not of "
+			                  "A-Z a-z 0-9 . _ - /",
+			                  name);
+	}
+	return 0;
+}
+
+static int
+channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *refusal)
+{
+	if (wish->kind != TSR_KIND_BUFFERED)
+		return tsr_refuse(refusal, -EOPNOTSUPP,
+		                  "channel '%s': kind %u is not offered, expected %u (buffered)",
+		                  wish->name, wish->kind, TSR_KIND_BUFFERED);
+	if ((wish->flags & ~CHANNELS_FLAGS) != 0)
+		return tsr_refuse(refusal, -EINVAL, "channel '%s': flags 0x%x, expected none beyond 0x%x",
+		                  wish->name, wish->flags, CHANNELS_FLAGS);
+	if (wish->capacity != 0 &&
+	    (wish->capacity < TSR_SLOTS_MIN || wish->capacity > TSR_SLOTS_MAX ||
+	     !tsr_is_power_of_two(wish->capacity)))
+		return tsr_refuse(refusal, -EINVAL,
+		                  "channel '%s': capacity %u, expected a power of two from %u to %u",
+		                  wish->name, wish->capacity, TSR_SLOTS_MIN, TSR_SLOTS_MAX);
+	return 0;
+}
+
+/* An entry that is free; the search goes round, so an index rests before it is used again. */
+static int
+channels_free_index(struct tsr_realm *realm, uint32_t *index)
+{
+	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
+		uint32_t const at = (realm->next_index + i) % realm->map.channels_count;
+
+		if (realm->channels[at] == NULL) {
+			realm->next_index = (at + 1) % realm->map.channels_count;
+			*index = at;
+			return 0;
+		}
+	}
+	return -ENOBUFS;
+}
+
+struct channels_format {
+	struct tsr_realm *realm;
+	struct tsr_channel_record *record;
+};
+
+static int
+channels_format_work(void *argument)
+{
+	struct channels_format const *const format = argument;
+	struct tsr_channel_record const *const record = format->record;
+
+	tsr_channel_format(&format->realm->map, record->index, record->offset,
+	                   record->channel.capacity, record->channel.flags, record->channel.id,
+	                   record->name);
+	return 0;
+}
+
+/* Index, memory and quota for a channel. */
+static int
+channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t capacity,
+                 struct tsr_refusal *refusal)
+{
+	struct tsr_quota *const quota = &realm->daemon->quota;
+	int error;
+
+	record->bytes = tsr_channel_bytes(capacity);
+	if (channels_free_index(realm, &record->index) != 0)
+		return tsr_refuse(refusal, -ENOBUFS,
+		                  "channel '%s': realm '%s' has all of its %u channels; raise "
+		                  "'channels' in the configuration",
+		                  record->name, realm->entry.name, realm->map.channels_count);
+	error = tsr_quota_take_bytes(quota, record->creator, record->bytes);
+	if (error != 0)
+		return tsr_refuse(refusal, error,
+		                  "channel '%s' needs %llu bytes: user %u would exceed "
+		                  "limits.bytes_per_user (%llu)",
+		                  record->name, (unsigned long long)record->bytes, record->creator,
+		                  (unsigned long long)quota->bytes_limit);
+	error = tsr_area_alloc(&realm->area, record->bytes, &record->offset);
+	if (error != 0) {
+		tsr_quota_give_bytes(quota, record->creator, record->bytes);
+		return tsr_refuse(refusal, error,
+		                  "channel '%s': no %u slots in a row are free in realm '%s'; raise "
+		                  "'slots' (%u) in the configuration",
+		                  record->name, capacity, realm->entry.name,
+		                  realm->config->geometry.slots);
+	}
+	return 0;
+}
+
+static void
+channels_unreserve(struct tsr_realm *realm, struct tsr_channel_record const *record)
+{
+	(void)tsr_area_free(&realm->area, record->offset);
+	tsr_quota_give_bytes(&realm->daemon->quota, record->creator, record->bytes);
+}
+
+static int
+channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
+                struct tsr_channel_record **out, struct tsr_refusal *refusal)
+{
+	uint32_t const capacity = wish->capacity != 0 ? wish->capacity : CHANNELS_CAPACITY_DEFAULT;
+	struct tsr_channel_record *const record = calloc(1, sizeof(*record));
+	struct channels_format format = {.realm = realm, .record = record};
+	int error;
+
+	if (record == NULL)
+		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for channel '%s'",
+		                  wish->name);
+	memcpy(record->name, wish->name, strnlen(wish->name, sizeof(record->name) - 1));
+	record->entry.name = record->name;
+	record->creator = uid;
+	record->kind = wish->kind;
+	error = channels_reserve(realm, record, capacity, refusal);
+	if (error != 0)
+		goto free_record;
+	error = tsr_channel_bind(&record->channel, &realm->map, record->index, record->offset,
+	                         capacity, wish->flags,
+	                         tsr_channel_id(record->index, realm->generations[record->index]));
+	if (error == 0)
+		error = tsr_realm_guarded(realm, channels_format_work, &format);
+	if (error == 0)
+		error = tsr_registry_add(&realm->names, &record->entry);
+	if (error != 0) {
+		tsr_refuse(refusal, error, "channel '%s' could not be laid out", wish->name);
+		goto unreserve;
+	}
+	realm->channels[record->index] = record;
+	realm->channels_count++;
+	*out = record;
+	return 0;
+
+unreserve:
+	channels_unreserve(realm, record);
+free_record:
+	free(record);
+	return error;
+}
+
+int
+tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
+                 struct tsr_channel_record **out, struct tsr_refusal *refusal)
+{
+	uint32_t const capacity = wish->capacity != 0 ? wish->capacity : CHANNELS_CAPACITY_DEFAULT;
+	int error = channels_check_name(wish->name, refusal);
+	struct tsr_channel_record *known;
+
+	if (error == 0 && !wish->must_exist)
+		error = channels_check_wish(wish, refusal);
+	if (error != 0)
+		return error;
+	known = channels_find(realm, wish->name);
+	if (known == NULL && wish->must_exist)
+		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'", realm->entry.name,
+		                  wish->name);
+	if (known == NULL)
+		return channels_create(realm, wish, uid, out, refusal);
+	if (!wish->must_exist && !wish->any_shape &&
+	    (known->channel.capacity != capacity || known->channel.flags != wish->flags ||
+	     known->kind != wish->kind))
+		return tsr_refuse(refusal, -EEXIST,
+		                  "channel '%s' exists with capacity %u and flags 0x%x, asked for "
+		                  "were capacity %u and flags 0x%x",
+		                  wish->name, known->channel.capacity, known->channel.flags, capacity,
+		                  wish->flags);
+	*out = known;
+	return 0;
+}
+
+static void
+channels_forget(struct tsr_realm *realm, struct tsr_channel_record *record)
+{
+	(void)tsr_registry_remove(&realm->names, &record->entry);
+	realm->channels[record->index] = NULL;
+	realm->generations[record->index]++;
+	realm->channels_count--;
+	channels_unreserve(realm, record);
+}
+
+static int
+channels_drain_work(void *argument)
+{
+	struct channels_format const *const drain = argument;
+	struct tsr_channel const *const channel = &drain->record->channel;
+
+	(void)tsr_reaper_drain(&drain->realm->map, channel);
+	/* [T1] pairs with [F2]: the entry is free; nothing below it is read by anybody. */
+	tsr_st_rel(&channel->entry->id, 0);
+	return 0;
+}
+
+int
+tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusal *refusal)
+{
+	struct channels_format drain = {.realm = realm, .record = channels_find(realm, name)};
+	struct tsr_channel_record *const record = drain.record;
+	int error;
+
+	if (record == NULL)
+		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'", realm->entry.name,
+		                  name);
+	if (record->side[0].count != 0 || record->side[1].count != 0)
+		return tsr_refuse(refusal, -EBUSY,
+		                  "channel '%s' has %u sender and %u receiver ends open, expected none",
+		                  name, record->side[0].count, record->side[1].count);
+	error = tsr_realm_guarded(realm, channels_drain_work, &drain);
+	if (error != 0)
+		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
+		                  realm->entry.name);
+	channels_forget(realm, record);
+	tsr_registry_synchronize();
+	free(record);
+	return 0;
+}
+
+struct channels_end {
+	struct tsr_channel_record *record;
+	uint32_t side;
+	bool fenced;
+};
+
+static void
+channels_publish(struct tsr_channel_record *record, uint32_t side)
+{
+	struct tsr_channel_side const *const s = &record->side[side];
+
+	tsr_ends_publish(&record->channel, side, s->count, s->died, s->stream);
+}
+
+static int
+channels_open_work(void *argument)
+{
+	struct channels_end const *const end = argument;
+	struct tsr_channel *const channel = &end->record->channel;
+
+	if (end->fenced) {
+		/* From when the barrier is through, every publish on this channel is fenced. */
+		tsr_st_rlx(&channel->shm->fenced, 1);
+		/* [T2] pairs with [K1]: no publish that did not see the word is under way. */
+		(void)tsr_membarrier();
+	}
+	channels_publish(end->record, end->side);
+	return 0;
+}
+
+int
+tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
+                  bool fenced, bool *seen, struct tsr_refusal *refusal)
+{
+	uint32_t const one = side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER
+	                                             : TSR_CHANNEL_ONE_RECEIVER;
+	struct tsr_channel_side *const s = &record->side[side];
+	struct tsr_channel_side const before = *s;
+	struct channels_end end = {.record = record, .side = side, .fenced = fenced};
+	int error;
+
+	if ((record->channel.flags & one) != 0 && s->count != 0)
+		return tsr_refuse(refusal, -EBUSY, "channel '%s' is for one %s, and that end is taken",
+		                  record->name, side == TSR_SIDE_SENDER ? "sender" : "receiver");
+	if (s->count == CHANNELS_ENDS_MAX)
+		return tsr_refuse(refusal, -ENOBUFS, "channel '%s' has all of its %u ends of that side",
+		                  record->name, CHANNELS_ENDS_MAX);
+	if (s->count == 0) {
+		s->stream++;
+		s->died = false;
+	}
+	s->count++;
+	error = tsr_realm_guarded(realm, channels_open_work, &end);
+	if (error != 0) {
+		*s = before;
+		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
+		                  realm->entry.name);
+	}
+	*seen = record->side[side ^ 1].gone;
+	return 0;
+}
+
+/* Does any slot hold a message, or is one on its way into it? */
+static bool
+channels_is_empty(struct tsr_channel const *channel)
+{
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		if (tsr_slot_phase(tsr_ld_rlx(&channel->shm->slot[i].word)) != TSR_EMPTY)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The last end of one side has gone: does a new end of the other side have to know?
+ *
+ * A receiver that comes later takes what is left and is at the end: so it must know that senders have
+ * been there and gone, until that stream is used up, which is when the last receiver leaves and the
+ * channel is empty. A sender that comes later waits for a receiver, whoever was there before; only
+ * one that joins senders who were left alone shares their fate.
+ */
+static void
+channels_settle_gone(struct tsr_channel_record *record, uint32_t side)
+{
+	struct tsr_channel_side *const senders = &record->side[TSR_SIDE_SENDER];
+	struct tsr_channel_side *const receivers = &record->side[TSR_SIDE_RECEIVER];
+
+	if (side == TSR_SIDE_SENDER) {
+		senders->gone = true;
+		receivers->gone = false;
+		return;
+	}
+	receivers->gone = senders->count != 0;
+	if (senders->gone && channels_is_empty(&record->channel))
+		senders->gone = false;
+}
+
+void
+tsr_channels_leave(struct tsr_channel_record *record, uint32_t side, bool died)
+{
+	struct tsr_channel_side *const s = &record->side[side];
+
+	s->count--;
+	s->died = s->died || died;
+	if (s->count == 0)
+		channels_settle_gone(record, side);
+	channels_publish(record, side);
+}
+
+void
+tsr_channels_destroy(struct tsr_realm *realm)
+{
+	for (uint32_t i = 0; i < realm->map.channels_count && realm->channels != NULL; i++) {
+		struct tsr_channel_record *const record = realm->channels[i];
+
+		if (record == NULL)
+			continue;
+		channels_forget(realm, record);
+		free(record);
+	}
+}

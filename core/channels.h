@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_CHANNELS_H
+#define TSR_CORE_CHANNELS_H
+
+/*
+ * The channels of a realm: made on first use, found by name, removed when no end is open.
+ *
+ * Context of every call: under the realm's lock.
+ */
+
+#include "core/realm.h"
+
+/* What a client asks for. */
+struct tsr_channel_wish {
+	const char *name;
+	uint32_t capacity; /* 0: 1,024 */
+	uint32_t flags;
+	uint32_t kind;
+	bool must_exist;
+	bool any_shape; /* one that exists fits whatever its shape */
+};
+
+/*
+ * tsr_channels_get - find a channel, or make it
+ *
+ * Return: 0; -ENOENT; -EEXIST it has other properties; -EINVAL name, capacity, flags or kind;
+ * -ENOBUFS table, slot memory or the user's quota is full; -ENOMEM; -EFAULT the realm was condemned.
+ */
+TSR_MUST_CHECK
+int tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
+                     struct tsr_channel_record **out, struct tsr_refusal *refusal);
+
+/* tsr_channels_remove - Return: 0; -ENOENT; -EBUSY ends are open; -EFAULT. */
+TSR_MUST_CHECK
+int tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusal *refusal);
+
+/* tsr_channels_open - count one more end. Return: 0; -EBUSY, -ENOBUFS; -EFAULT. */
+TSR_MUST_CHECK
+int tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
+                      bool fenced, bool *seen, struct tsr_refusal *refusal);
+
+/* tsr_channels_leave - count one end less, and tell the other side. Already under the guard. */
+void tsr_channels_leave(struct tsr_channel_record *record, uint32_t side, bool died);
+
+/* tsr_channels_destroy - forget all of them, without touching shared memory. */
+void tsr_channels_destroy(struct tsr_realm *realm);
+
+#endif /* TSR_CORE_CHANNELS_H */

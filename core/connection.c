@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/connection.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/closing.h"
+#include "core/control_request.h"
+#include "core/counter.h"
+#include "core/member.h"
+
+#define CONNECTION_OVER_LIMIT_MAX 16
+#define CONNECTION_STALL_NS       UINT64_C(2000000000)
+#define CONNECTION_GROUPS_MAX     65536
+
+/* Out of descriptors: the spare one is enough to turn the caller away, or it would wake us for ever. */
+static void
+connection_turn_away(struct tsr_server *server)
+{
+	int fd;
+
+	(void)close(server->spare);
+	fd = accept4(server->daemon->rundir.listener, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		(void)close(fd);
+	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	tsr_log_limited(&server->log_drops, TSR_LOG_WARNING,
+	                "out of descriptors: a connection was turned away");
+}
+
+/* A user beyond its limit is told so on HELLO; of those that don't even ask only a few are kept. */
+static bool
+connection_keep_over_limit(struct tsr_server *server, struct tsr_connection *connection)
+{
+	tsr_log_limited(&server->log_refusals, TSR_LOG_NOTICE,
+	                "pid %d: user %u has all of its %u connections (limits.connections_per_user)",
+	                (int)connection->pid, connection->uid,
+	                server->daemon->quota.connections_limit);
+	if (server->over_limit >= CONNECTION_OVER_LIMIT_MAX)
+		return false;
+	server->over_limit++;
+	connection->over_limit = true;
+	return true;
+}
+
+static int
+connection_enter(struct tsr_server *server, struct tsr_connection *connection)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data = {.ptr = connection}};
+	struct ucred peer;
+	socklen_t bytes = sizeof(peer);
+
+	if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
+		return -errno;
+	connection->pid = peer.pid;
+	connection->uid = peer.uid;
+	connection->gid = peer.gid;
+	if (tsr_quota_take_connection(&server->daemon->quota, peer.uid) != 0 &&
+	    !connection_keep_over_limit(server, connection))
+		return -ENOBUFS;
+	if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) {
+		if (!connection->over_limit)
+			tsr_quota_give_connection(&server->daemon->quota, peer.uid);
+		else
+			server->over_limit--;
+		return -errno;
+	}
+	connection->next = server->connections;
+	connection->link = &server->connections;
+	if (connection->next != NULL)
+		connection->next->link = &connection->next;
+	server->connections = connection;
+	tsr_counter_add(&server->daemon->connections, 1);
+	return 0;
+}
+
+void
+tsr_connection_accept(struct tsr_server *server)
+{
+	struct tsr_connection *connection;
+	int const fd = accept4(server->daemon->rundir.listener, NULL, NULL,
+	                       SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			connection_turn_away(server);
+		return;
+	}
+	connection = calloc(1, sizeof(*connection));
+	if (connection == NULL) {
+		(void)close(fd);
+		return;
+	}
+	connection->server = server;
+	connection->fd = fd;
+	connection->pidfd = -1;
+	if (connection_enter(server, connection) != 0) {
+		(void)close(fd);
+		free(connection);
+	}
+}
+
+/* The socket is gone, and the member did not say goodbye. */
+static void
+connection_leave_member(struct tsr_connection *connection)
+{
+	struct tsr_member *const member = connection->member;
+	bool closing;
+
+	if (member == NULL)
+		return;
+	tsr_realm_lock(member->realm);
+	member->connection = -1;
+	closing = member->state == TSR_MEMBER_ATTACHED;
+	if (closing)
+		member->state = TSR_MEMBER_CLOSING;
+	tsr_realm_unlock(member->realm);
+	if (closing && !connection->server->leaving)
+		tsr_closing_add(connection->server, member);
+	connection->member = NULL;
+	tsr_member_put(member);
+}
+
+void
+tsr_connection_close(struct tsr_connection *connection)
+{
+	struct tsr_server *const server = connection->server;
+
+	connection_leave_member(connection);
+	if (connection->over_limit)
+		server->over_limit--;
+	else
+		tsr_quota_give_connection(&server->daemon->quota, connection->uid);
+	*connection->link = connection->next;
+	if (connection->next != NULL)
+		connection->next->link = connection->link;
+	tsr_counter_subtract(&server->daemon->connections, 1);
+	(void)close(connection->fd);
+	if (connection->pidfd >= 0)
+		(void)close(connection->pidfd);
+	free(connection->out);
+	free(connection);
+}
+
+void
+tsr_connection_send(struct tsr_connection *connection, void const *packet, size_t bytes)
+{
+	if (send(connection->fd, packet, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)bytes)
+		connection->broken = true;
+}
+
+int
+tsr_connection_send_fds(struct tsr_connection *connection, void const *packet, size_t bytes,
+                        int const *fds, size_t fds_count)
+{
+	union {
+		struct cmsghdr align;
+		unsigned char bytes[CMSG_SPACE(TSR_SEGMENTS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)packet, .iov_len = bytes};
+	struct msghdr message = {.msg_iov = &iov,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = CMSG_SPACE(fds_count * sizeof(int))};
+	struct cmsghdr *head;
+
+	memset(&control, 0, sizeof(control));
+	head = CMSG_FIRSTHDR(&message);
+	if (head == NULL)
+		return -EINVAL;
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(fds_count * sizeof(int));
+	memcpy(CMSG_DATA(head), fds, fds_count * sizeof(int));
+	return sendmsg(connection->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* While answers wait, no further request is read. */
+static void
+connection_want(struct tsr_connection *connection, uint32_t events)
+{
+	struct epoll_event event = {.events = events | EPOLLRDHUP, .data = {.ptr = connection}};
+
+	(void)epoll_ctl(connection->server->epoll, EPOLL_CTL_MOD, connection->fd, &event);
+}
+
+/* Send what waits, as far as there is room. */
+static void
+connection_flush(struct tsr_connection *connection)
+{
+	while (connection->out_sent < connection->out_bytes) {
+		unsigned char const *const packet = connection->out + connection->out_sent;
+		uint32_t length;
+
+		memcpy(&length, packet, sizeof(length));
+		if (send(connection->fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+			if (errno != EAGAIN) {
+				connection->broken = true;
+				return;
+			}
+			connection_want(connection, EPOLLOUT);
+			connection->out_deadline_ns = tsr_now_ns() + CONNECTION_STALL_NS;
+			tsr_server_arm(connection->server, connection->out_deadline_ns);
+			return;
+		}
+		connection->out_sent += length;
+	}
+	if (connection->out_deadline_ns != 0)
+		connection_want(connection, EPOLLIN);
+	connection->out_deadline_ns = 0;
+	free(connection->out);
+	connection->out = NULL;
+	connection->out_bytes = 0;
+	connection->out_sent = 0;
+}
+
+void
+tsr_connection_queue(struct tsr_connection *connection, unsigned char *out, size_t bytes)
+{
+	free(connection->out);
+	connection->out = out;
+	connection->out_bytes = bytes;
+	connection->out_sent = 0;
+	connection_flush(connection);
+}
+
+/* Collect the descriptors that came along; close those that are more than anybody asks for. */
+static void
+connection_collect(struct tsr_connection *connection, struct msghdr *message)
+{
+	connection->fds_count = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+		size_t const count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
+			if (connection->fds_count < TSR_CONNECTION_FDS_MAX)
+				connection->fds[connection->fds_count++] = fd;
+			else
+				(void)close(fd);
+		}
+	}
+}
+
+static bool
+connection_hung_up(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&poll_fd, 1, 0) > 0 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+static void
+connection_receive(struct tsr_connection *connection)
+{
+	struct tsr_server *const server = connection->server;
+	union {
+		struct cmsghdr align;
+		unsigned char bytes[CMSG_SPACE(TSR_CONNECTION_FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {.iov_base = server->packet, .iov_len = sizeof(server->packet)};
+	struct msghdr message = {.msg_iov = &iov,
+	                         .msg_iovlen = 1,
+	                         .msg_control = control.bytes,
+	                         .msg_controllen = sizeof(control)};
+	ssize_t const bytes = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (bytes < 0) {
+		connection->broken = errno != EAGAIN && errno != EINTR;
+		return;
+	}
+	connection_collect(connection, &message);
+	/* Nothing read is the end, or a packet without a byte. */
+	if (bytes == 0 && connection->fds_count == 0 && connection_hung_up(connection->fd))
+		connection->broken = true;
+	else
+		tsr_request_dispatch(connection, server->packet, (size_t)bytes,
+		                     (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0);
+	for (size_t i = 0; i < connection->fds_count; i++) {
+		if (connection->fds[i] >= 0)
+			(void)close(connection->fds[i]);
+	}
+	connection->fds_count = 0;
+}
+
+void
+tsr_connection_serve(struct tsr_connection *connection, uint32_t events)
+{
+	if (connection->out_bytes != 0) {
+		if ((events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0)
+			connection->broken = true;
+		else
+			connection_flush(connection);
+	} else if ((events & EPOLLIN) != 0) {
+		connection_receive(connection);
+	} else {
+		connection->broken = true; /* it hung up, and nothing is left to read */
+	}
+	if (connection->broken)
+		tsr_connection_close(connection);
+}
+
+enum tsr_right
+tsr_connection_right(struct tsr_connection const *connection, struct tsr_realm const *realm)
+{
+	gid_t *const groups = calloc(CONNECTION_GROUPS_MAX + 1, sizeof(groups[0]));
+	socklen_t bytes = CONNECTION_GROUPS_MAX * sizeof(groups[0]);
+	enum tsr_right right;
+
+	if (groups == NULL)
+		return TSR_RIGHT_NONE;
+	if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) != 0)
+		bytes = 0;
+	groups[bytes / sizeof(groups[0])] = connection->gid;
+	right = tsr_realm_right(realm, connection->uid, groups, bytes / sizeof(groups[0]) + 1);
+	free(groups);
+	return right;
+}
+
+void
+tsr_connection_expire(struct tsr_server *server, uint64_t now_ns)
+{
+	struct tsr_connection *next;
+
+	for (struct tsr_connection *c = server->connections; c != NULL; c = next) {
+		next = c->next;
+		if (c->out_deadline_ns == 0)
+			continue;
+		if (c->out_deadline_ns > now_ns) {
+			tsr_server_arm(server, c->out_deadline_ns);
+			continue;
+		}
+		tsr_log_limited(&server->log_drops, TSR_LOG_WARNING,
+		                "pid %d does not read its answers: its connection is closed",
+		                (int)c->pid);
+		tsr_connection_close(c);
+	}
+}

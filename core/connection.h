@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_CONNECTION_H
+#define TSR_CORE_CONNECTION_H
+
+/*
+ * One connection of the control socket.
+ *
+ *	connected --HELLO--> greeted --ATTACH--> greeted, with a member --DETACH--> greeted
+ *
+ * With the fallback for SO_PEERPIDFD the ATTACH needs a PIDFD before it. A connection that hangs up
+ * while it has a member, without DETACH, leaves the member closing.
+ *
+ * Context of every call: the control thread.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/control.h"
+#include "core/realm.h"
+
+#define TSR_CONNECTION_FDS_MAX 4
+
+struct tsr_connection {
+	struct tsr_connection *next;
+	struct tsr_connection **link; /* what points to us */
+	struct tsr_server *server;
+	int fd;
+	int pidfd; /* of the peer; -1: not known yet */
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	bool greeted;
+	bool over_limit; /* the user has too many: it only hears that */
+	bool broken;     /* to be closed when the request is done */
+	struct tsr_member *member;
+	/* Packets that wait for room in the socket; each begins with its length. */
+	unsigned char *out;
+	size_t out_bytes;
+	size_t out_sent;
+	uint64_t out_deadline_ns; /* 0: nothing waits */
+	/* Of the packet that is being handled. */
+	int fds[TSR_CONNECTION_FDS_MAX];
+	size_t fds_count;
+};
+
+/* tsr_connection_accept - take one from the listening socket. */
+void tsr_connection_accept(struct tsr_server *server);
+
+/* tsr_connection_serve - its socket is ready: read and answer one packet, or send what waits. */
+void tsr_connection_serve(struct tsr_connection *connection, uint32_t events);
+
+/* tsr_connection_close - and what becomes of its member. */
+void tsr_connection_close(struct tsr_connection *connection);
+
+/* tsr_connection_send - one packet, now; if it can't be, the connection is broken. */
+void tsr_connection_send(struct tsr_connection *connection, void const *packet, size_t bytes);
+
+/* tsr_connection_send_fds - the same with descriptors. Return: 0; a negative errno. */
+TSR_MUST_CHECK
+int tsr_connection_send_fds(struct tsr_connection *connection, void const *packet, size_t bytes,
+                            int const *fds, size_t fds_count);
+
+/* tsr_connection_queue - many packets; @out is the connection's from here on, and freed by it. */
+void tsr_connection_queue(struct tsr_connection *connection, unsigned char *out, size_t bytes);
+
+/* tsr_connection_right - what its user may do in the realm. */
+enum tsr_right tsr_connection_right(struct tsr_connection const *connection,
+                                    struct tsr_realm const *realm);
+
+/* tsr_connection_expire - a client that does not read its answers is dropped. */
+void tsr_connection_expire(struct tsr_server *server, uint64_t now_ns);
+
+#endif /* TSR_CORE_CONNECTION_H */

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/control_request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/member.h"
+#include "shm/access.h"
+
+static int
+attach_check(struct tsr_connection const *connection, struct tsr_proto_attach const *attach,
+             struct tsr_refusal *refusal)
+{
+	int error = tsr_request_text(attach->realm, "the realm's name", refusal);
+
+	if (error == 0)
+		error = tsr_request_text(attach->name, "the client's name", refusal);
+	if (error != 0)
+		return error;
+	if ((attach->flags & ~TSR_PROTO_ATTACH_FENCED) != 0 || attach->reserved != 0)
+		return tsr_refuse(refusal, -EINVAL,
+		                  "ATTACH with flags 0x%x and reserved 0x%x, expected none beyond 0x%x",
+		                  attach->flags, attach->reserved, TSR_PROTO_ATTACH_FENCED);
+	if (connection->member != NULL)
+		return tsr_refuse(refusal, -EINVAL,
+		                  "ATTACH to realm '%s' while attached, expected DETACH first",
+		                  attach->realm);
+	if (connection->pidfd < 0)
+		return tsr_refuse(refusal, -EPROTO,
+		                  "ATTACH before PIDFD, which the reply to HELLO asked for");
+	return 0;
+}
+
+static int
+attach_check_right(struct tsr_connection const *connection, struct tsr_realm const *realm,
+                   struct tsr_refusal *refusal)
+{
+	enum tsr_right const right = tsr_connection_right(connection, realm);
+
+	if (right == TSR_RIGHT_PARTICIPATE)
+		return 0;
+	if (right == TSR_RIGHT_OBSERVE)
+		return tsr_refuse(refusal, -EOPNOTSUPP,
+		                  "realm '%s' (mode %04o) admits user %u as an observer, and this version "
+		                  "does not offer observers yet, expected the right w",
+		                  realm->entry.name, realm->config->mode, connection->uid);
+	return tsr_refuse(refusal, -EACCES,
+	                  "realm '%s' (owner %u, group %u, mode %04o) does not admit user %u",
+	                  realm->entry.name, realm->config->owner, realm->config->group,
+	                  realm->config->mode, connection->uid);
+}
+
+/* Segments and their sizes; the descriptors stay the daemon's, the kernel copies them. */
+static int
+attach_reply(struct tsr_connection *connection, struct tsr_proto_head const *head,
+             struct tsr_member const *member)
+{
+	struct tsr_realm const *const realm = member->realm;
+	struct tsr_proto_attach_reply reply = {
+	        .head = tsr_request_reply_head(head, sizeof(reply)),
+	        .client_id = member->id,
+	        .segments = (uint16_t)realm->segments_count,
+	};
+	int fds[TSR_SEGMENTS_MAX];
+
+	for (uint32_t i = 0; i < realm->segments_count; i++) {
+		reply.bytes[i] = realm->segment[i].bytes;
+		reply.page_bytes_log2[i] = realm->segment[i].page_log2;
+		fds[i] = realm->segment[i].fd;
+	}
+	return tsr_connection_send_fds(connection, &reply, sizeof(reply), fds,
+	                               realm->segments_count);
+}
+
+/* Say goodbye for a member, or never have let it in. */
+static int
+attach_leave(struct tsr_connection *connection)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_reap_result result = {0};
+	int error;
+
+	tsr_realm_lock(member->realm);
+	error = tsr_member_leave(member, false, &result);
+	member->connection = -1;
+	tsr_realm_unlock(member->realm);
+	connection->member = NULL;
+	if (error == 0)
+		tsr_log(TSR_LOG_DEBUG, "client %u '%s' (pid %d) left realm '%s', %u tickets came back",
+		        member->id, member->name, (int)member->pid, member->realm->entry.name,
+		        result.tickets);
+	tsr_member_put(member);
+	return error;
+}
+
+static int
+attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *attach,
+             struct tsr_realm *realm, struct tsr_refusal *refusal)
+{
+	struct tsr_member_who const who = {
+	        .name = attach->name,
+	        .pid = connection->pid,
+	        .uid = connection->uid,
+	        .flags = attach->flags,
+	        .connection = connection->fd,
+	        .pidfd = connection->pidfd,
+	};
+	int error = tsr_member_attach(realm, &who, &connection->member, refusal);
+
+	if (error != 0)
+		return error;
+	error = attach_reply(connection, &attach->head, connection->member);
+	if (error != 0) {
+		/* Without the descriptors it can't have touched anything. */
+		(void)attach_leave(connection);
+		return tsr_refuse(refusal, -ENOBUFS,
+		                  "the descriptors of realm '%s' could not be sent: %s", attach->realm,
+		                  strerror(-error));
+	}
+	tsr_log(TSR_LOG_DEBUG, "client %u '%s' (pid %d, user %u) attached to realm '%s'",
+	        connection->member->id, connection->member->name, (int)connection->pid,
+	        connection->uid, realm->entry.name);
+	return 0;
+}
+
+int
+tsr_request_attach(struct tsr_connection *connection, void const *packet,
+                   struct tsr_refusal *refusal)
+{
+	struct tsr_proto_attach attach;
+	struct tsr_realm *realm;
+	int error;
+
+	memcpy(&attach, packet, sizeof(attach));
+	error = attach_check(connection, &attach, refusal);
+	if (error != 0)
+		return error;
+	error = tsr_realm_find(connection->server->daemon, attach.realm, &realm, refusal);
+	if (error != 0)
+		return error;
+	error = attach_check_right(connection, realm, refusal);
+	if (error == 0)
+		error = attach_enter(connection, &attach, realm, refusal);
+	tsr_realm_put(realm);
+	return error;
+}
+
+int
+tsr_request_detach(struct tsr_connection *connection, void const *packet,
+                   struct tsr_refusal *refusal)
+{
+	struct tsr_proto_plain reply;
+	struct tsr_proto_head head;
+	int error;
+
+	memcpy(&head, packet, sizeof(head));
+	error = attach_leave(connection);
+	if (error != 0 && error != -ESTALE)
+		return tsr_refuse(refusal, -ENOTCONN,
+		                  "the realm's memory is broken: it was condemned");
+	if (error == -ESTALE)
+		return tsr_refuse(refusal, -ENOTCONN,
+		                  "this client is gone already: its process died, or its realm was "
+		                  "condemned");
+	tsr_request_reply(connection, &head, &reply, sizeof(reply));
+	return 0;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/control_request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/channels.h"
+#include "core/member.h"
+
+/* Lock the member's realm, if the member is still in it. */
+static int
+channel_enter(struct tsr_member *member, struct tsr_refusal *refusal)
+{
+	tsr_realm_lock(member->realm);
+	if (member->state == TSR_MEMBER_ATTACHED)
+		return 0;
+	tsr_realm_unlock(member->realm);
+	return tsr_refuse(refusal, -ENOTCONN,
+	                  "client %u of realm '%s' is gone: its process died, or the realm was "
+	                  "condemned",
+	                  member->id, member->realm->entry.name);
+}
+
+static int
+channel_check(struct tsr_proto_channel const *request, struct tsr_refusal *refusal)
+{
+	if (request->reserved != 0)
+		return tsr_refuse(refusal, -EINVAL, "a channel with reserved 0x%x, expected 0",
+		                  request->reserved);
+	return tsr_request_text(request->name, "the channel's name", refusal);
+}
+
+int
+tsr_request_channel_create(struct tsr_connection *connection, void const *packet,
+                           struct tsr_refusal *refusal)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_channel_record *record;
+	struct tsr_proto_channel request;
+	struct tsr_channel_wish wish;
+	struct tsr_proto_plain reply;
+	int error;
+
+	memcpy(&request, packet, sizeof(request));
+	error = channel_check(&request, refusal);
+	if (error == 0)
+		error = channel_enter(member, refusal);
+	if (error != 0)
+		return error;
+	wish = (struct tsr_channel_wish){.name = request.name,
+	                                 .capacity = request.capacity,
+	                                 .flags = request.flags,
+	                                 .kind = request.kind};
+	error = tsr_channels_get(member->realm, &wish, member->uid, &record, refusal);
+	tsr_realm_unlock(member->realm);
+	if (error != 0)
+		return error;
+	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
+	return 0;
+}
+
+int
+tsr_request_channel_remove(struct tsr_connection *connection, void const *packet,
+                           struct tsr_refusal *refusal)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_proto_channel request;
+	struct tsr_proto_plain reply;
+	int error;
+
+	memcpy(&request, packet, sizeof(request));
+	error = channel_check(&request, refusal);
+	if (error == 0)
+		error = channel_enter(member, refusal);
+	if (error != 0)
+		return error;
+	error = tsr_channels_remove(member->realm, request.name, refusal);
+	tsr_realm_unlock(member->realm);
+	if (error != 0)
+		return error;
+	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
+	return 0;
+}
+
+static int
+end_open_check(struct tsr_proto_end_open const *request, struct tsr_refusal *refusal)
+{
+	uint32_t const known = TSR_END_MUST_EXIST | TSR_PROTO_END_ANY_SHAPE;
+
+	if (request->side != TSR_SIDE_SENDER && request->side != TSR_SIDE_RECEIVER)
+		return tsr_refuse(refusal, -EINVAL, "END_OPEN of side %u, expected %d or %d",
+		                  request->side, TSR_SIDE_SENDER, TSR_SIDE_RECEIVER);
+	if ((request->end_flags & ~known) != 0)
+		return tsr_refuse(refusal, -EINVAL, "END_OPEN with flags 0x%x, expected none beyond 0x%x",
+		                  request->end_flags, known);
+	return channel_check(&request->channel, refusal);
+}
+
+/* Under the realm's lock: channel and end. */
+static int
+end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
+            struct tsr_proto_end_open_reply *reply, struct tsr_refusal *refusal)
+{
+	struct tsr_channel_wish const wish = {
+	        .name = request->channel.name,
+	        .capacity = request->channel.capacity,
+	        .flags = request->channel.flags,
+	        .kind = request->channel.kind,
+	        .must_exist = (request->end_flags & TSR_END_MUST_EXIST) != 0,
+	        .any_shape = (request->end_flags & TSR_PROTO_END_ANY_SHAPE) != 0,
+	};
+	struct tsr_channel_record *record;
+	bool seen;
+	int error = tsr_channels_get(member->realm, &wish, member->uid, &record, refusal);
+
+	if (error == 0)
+		error = tsr_member_open(member, record, request->side, &reply->end, &seen, refusal);
+	if (error != 0)
+		return error;
+	reply->channel_id = record->channel.id;
+	reply->offset = record->offset;
+	reply->index = record->index;
+	reply->capacity = record->channel.capacity;
+	reply->flags = record->channel.flags;
+	reply->kind = record->kind;
+	reply->seen = seen;
+	return 0;
+}
+
+int
+tsr_request_end_open(struct tsr_connection *connection, void const *packet,
+                     struct tsr_refusal *refusal)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_proto_end_open_reply reply = {0};
+	struct tsr_proto_end_open request;
+	int error;
+
+	memcpy(&request, packet, sizeof(request));
+	error = end_open_check(&request, refusal);
+	if (error == 0)
+		error = channel_enter(member, refusal);
+	if (error != 0)
+		return error;
+	error = end_open_do(member, &request, &reply, refusal);
+	tsr_realm_unlock(member->realm);
+	if (error != 0)
+		return error;
+	tsr_request_reply(connection, &request.channel.head, &reply, sizeof(reply));
+	return 0;
+}
+
+int
+tsr_request_end_close(struct tsr_connection *connection, void const *packet,
+                      struct tsr_refusal *refusal)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_proto_end_close request;
+	struct tsr_proto_plain reply;
+	int error;
+
+	memcpy(&request, packet, sizeof(request));
+	if (request.reserved != 0)
+		return tsr_refuse(refusal, -EINVAL, "END_CLOSE with reserved 0x%x, expected 0",
+		                  request.reserved);
+	error = channel_enter(member, refusal);
+	if (error != 0)
+		return error;
+	error = tsr_member_close(member, request.end, refusal);
+	tsr_realm_unlock(member->realm);
+	if (error != 0)
+		return error;
+	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
+	return 0;
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/control_request.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/member.h"
+#include "shm/access.h"
+#include "shm/ticket.h"
+
+#define LIST_FIRST_BYTES (4 * TSR_PROTO_PACKET_MAX)
+
+/* The packets of an answer, one behind the other. */
+struct list_out {
+	struct tsr_proto_head const *request;
+	unsigned char *bytes;
+	size_t used;
+	size_t max;
+	size_t packet; /* where the last packet begins */
+	uint32_t what;
+	uint32_t row_bytes;
+	bool failed; /* no memory */
+};
+
+static bool
+list_room(struct list_out *out, size_t more)
+{
+	size_t const max = out->max == 0 ? LIST_FIRST_BYTES : 2 * out->max;
+	unsigned char *bytes;
+
+	if (out->failed)
+		return false;
+	if (out->max - out->used >= more)
+		return true;
+	bytes = realloc(out->bytes, max);
+	if (bytes == NULL) {
+		out->failed = true;
+		return false;
+	}
+	out->bytes = bytes;
+	out->max = max;
+	return true;
+}
+
+static void
+list_begin_packet(struct list_out *out)
+{
+	struct tsr_proto_list_reply const reply = {
+	        .head = {.length = sizeof(reply),
+	                 .type = TSR_PROTO_LIST | TSR_PROTO_REPLY,
+	                 .cookie = out->request->cookie},
+	        .what = out->what,
+	        .row_bytes = out->row_bytes,
+	};
+
+	if (!list_room(out, TSR_PROTO_PACKET_MAX))
+		return;
+	out->packet = out->used;
+	memcpy(out->bytes + out->used, &reply, sizeof(reply));
+	out->used += sizeof(reply);
+}
+
+static void
+list_add(struct list_out *out, void const *row)
+{
+	struct tsr_proto_list_reply reply;
+
+	if (out->used - out->packet + out->row_bytes > TSR_PROTO_PACKET_MAX)
+		list_begin_packet(out);
+	if (out->failed)
+		return;
+	memcpy(out->bytes + out->used, row, out->row_bytes);
+	out->used += out->row_bytes;
+	memcpy(&reply, out->bytes + out->packet, sizeof(reply));
+	reply.head.length += out->row_bytes;
+	reply.rows++;
+	memcpy(out->bytes + out->packet, &reply, sizeof(reply));
+}
+
+/* How many tickets name each holder: [clients + 1], 0 being free ones and the daemon's. */
+struct list_holders {
+	struct tsr_realm *realm;
+	uint32_t *count;
+};
+
+static int
+list_holders_work(void *argument)
+{
+	struct list_holders const *const holders = argument;
+	struct tsr_map const *const map = &holders->realm->map;
+
+	for (uint32_t i = 0; i < map->tickets_count; i++) {
+		uint16_t const holder = tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word));
+
+		if (holder == TSR_HOLDER_DAEMON)
+			holders->count[0]++;
+		else if (holder <= map->clients_count)
+			holders->count[holder]++;
+	}
+	return 0;
+}
+
+/* Under the realm's lock. The caller frees the counts; NULL without memory or with a broken realm. */
+static uint32_t *
+list_holders(struct tsr_realm *realm)
+{
+	struct list_holders holders = {
+	        .realm = realm,
+	        .count = calloc((size_t)realm->map.clients_count + 1, sizeof(uint32_t)),
+	};
+
+	if (holders.count != NULL && tsr_realm_guarded(realm, list_holders_work, &holders) == 0)
+		return holders.count;
+	free(holders.count);
+	return NULL;
+}
+
+static void
+list_realm(struct tsr_realm *realm, struct list_out *out)
+{
+	struct tsr_map const *const map = &realm->map;
+	struct tsr_proto_row_realm row = {
+	        .epoch = realm->epoch,
+	        .mode = realm->config->mode,
+	        .owner = realm->config->owner,
+	        .group = realm->config->group,
+	        .tickets = map->tickets_count,
+	        .message_bytes_max = map->message_bytes_max,
+	        .clients_max = map->clients_count,
+	        .channels_max = map->channels_count,
+	};
+	uint32_t *count;
+
+	tsr_realm_lock(realm);
+	count = list_holders(realm);
+	row.clients = realm->members_count;
+	row.channels = realm->channels_count;
+	tsr_realm_unlock(realm);
+	row.tickets_free = count != NULL ? count[0] : 0;
+	free(count);
+	for (uint32_t i = 0; i < map->arenas_count; i++)
+		row.arena_bytes += map->arena_bytes[i];
+	memcpy(row.name, realm->config->geometry.name, sizeof(row.name));
+	(void)snprintf(row.backing, sizeof(row.backing), "%s", tsr_backing_name(realm->backing));
+	list_add(out, &row);
+}
+
+struct list_client {
+	struct tsr_member const *member;
+	struct tsr_proto_row_client *row;
+};
+
+static int
+list_client_work(void *argument)
+{
+	struct list_client const *const client = argument;
+	struct tsr_state const *const state =
+	        &client->member->realm->map.states[client->member->id - 1];
+
+	client->row->sleeps = tsr_ld_rlx(&state->sleeps);
+	client->row->wakes = tsr_ld_rlx(&state->wakes);
+	client->row->missed_wakes = tsr_ld_rlx(&state->missed_wakes);
+	return 0;
+}
+
+static void
+list_client(struct tsr_member const *member, uint32_t const *count, struct list_out *out)
+{
+	struct tsr_proto_row_client row = {
+	        .pid = (uint32_t)member->pid,
+	        .uid = member->uid,
+	        .id = member->id,
+	        .senders = member->open[TSR_SIDE_SENDER],
+	        .receivers = member->open[TSR_SIDE_RECEIVER],
+	        .tickets = count != NULL ? count[member->id] : 0,
+	        .state = member->state,
+	        .flags = member->flags,
+	        .since_ns = tsr_now_ns() - member->since_ns,
+	};
+	struct list_client client = {.member = member, .row = &row};
+
+	memcpy(row.realm, member->realm->config->geometry.name, sizeof(row.realm));
+	memcpy(row.name, member->name, sizeof(row.name));
+	if (tsr_realm_guarded(member->realm, list_client_work, &client) == 0)
+		list_add(out, &row);
+}
+
+static void
+list_clients(struct tsr_realm *realm, struct list_out *out)
+{
+	uint32_t *count;
+
+	tsr_realm_lock(realm);
+	count = list_holders(realm);
+	/* A realm that turns out to be broken on the way has no members any more. */
+	for (uint32_t id = 1; id <= realm->map.clients_count; id++) {
+		if (realm->members[id] != NULL)
+			list_client(realm->members[id], count, out);
+	}
+	tsr_realm_unlock(realm);
+	free(count);
+}
+
+struct list_channel {
+	struct tsr_realm const *realm;
+	struct tsr_channel const *channel;
+	struct tsr_proto_row_channel *row;
+};
+
+static int
+list_channel_work(void *argument)
+{
+	struct list_channel const *const list = argument;
+	struct tsr_channel const *const channel = list->channel;
+	uint64_t const first = list->realm->map.first_lap << channel->shift;
+
+	list->row->sent = tsr_channel_find(channel) - first;
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		if (tsr_slot_phase(tsr_ld_rlx(&channel->shm->slot[i].word)) == TSR_READY)
+			list->row->depth++;
+	}
+	list->row->sleepers =
+	        (uint32_t)(__builtin_popcountll(tsr_ld_rlx(&channel->shm->receivers_waiting)) +
+	                   __builtin_popcountll(tsr_ld_rlx(&channel->shm->senders_waiting)));
+	return 0;
+}
+
+static void
+list_channel(struct tsr_realm *realm, struct tsr_channel_record const *record,
+             struct list_out *out)
+{
+	struct tsr_proto_row_channel row = {
+	        .id = record->channel.id,
+	        .capacity = record->channel.capacity,
+	        .kind = record->kind,
+	        .flags = record->channel.flags,
+	        .senders = record->side[TSR_SIDE_SENDER].count,
+	        .receivers = record->side[TSR_SIDE_RECEIVER].count,
+	        .message_bytes_max = realm->map.message_bytes_max,
+	};
+	struct list_channel list = {.realm = realm, .channel = &record->channel, .row = &row};
+
+	memcpy(row.realm, realm->config->geometry.name, sizeof(row.realm));
+	memcpy(row.name, record->name, sizeof(row.name));
+	if (tsr_realm_guarded(realm, list_channel_work, &list) == 0)
+		list_add(out, &row);
+}
+
+static void
+list_channels(struct tsr_realm *realm, struct list_out *out)
+{
+	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
+		/* Let go in between: a death must not wait for a long list. */
+		tsr_realm_lock(realm);
+		if (realm->channels[i] != NULL && !realm->condemned)
+			list_channel(realm, realm->channels[i], out);
+		tsr_realm_unlock(realm);
+	}
+}
+
+static void
+list_all(struct tsr_connection *connection, const char *only, struct list_out *out)
+{
+	struct tsr_daemon *const daemon = connection->server->daemon;
+
+	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
+		const char *const name = daemon->config->realms[i].geometry.name;
+		struct tsr_realm *realm;
+
+		if (only[0] != '\0' && strcmp(only, name) != 0)
+			continue;
+		realm = tsr_realm_lookup(daemon, name);
+		if (realm == NULL)
+			continue;
+		if (tsr_connection_right(connection, realm) != TSR_RIGHT_NONE) {
+			if (out->what == TSR_LIST_REALMS)
+				list_realm(realm, out);
+			else if (out->what == TSR_LIST_CLIENTS)
+				list_clients(realm, out);
+			else
+				list_channels(realm, out);
+		}
+		tsr_realm_put(realm);
+	}
+}
+
+static int
+list_check(struct tsr_connection *connection, struct tsr_proto_list const *request,
+           struct tsr_refusal *refusal)
+{
+	struct tsr_realm *realm;
+	enum tsr_right right;
+	int error = tsr_request_text(request->realm, "the realm's name", refusal);
+
+	if (error != 0)
+		return error;
+	if (request->what < TSR_LIST_REALMS || request->what > TSR_LIST_CHANNELS ||
+	    request->reserved != 0)
+		return tsr_refuse(refusal, -EINVAL, "LIST of %u with reserved 0x%x, expected %d to %d and 0",
+		                  request->what, request->reserved, TSR_LIST_REALMS, TSR_LIST_CHANNELS);
+	if (request->realm[0] == '\0')
+		return 0;
+	error = tsr_realm_find(connection->server->daemon, request->realm, &realm, refusal);
+	if (error != 0)
+		return error;
+	right = tsr_connection_right(connection, realm);
+	tsr_realm_put(realm);
+	if (right == TSR_RIGHT_NONE)
+		return tsr_refuse(refusal, -EACCES, "realm '%s' does not admit user %u", request->realm,
+		                  connection->uid);
+	return 0;
+}
+
+int
+tsr_request_list(struct tsr_connection *connection, void const *packet,
+                 struct tsr_refusal *refusal)
+{
+	static const uint32_t row_bytes[] = {
+	        [TSR_LIST_REALMS] = sizeof(struct tsr_proto_row_realm),
+	        [TSR_LIST_CLIENTS] = sizeof(struct tsr_proto_row_client),
+	        [TSR_LIST_CHANNELS] = sizeof(struct tsr_proto_row_channel),
+	};
+	struct tsr_proto_list_reply last;
+	struct tsr_proto_list request;
+	struct list_out out = {0};
+	int error;
+
+	memcpy(&request, packet, sizeof(request));
+	error = list_check(connection, &request, refusal);
+	if (error != 0)
+		return error;
+	out.request = &request.head;
+	out.what = request.what;
+	out.row_bytes = row_bytes[request.what];
+	list_begin_packet(&out);
+	list_all(connection, request.realm, &out);
+	if (out.failed) {
+		free(out.bytes);
+		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for this list");
+	}
+	memcpy(&last, out.bytes + out.packet, sizeof(last));
+	last.head.flags = TSR_PROTO_LAST;
+	memcpy(out.bytes + out.packet, &last, sizeof(last));
+	tsr_connection_queue(connection, out.bytes, out.used);
+	return 0;
+}

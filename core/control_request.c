@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/control_request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/counter.h"
+
+
+/* What a request of each type looks like, and who answers it. */
+struct request_rule {
+	const char *name;
+	size_t bytes;
+	bool needs_member;
+	bool takes_fd;
+	tsr_request_fn *handle;
+};
+
+static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
+        [TSR_PROTO_HELLO] = {"HELLO", sizeof(struct tsr_proto_hello), false, false,
+                             tsr_request_hello},
+        [TSR_PROTO_PIDFD] = {"PIDFD", sizeof(struct tsr_proto_plain), false, true,
+                             tsr_request_pidfd},
+        [TSR_PROTO_ATTACH] = {"ATTACH", sizeof(struct tsr_proto_attach), false, false,
+                              tsr_request_attach},
+        [TSR_PROTO_DETACH] = {"DETACH", sizeof(struct tsr_proto_plain), true, false,
+                              tsr_request_detach},
+        [TSR_PROTO_CHANNEL_CREATE] = {"CHANNEL_CREATE", sizeof(struct tsr_proto_channel), true,
+                                      false, tsr_request_channel_create},
+        [TSR_PROTO_CHANNEL_REMOVE] = {"CHANNEL_REMOVE", sizeof(struct tsr_proto_channel), true,
+                                      false, tsr_request_channel_remove},
+        [TSR_PROTO_END_OPEN] = {"END_OPEN", sizeof(struct tsr_proto_end_open), true, false,
+                                tsr_request_end_open},
+        [TSR_PROTO_END_CLOSE] = {"END_CLOSE", sizeof(struct tsr_proto_end_close), true, false,
+                                 tsr_request_end_close},
+        [TSR_PROTO_PING] = {"PING", sizeof(struct tsr_proto_plain), false, false,
+                            tsr_request_ping},
+        [TSR_PROTO_STATUS] = {"STATUS", sizeof(struct tsr_proto_plain), false, false,
+                              tsr_request_status},
+        [TSR_PROTO_LIST] = {"LIST", sizeof(struct tsr_proto_list), false, false,
+                            tsr_request_list},
+        [TSR_PROTO_LEDGER] = {"LEDGER", sizeof(struct tsr_proto_ledger), false, false,
+                              tsr_request_ledger},
+        [TSR_PROTO_STOP] = {"STOP", sizeof(struct tsr_proto_plain), false, false,
+                            tsr_request_stop},
+};
+
+/* The head, and whether this is the moment for such a request. */
+static int
+request_check(struct tsr_connection const *connection, struct tsr_proto_head const *head,
+              size_t bytes, bool truncated, struct tsr_refusal *refusal)
+{
+	struct request_rule const *rule = NULL;
+
+	if (bytes < sizeof(*head))
+		return tsr_refuse(refusal, -EPROTO, "a packet of %zu bytes, expected at least %zu", bytes,
+		                  sizeof(*head));
+	if (head->type < TSR_PROTO_TYPE_END)
+		rule = &request_rules[head->type];
+	if (rule == NULL || rule->handle == NULL)
+		return tsr_refuse(refusal, -EPROTO, "a request of type %u, expected 1 to %u", head->type,
+		                  TSR_PROTO_TYPE_END - 1);
+	if (truncated)
+		return tsr_refuse(refusal, -EPROTO,
+		                  "%s with more bytes or descriptors than any request has, expected %zu "
+		                  "bytes",
+		                  rule->name, rule->bytes);
+	if (bytes != rule->bytes || head->length != bytes)
+		return tsr_refuse(refusal, -EPROTO,
+		                  "%s of %zu bytes that says %u, expected %zu and that it says so",
+		                  rule->name, bytes, head->length, rule->bytes);
+	if (head->flags != 0)
+		return tsr_refuse(refusal, -EPROTO, "%s with flags 0x%x, expected none", rule->name,
+		                  head->flags);
+	if (connection->fds_count != (rule->takes_fd ? 1 : 0))
+		return tsr_refuse(refusal, -EPROTO, "%s with %zu descriptors, expected %d", rule->name,
+		                  connection->fds_count, rule->takes_fd ? 1 : 0);
+	if (head->type == TSR_PROTO_HELLO ? connection->greeted : !connection->greeted)
+		return tsr_refuse(refusal, -EPROTO, "%s %s, expected HELLO first, and once", rule->name,
+		                  connection->greeted ? "a second time" : "before HELLO");
+	if (rule->needs_member && connection->member == NULL)
+		return tsr_refuse(refusal, -ENOTCONN, "%s without being attached, expected ATTACH first",
+		                  rule->name);
+	return 0;
+}
+
+static void
+request_refuse(struct tsr_connection *connection, uint64_t cookie,
+               struct tsr_refusal const *refusal)
+{
+	struct tsr_server *const server = connection->server;
+	struct tsr_proto_error reply = {
+	        .head = {.length = sizeof(reply),
+	                 .type = TSR_PROTO_ERROR | TSR_PROTO_REPLY,
+	                 .flags = TSR_PROTO_LAST,
+	                 .cookie = cookie},
+	        /* A fault in its memory has condemned the realm: the client is no longer attached. */
+	        .error = refusal->error == -EFAULT ? -ENOTCONN : refusal->error,
+	};
+
+	tsr_counter_add(&server->daemon->refused, 1);
+	memcpy(reply.text, refusal->text, sizeof(reply.text));
+	tsr_connection_send(connection, &reply, sizeof(reply));
+	tsr_log_limited(&server->log_refusals, TSR_LOG_NOTICE, "refused pid %d, user %u: %s",
+	                (int)connection->pid, connection->uid, refusal->text);
+}
+
+void
+tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size_t bytes,
+                     bool truncated)
+{
+	struct tsr_refusal refusal = {0};
+	struct tsr_proto_head head = {0};
+
+	if (bytes >= sizeof(head))
+		memcpy(&head, packet, sizeof(head));
+	if (request_check(connection, &head, bytes, truncated, &refusal) != 0 ||
+	    request_rules[head.type].handle(connection, packet, &refusal) != 0)
+		request_refuse(connection, head.cookie, &refusal);
+}
+
+struct tsr_proto_head
+tsr_request_reply_head(struct tsr_proto_head const *request, size_t bytes)
+{
+	return (struct tsr_proto_head){
+	        .length = (uint32_t)bytes,
+	        .type = request->type | TSR_PROTO_REPLY,
+	        .flags = TSR_PROTO_LAST,
+	        .cookie = request->cookie,
+	};
+}
+
+void
+tsr_request_reply(struct tsr_connection *connection, struct tsr_proto_head const *request,
+                  void *reply, size_t bytes)
+{
+	struct tsr_proto_head const head = tsr_request_reply_head(request, bytes);
+
+	memcpy(reply, &head, sizeof(head));
+	tsr_connection_send(connection, reply, bytes);
+}
+
+int
+tsr_request_text(const char text[TSR_NAME_BYTES], const char *what, struct tsr_refusal *refusal)
+{
+	size_t const length = strnlen(text, TSR_NAME_BYTES);
+
+	if (length == TSR_NAME_BYTES)
+		return tsr_refuse(refusal, -ENAMETOOLONG,
+		                  "%s has no final 0 in its %d bytes, expected at most %d characters",
+		                  what, TSR_NAME_BYTES, TSR_NAME_BYTES - 1);
+	for (size_t i = 0; i < length; i++) {
+		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
+			return tsr_refuse(refusal, -EINVAL,
+			                  "%s has the byte 0x%02x at %zu, expected printable characters",
+			                  what, (unsigned char)text[i], i);
+	}
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_CONTROL_REQUEST_H
+#define TSR_CORE_CONTROL_REQUEST_H
+
+/*
+ * The requests of the control protocol, one function each, and the table that leads to them.
+ *
+ * A handler gets a packet whose length and head are right, and whose other fields are not checked yet.
+ * It answers and returns 0, or changes nothing and returns a refusal.
+ */
+
+#include "core/connection.h"
+#include "core/refusal.h"
+#include "shm/proto.h"
+
+/* tsr_request_dispatch - check head, length, order, descriptors; handle; answer. */
+void tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size_t bytes,
+                          bool truncated);
+
+/* tsr_request_reply - fill in a reply's head for the request, and send it. */
+void tsr_request_reply(struct tsr_connection *connection, struct tsr_proto_head const *request,
+                       void *reply, size_t bytes);
+struct tsr_proto_head tsr_request_reply_head(struct tsr_proto_head const *request, size_t bytes);
+
+/* tsr_request_text - a name that a packet carries. Return: 0; -EINVAL not terminated, or with
+ * characters that don't print. */
+TSR_MUST_CHECK
+int tsr_request_text(const char text[TSR_NAME_BYTES], const char *what,
+                     struct tsr_refusal *refusal);
+
+typedef int tsr_request_fn(struct tsr_connection *connection, void const *packet,
+                           struct tsr_refusal *refusal);
+
+/* control_hello.c */
+tsr_request_fn tsr_request_hello, tsr_request_pidfd;
+/* control_attach.c */
+tsr_request_fn tsr_request_attach, tsr_request_detach;
+/* control_channel.c */
+tsr_request_fn tsr_request_channel_create, tsr_request_channel_remove, tsr_request_end_open,
+        tsr_request_end_close;
+/* control_status.c */
+tsr_request_fn tsr_request_ping, tsr_request_status, tsr_request_ledger, tsr_request_stop;
+/* control_list.c */
+tsr_request_fn tsr_request_list;
+
+#endif /* TSR_CORE_CONTROL_REQUEST_H */

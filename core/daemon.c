@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "core/control.h"
+#include "core/death.h"
+#include "core/eal.h"
+#include "core/guard.h"
+#include "core/realm.h"
+#include "core/systemd.h"
+#include "shm/access.h"
+
+#define DAEMON_REALM_BUCKETS  64
+#define DAEMON_CLIENT_BUCKETS 1024
+#define DAEMON_KEY_BYTES      sizeof(uint64_t)
+
+/* Signals: SIGTERM and SIGINT come by descriptor, a write to nobody or beyond a limit is an errno. */
+static void
+daemon_block_signals(void)
+{
+	sigset_t signals;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+/* Two or three descriptors a client: the soft limit of 1,024 is soon reached. */
+static void
+daemon_raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Where the poll core is pinned; -1: nowhere. A core that never sleeps gets the last we may use,
+ * unless one is named: the first has the system's own work. */
+static int
+daemon_choose_cpu(struct tsr_daemon *daemon)
+{
+	int chosen = daemon->config->poll_cpu;
+
+	if (chosen >= 0 || !daemon->config->isolated)
+		return chosen;
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (CPU_ISSET(cpu, &daemon->cpus))
+			chosen = (int)cpu;
+	}
+	return chosen;
+}
+
+static int
+daemon_start_eal(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	int const cpu = daemon_choose_cpu(daemon);
+	int error;
+
+	if (cpu >= 0 && (cpu >= CPU_SETSIZE || !CPU_ISSET((size_t)cpu, &daemon->cpus)))
+		return tsr_refuse(refusal, -EINVAL,
+		                  "poll.cpu is %d, which this process may not run on (taskset -p shows "
+		                  "where)",
+		                  cpu);
+	refusal->text[0] = '\0';
+	error = tsr_eal_start(daemon->rundir.eal_folder, cpu, refusal->text, sizeof(refusal->text));
+	if (error != 0) {
+		refusal->error = error;
+		if (refusal->text[0] == '\0')
+			tsr_refuse(refusal, error, "DPDK did not start: %s", strerror(-error));
+		return error;
+	}
+	daemon->eal_started = true;
+	daemon->ticks_per_second = tsr_eal_ticks_per_second();
+	daemon->poll_cpu = cpu >= 0 ? cpu : sched_getcpu();
+	return 0;
+}
+
+static int
+daemon_create_realms(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
+		struct tsr_realm *realm;
+		int const error = tsr_realm_create(daemon, i, &realm, refusal);
+
+		if (error != 0)
+			return error;
+		tsr_realm_put(realm);
+	}
+	return 0;
+}
+
+static int
+daemon_create_tables(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	tsr_quota_create(&daemon->quota, daemon->config->connections_per_user,
+	                 daemon->config->bytes_per_user);
+	daemon->epochs = calloc(daemon->config->realms_count, sizeof(daemon->epochs[0]));
+	if (daemon->epochs == NULL ||
+	    tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
+	    tsr_registry_create(&daemon->clients, DAEMON_CLIENT_BUCKETS) != 0)
+		return tsr_refuse(refusal, -ENOMEM, "no memory for the daemon's tables");
+	if (getrandom(&daemon->instance, DAEMON_KEY_BYTES, 0) != (ssize_t)DAEMON_KEY_BYTES)
+		return tsr_refuse(refusal, -errno, "getrandom: %s", strerror(errno));
+	return 0;
+}
+
+static int
+daemon_create_poll(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	int error = tsr_poll_core_create(&daemon->poll, daemon->ticks_per_second,
+	                                 daemon->config->isolated);
+
+	if (error == 0)
+		error = tsr_poll_core_add(&daemon->poll, TSR_TIER_URGENT, tsr_death_poll, daemon);
+	if (error == 0)
+		error = tsr_guard_open();
+	/* Without it a sleeper of ours could be missed; where the kernel has none, clients say so
+	 * for themselves, and their channels are fenced. */
+	(void)!tsr_membarrier_register();
+	return error == 0 ? 0
+	                  : tsr_refuse(refusal, error, "the poll core could not be made: %s",
+	                               strerror(-error));
+}
+
+int
+tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
+                 struct tsr_refusal *refusal)
+{
+	int error;
+
+	*daemon = (struct tsr_daemon){.config = config,
+	                              .kernel = {.compat = config->compat},
+	                              .begun_ns = tsr_now_ns(),
+	                              .rundir = {.lock = -1, .listener = -1},
+	                              .poll = {.epoll = -1, .doorbell = -1}};
+	(void)umask(077);
+	daemon_block_signals();
+	daemon_raise_limits();
+	if (sched_getaffinity(0, sizeof(daemon->cpus), &daemon->cpus) != 0)
+		return tsr_refuse(refusal, -errno, "sched_getaffinity: %s", strerror(errno));
+	tsr_registry_thread_begin();
+	error = tsr_rundir_open(&daemon->rundir,
+	                        config->socket[0] != '\0' ? config->socket : NULL, refusal->text,
+	                        sizeof(refusal->text));
+	if (error == 0)
+		error = daemon_start_eal(daemon, refusal);
+	if (error == 0)
+		error = daemon_create_tables(daemon, refusal);
+	if (error == 0)
+		error = daemon_create_poll(daemon, refusal);
+	if (error == 0)
+		error = daemon_create_realms(daemon, refusal);
+	if (error == 0)
+		error = tsr_rundir_listen(&daemon->rundir, config->socket_mode, config->socket_group,
+		                          refusal->text, sizeof(refusal->text));
+	if (error == 0)
+		error = tsr_server_create(daemon, refusal);
+	if (error == 0)
+		error = tsr_server_start(daemon->server, refusal);
+	if (error != 0) {
+		refusal->error = error;
+		tsr_daemon_stop(daemon);
+		return error;
+	}
+	tsr_log(TSR_LOG_NOTICE, "ready: %s, %u realms%s", daemon->rundir.socket,
+	        config->realms_count, config->compat ? ", with the fallbacks of Linux 6.1" : "");
+	tsr_systemd_notify("READY=1\nSTATUS=listening on %s", daemon->rundir.socket);
+	return 0;
+}
+
+void
+tsr_daemon_run(struct tsr_daemon *daemon)
+{
+	tsr_poll_core_run(&daemon->poll);
+}
+
+/* Clients learn that the daemon stops: their sleepers are woken and look. */
+static void
+daemon_close_realms(struct tsr_daemon *daemon)
+{
+	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
+		struct tsr_realm *const realm =
+		        tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
+
+		if (realm == NULL)
+			continue;
+		tsr_realm_lock(realm);
+		tsr_realm_close(realm);
+		tsr_realm_unlock(realm);
+		tsr_realm_put(realm);
+	}
+}
+
+/* With nobody left but us: every member, then the realm itself. */
+static void
+daemon_destroy_realms(struct tsr_daemon *daemon)
+{
+	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
+		struct tsr_realm *const realm =
+		        tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
+
+		if (realm == NULL)
+			continue;
+		tsr_realm_lock(realm);
+		tsr_realm_dissolve(realm);
+		tsr_realm_unlock(realm);
+		tsr_realm_put(realm);
+	}
+}
+
+void
+tsr_daemon_stop(struct tsr_daemon *daemon)
+{
+	tsr_rundir_unlisten(&daemon->rundir);
+	if (daemon->realms.table != NULL)
+		daemon_close_realms(daemon);
+	if (daemon->server != NULL)
+		tsr_server_destroy(daemon->server);
+	if (daemon->realms.table != NULL)
+		daemon_destroy_realms(daemon);
+	tsr_poll_core_destroy(&daemon->poll);
+	tsr_registry_destroy(&daemon->clients);
+	tsr_registry_destroy(&daemon->realms);
+	tsr_quota_destroy(&daemon->quota);
+	free(daemon->epochs);
+	if (daemon->eal_started)
+		tsr_eal_stop();
+	tsr_rundir_close(&daemon->rundir);
+	tsr_registry_thread_end();
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_DAEMON_H
+#define TSR_CORE_DAEMON_H
+
+/*
+ * The daemon as a whole: what its threads share, its start and its end.
+ *
+ * Two threads: the main one is the poll core (and reaps), the other one serves the control socket.
+ *
+ *	state			guarded by
+ *	realms, clients		registries: looked up by both without a lock
+ *	a realm's tables	its lock
+ *	connections		the control thread alone
+ *	quota			its own lock
+ *	counters		atomic
+ */
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "core/config.h"
+#include "core/kernel.h"
+#include "core/poll_core.h"
+#include "core/quota.h"
+#include "core/refusal.h"
+#include "core/registry.h"
+#include "core/rundir.h"
+
+#define TSR_HINT_BYTES 256
+
+struct tsr_server;
+
+struct tsr_daemon {
+	struct tsr_config const *config;
+	struct tsr_kernel kernel;
+	struct tsr_rundir rundir;
+	struct tsr_poll_core poll;
+	struct tsr_quota quota;
+	struct tsr_registry realms;  /* struct tsr_realm by name */
+	struct tsr_registry clients; /* struct tsr_member by serial number */
+	struct tsr_server *server;
+	uint64_t *epochs; /* [config->realms_count]: of the newest realm of each name */
+	uint64_t serial;  /* of the newest client; the control thread's */
+	uint64_t instance;
+	uint64_t begun_ns;
+	uint64_t ticks_per_second;
+	int poll_cpu;
+	char hint[TSR_HINT_BYTES]; /* what would make it faster */
+	cpu_set_t cpus;            /* where we were started */
+	bool eal_started;
+	_Atomic uint64_t reaped;
+	_Atomic uint64_t repaired;
+	_Atomic uint64_t refused;
+	_Atomic uint64_t connections;
+	_Atomic uint64_t clients_count;
+};
+
+/*
+ * tsr_daemon_start - everything up to the listening socket
+ * @refusal:	on failure, what was missing
+ *
+ * Context: the thread that will be the poll core, before any other. Return: 0; a negative errno, and
+ * no file, socket or mapping is left.
+ */
+TSR_MUST_CHECK
+int tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
+                     struct tsr_refusal *refusal);
+
+/* tsr_daemon_run - until SIGTERM, SIGINT or a request to stop. */
+void tsr_daemon_run(struct tsr_daemon *daemon);
+
+/* tsr_daemon_stop - tell the clients, remove and unmap everything. */
+void tsr_daemon_stop(struct tsr_daemon *daemon);
+
+#endif /* TSR_CORE_DAEMON_H */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/death.h"
+
+#include "core/counter.h"
+#include "core/daemon.h"
+#include "core/member.h"
+
+#define DEATH_BATCH 16
+
+static void
+death_log(struct tsr_member const *member, struct tsr_reap_result const *result, uint64_t took_ns)
+{
+	tsr_log(TSR_LOG_NOTICE,
+	        "client %u '%s' (pid %d) of realm '%s' died: %u slots voided, %u restored, %u cells, "
+	        "%u tickets, %u tokens, %u woken, in %llu us",
+	        member->id, member->name, (int)member->pid, member->realm->entry.name,
+	        result->slots_voided, result->slots_restored, result->cells, result->tickets,
+	        result->tokens, result->woken, (unsigned long long)(took_ns / 1000));
+}
+
+static unsigned
+death_reap(struct tsr_daemon *daemon, struct tsr_member *member)
+{
+	struct tsr_reap_result result = {0};
+	uint64_t const begun_ns = tsr_now_ns();
+	int error;
+
+	tsr_realm_lock(member->realm);
+	error = tsr_member_leave(member, true, &result);
+	tsr_realm_unlock(member->realm);
+	if (error != 0)
+		return 0; /* it said goodbye in the meantime, or the realm is no more */
+	tsr_counter_add(&daemon->reaped, 1);
+	tsr_counter_add(&daemon->repaired, (uint64_t)result.slots_voided + result.slots_restored +
+	                                             result.cells + result.tickets);
+	death_log(member, &result, tsr_now_ns() - begun_ns);
+	return 1;
+}
+
+unsigned
+tsr_death_poll(void *argument)
+{
+	struct tsr_daemon *const daemon = argument;
+	uint64_t keys[DEATH_BATCH];
+	unsigned const count = tsr_poll_core_events(&daemon->poll, keys, DEATH_BATCH);
+	unsigned reaped = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct tsr_member *const member = tsr_member_find(daemon, keys[i]);
+
+		if (member == NULL)
+			continue;
+		reaped += death_reap(daemon, member);
+		tsr_member_put(member);
+	}
+	return reaped;
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/member.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/channels.h"
+#include "core/counter.h"
+#include "core/daemon.h"
+#include "shm/access.h"
+
+#define MEMBER_ENDS_FIRST 8
+
+/* The id that has been free for longest. */
+static uint16_t
+member_take_id(struct tsr_realm *realm)
+{
+	uint16_t const id = realm->free_ids[realm->free_first];
+
+	realm->free_first = (realm->free_first + 1) % realm->map.clients_count;
+	realm->free_count--;
+	return id;
+}
+
+static void
+member_give_id(struct tsr_realm *realm, uint16_t id)
+{
+	uint32_t const last = (realm->free_first + realm->free_count) % realm->map.clients_count;
+
+	realm->free_ids[last] = id;
+	realm->free_count++;
+}
+
+/* The client's own lines begin at zero, whoever had them before. */
+static int
+member_clear_state(void *argument)
+{
+	struct tsr_member const *const member = argument;
+	struct tsr_state *const state = &member->realm->map.states[member->id - 1];
+
+	tsr_st_rlx(&state->sleeps, 0);
+	tsr_st_rlx(&state->wakes, 0);
+	tsr_st_rlx(&state->missed_wakes, 0);
+	tsr_st_rlx(&state->refused, 0);
+	return 0;
+}
+
+/* Under the realm's lock: an id, the registry, the watch on its life. */
+static int
+member_enter(struct tsr_realm *realm, struct tsr_member *member, struct tsr_refusal *refusal)
+{
+	struct tsr_daemon *const daemon = realm->daemon;
+	int error;
+
+	if (realm->condemned)
+		return tsr_refuse(refusal, -ENOTCONN, "realm '%s' was just condemned: try again",
+		                  realm->entry.name);
+	if (realm->free_count == 0)
+		return tsr_refuse(refusal, -ENOBUFS,
+		                  "realm '%s' has all of its %u clients; raise 'clients' in the "
+		                  "configuration",
+		                  realm->entry.name, realm->map.clients_count);
+	member->id = member_take_id(realm);
+	error = tsr_realm_guarded(realm, member_clear_state, member);
+	if (error == 0)
+		error = tsr_registry_add(&daemon->clients, &member->entry);
+	if (error != 0)
+		goto give_id;
+	error = tsr_poll_core_watch(&daemon->poll, member->pidfd, member->entry.number);
+	if (error != 0)
+		goto remove;
+	realm->members[member->id] = member;
+	realm->members_count++;
+	tsr_counter_add(&daemon->clients_count, 1);
+	return 0;
+
+remove:
+	(void)tsr_registry_remove(&daemon->clients, &member->entry);
+	tsr_registry_synchronize();
+give_id:
+	member_give_id(realm, member->id);
+	return tsr_refuse(refusal, error, "client '%s' could not be entered: %s", member->name,
+	                  strerror(-error));
+}
+
+int
+tsr_member_attach(struct tsr_realm *realm, struct tsr_member_who const *who,
+                  struct tsr_member **out, struct tsr_refusal *refusal)
+{
+	struct tsr_member *const member = calloc(1, sizeof(*member));
+	int error;
+
+	if (member == NULL)
+		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for another client");
+	memcpy(member->name, who->name, strnlen(who->name, sizeof(member->name) - 1));
+	member->realm = realm;
+	member->entry.number = ++realm->daemon->serial;
+	member->pid = who->pid;
+	member->uid = who->uid;
+	member->flags = who->flags;
+	member->connection = who->connection;
+	member->since_ns = tsr_now_ns();
+	member->pidfd = fcntl(who->pidfd, F_DUPFD_CLOEXEC, 0);
+	if (member->pidfd < 0) {
+		error = tsr_refuse(refusal, -ENOBUFS, "the daemon is out of descriptors: %s",
+		                   strerror(errno));
+		goto free_member;
+	}
+	urcu_ref_init(&member->refs);
+	urcu_ref_get(&member->refs); /* the caller's; the first is the registry's */
+	tsr_realm_lock(realm);
+	error = member_enter(realm, member, refusal);
+	tsr_realm_unlock(realm);
+	if (error != 0)
+		goto close_pidfd;
+	tsr_realm_get(realm);
+	*out = member;
+	return 0;
+
+close_pidfd:
+	(void)close(member->pidfd);
+free_member:
+	free(member);
+	return error;
+}
+
+struct tsr_member *
+tsr_member_find(struct tsr_daemon *daemon, uint64_t serial)
+{
+	struct tsr_registry_entry *entry;
+	struct tsr_member *member = NULL;
+
+	tsr_registry_read_lock();
+	entry = tsr_registry_find_number(&daemon->clients, serial);
+	if (entry != NULL) {
+		member = caa_container_of(entry, struct tsr_member, entry);
+		if (!urcu_ref_get_unless_zero(&member->refs))
+			member = NULL;
+	}
+	tsr_registry_read_unlock();
+	return member;
+}
+
+void
+tsr_member_get(struct tsr_member *member)
+{
+	urcu_ref_get(&member->refs);
+}
+
+static void
+member_free(struct urcu_ref *refs)
+{
+	struct tsr_member *const member = caa_container_of(refs, struct tsr_member, refs);
+
+	/* Somebody may be looking at it who found it before it left the registry. */
+	tsr_registry_synchronize();
+	tsr_realm_put(member->realm);
+	free(member->ends);
+	free(member);
+}
+
+void
+tsr_member_put(struct tsr_member *member)
+{
+	urcu_ref_put(&member->refs, member_free);
+}
+
+/* A place for one more end; index and its next generation make the number. */
+static int
+member_find_end(struct tsr_member *member, uint32_t *index)
+{
+	struct tsr_member_end *ends;
+	uint32_t more;
+
+	for (uint32_t i = 0; i < member->ends_max; i++) {
+		if (member->ends[i].record == NULL) {
+			*index = i;
+			return 0;
+		}
+	}
+	if (member->ends_max >= TSR_ENDS_MAX)
+		return -ENOBUFS;
+	more = member->ends_max == 0 ? MEMBER_ENDS_FIRST : 2 * member->ends_max;
+	ends = realloc(member->ends, more * sizeof(ends[0]));
+	if (ends == NULL)
+		return -ENOMEM;
+	memset(&ends[member->ends_max], 0, (more - member->ends_max) * sizeof(ends[0]));
+	*index = member->ends_max;
+	member->ends = ends;
+	member->ends_max = more;
+	return 0;
+}
+
+int
+tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
+                uint32_t *number, bool *seen, struct tsr_refusal *refusal)
+{
+	bool const fenced = (member->flags & TSR_PROTO_ATTACH_FENCED) != 0;
+	struct tsr_member_end *end;
+	uint32_t index;
+	int error = member_find_end(member, &index);
+
+	if (error != 0)
+		return tsr_refuse(refusal, error, "client '%s' has %u ends open, of %u", member->name,
+		                  member->open[0] + member->open[1], TSR_ENDS_MAX);
+	error = tsr_channels_open(member->realm, record, side, fenced, seen, refusal);
+	if (error != 0)
+		return error;
+	end = &member->ends[index];
+	end->record = record;
+	end->side = side;
+	member->open[side]++;
+	*number = index | (uint32_t)end->generation << 16;
+	return 0;
+}
+
+/* What happens to one end under the guard. */
+struct member_part {
+	struct tsr_member *member;
+	struct tsr_member_end *end;
+	struct tsr_reap_result *result;
+	bool died;
+};
+
+static void
+member_leave_end(struct member_part const *part, struct tsr_member_end *end)
+{
+	struct tsr_member *const member = part->member;
+	struct tsr_reap_end const reap = {.channel = end->record->channel, .side = end->side};
+
+	tsr_reaper_slots(&member->realm->map, &reap, member->id, part->result);
+	tsr_channels_leave(end->record, end->side, part->died);
+	tsr_reaper_wake(&reap, member->id, part->result);
+	member->open[end->side]--;
+	end->record = NULL;
+	end->generation++;
+}
+
+static int
+member_close_work(void *argument)
+{
+	struct member_part const *const part = argument;
+
+	tsr_channels_leave(part->end->record, part->end->side, false);
+	return 0;
+}
+
+int
+tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal *refusal)
+{
+	uint32_t const index = number & UINT16_MAX;
+	struct tsr_member_end *const end = index < member->ends_max ? &member->ends[index] : NULL;
+	struct member_part part = {.member = member, .end = end};
+	int error;
+
+	if (end == NULL || end->record == NULL || end->generation != number >> 16)
+		return tsr_refuse(refusal, -ESTALE, "end %u is not open, expected one that END_OPEN gave",
+		                  number);
+	error = tsr_realm_guarded(member->realm, member_close_work, &part);
+	if (error != 0)
+		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
+		                  member->realm->entry.name);
+	member->open[end->side]--;
+	end->record = NULL;
+	end->generation++;
+	return 0;
+}
+
+static int
+member_leave_work(void *argument)
+{
+	struct member_part const *const part = argument;
+	struct tsr_member *const member = part->member;
+
+	for (uint32_t i = 0; i < member->ends_max; i++) {
+		if (member->ends[i].record != NULL)
+			member_leave_end(part, &member->ends[i]);
+	}
+	return tsr_reaper_sweep(&member->realm->map, member->id, part->result);
+}
+
+/* Out of every table; the registry's reference is given up. */
+static void
+member_remove(struct tsr_member *member)
+{
+	struct tsr_daemon *const daemon = member->realm->daemon;
+
+	member->state = TSR_MEMBER_GONE;
+	tsr_poll_core_unwatch(&daemon->poll, member->pidfd);
+	(void)close(member->pidfd);
+	member->pidfd = -1;
+	member->realm->members[member->id] = NULL;
+	member->realm->members_count--;
+	(void)tsr_registry_remove(&daemon->clients, &member->entry);
+	tsr_counter_subtract(&daemon->clients_count, 1);
+}
+
+int
+tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *result)
+{
+	struct tsr_realm *const realm = member->realm;
+	struct member_part part = {.member = member, .result = result, .died = died};
+	int error;
+
+	if (member->state == TSR_MEMBER_GONE)
+		return -ESTALE;
+	error = tsr_realm_guarded(realm, member_leave_work, &part);
+	if (error == -EFAULT)
+		return error; /* condemned, and with it this member has gone */
+	if (error != 0) {
+		tsr_realm_condemn(realm, "a word still names a client that was swept");
+		return error;
+	}
+	member_remove(member);
+	member_give_id(realm, member->id);
+	tsr_member_put(member);
+	return 0;
+}
+
+void
+tsr_member_forget(struct tsr_member *member)
+{
+	member_remove(member);
+	if (member->connection >= 0)
+		(void)shutdown(member->connection, SHUT_RDWR);
+	tsr_member_put(member);
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_MEMBER_H
+#define TSR_CORE_MEMBER_H
+
+/*
+ * A client that is attached to a realm, as the daemon sees it.
+ *
+ *	attached --DETACH--> gone			ends closed, everything swept, id free
+ *	attached --the socket hangs up--> closing	100 ms, then it is killed
+ *	attached, closing --process descriptor--> gone	reaped
+ *	any --realm condemned--> gone
+ *
+ * Whoever moves it to gone (under the realm's lock) does the work; the others find it gone.
+ */
+
+#include "core/realm.h"
+
+enum tsr_member_state {
+	TSR_MEMBER_ATTACHED = 0,
+	TSR_MEMBER_CLOSING = 1,
+	TSR_MEMBER_GONE = 2,
+};
+
+#define TSR_ENDS_MAX 4096 /* per client */
+
+/* An open end. Its number is index | generation << 16. */
+struct tsr_member_end {
+	struct tsr_channel_record *record; /* NULL: closed */
+	uint32_t side;
+	uint16_t generation;
+};
+
+struct tsr_member {
+	struct tsr_registry_entry entry; /* by serial number */
+	struct urcu_ref refs;            /* registry, connection, list of the closing */
+	struct tsr_realm *realm;
+	/* Constant. */
+	char name[TSR_NAME_BYTES];
+	pid_t pid;
+	uid_t uid;
+	uint16_t id;
+	uint32_t flags; /* TSR_PROTO_ATTACH_* */
+	uint64_t since_ns;
+	/* Under the realm's lock. */
+	enum tsr_member_state state;
+	int pidfd;
+	int connection; /* to shut when the realm is condemned; -1 once it is closed */
+	struct tsr_member_end *ends;
+	uint32_t ends_max;
+	uint32_t open[2]; /* by enum tsr_side */
+	/* The control thread's. */
+	struct tsr_member *next_closing;
+	uint64_t closing_deadline_ns;
+};
+
+struct tsr_member_who {
+	const char *name;
+	pid_t pid;
+	uid_t uid;
+	uint32_t flags;
+	int connection;
+	int pidfd; /* is duplicated */
+};
+
+/*
+ * tsr_member_attach - a new client of the realm, watched for its death from here on
+ * @out:	with a reference of the caller's
+ *
+ * Context: the control thread. Return: 0; -ENOBUFS all ids are taken; -ENOTCONN the realm was just
+ * condemned; -ENOMEM; or what the system gave.
+ */
+TSR_MUST_CHECK
+int tsr_member_attach(struct tsr_realm *realm, struct tsr_member_who const *who,
+                      struct tsr_member **out, struct tsr_refusal *refusal);
+
+/* tsr_member_find - by serial number, with a reference; NULL. Any thread. */
+struct tsr_member *tsr_member_find(struct tsr_daemon *daemon, uint64_t serial);
+void tsr_member_get(struct tsr_member *member);
+void tsr_member_put(struct tsr_member *member);
+
+/* tsr_member_open, tsr_member_close - an end. Under the realm's lock. */
+TSR_MUST_CHECK
+int tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
+                    uint32_t *number, bool *seen, struct tsr_refusal *refusal);
+TSR_MUST_CHECK
+int tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal *refusal);
+
+/*
+ * tsr_member_leave - close or reap its ends, wake who waited for them, sweep what it held, free its id
+ * @died:	its process is dead; else it said goodbye
+ *
+ * Context: under the realm's lock. Return: 0; -ESTALE it was gone already; -EFAULT, -EPROTO the
+ * realm was condemned over it.
+ */
+int tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *result);
+
+/* tsr_member_forget - without touching shared memory: its realm is condemned. Under the lock. */
+void tsr_member_forget(struct tsr_member *member);
+
+#endif /* TSR_CORE_MEMBER_H */

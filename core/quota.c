@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/quota.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void
+tsr_quota_create(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit)
+{
+	*quota = (struct tsr_quota){.connections_limit = connections_limit,
+	                            .bytes_limit = bytes_limit};
+	(void)pthread_mutex_init(&quota->lock, NULL);
+}
+
+void
+tsr_quota_destroy(struct tsr_quota *quota)
+{
+	free(quota->users);
+	(void)pthread_mutex_destroy(&quota->lock);
+	*quota = (struct tsr_quota){0};
+}
+
+/* The account of a user, under the lock; NULL without memory. */
+static struct tsr_quota_user *
+quota_user(struct tsr_quota *quota, uid_t uid)
+{
+	struct tsr_quota_user *users;
+	uint32_t spare = quota->users_count;
+
+	for (uint32_t i = 0; i < quota->users_count; i++) {
+		if (quota->users[i].uid == uid)
+			return &quota->users[i];
+		if (quota->users[i].connections == 0 && quota->users[i].bytes == 0)
+			spare = i;
+	}
+	if (spare == quota->users_max) {
+		uint32_t const more = quota->users_max == 0 ? 8 : 2 * quota->users_max;
+
+		users = realloc(quota->users, more * sizeof(users[0]));
+		if (users == NULL)
+			return NULL;
+		quota->users = users;
+		quota->users_max = more;
+	}
+	if (spare == quota->users_count)
+		quota->users_count++;
+	quota->users[spare] = (struct tsr_quota_user){.uid = uid};
+	return &quota->users[spare];
+}
+
+int
+tsr_quota_take_connection(struct tsr_quota *quota, uid_t uid)
+{
+	struct tsr_quota_user *user;
+	int error = 0;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	if (user == NULL)
+		error = -ENOMEM;
+	else if (user->connections >= quota->connections_limit)
+		error = -ENOBUFS;
+	else
+		user->connections++;
+	(void)pthread_mutex_unlock(&quota->lock);
+	return error;
+}
+
+void
+tsr_quota_give_connection(struct tsr_quota *quota, uid_t uid)
+{
+	struct tsr_quota_user *user;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	if (user != NULL && user->connections > 0)
+		user->connections--;
+	(void)pthread_mutex_unlock(&quota->lock);
+}
+
+int
+tsr_quota_take_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+{
+	struct tsr_quota_user *user;
+	int error = 0;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	if (user == NULL)
+		error = -ENOMEM;
+	else if (bytes > quota->bytes_limit || user->bytes > quota->bytes_limit - bytes)
+		error = -ENOBUFS;
+	else
+		user->bytes += bytes;
+	(void)pthread_mutex_unlock(&quota->lock);
+	return error;
+}
+
+void
+tsr_quota_give_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+{
+	struct tsr_quota_user *user;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	if (user != NULL)
+		user->bytes -= bytes < user->bytes ? bytes : user->bytes;
+	(void)pthread_mutex_unlock(&quota->lock);
+}

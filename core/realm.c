@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/realm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/channels.h"
+#include "core/daemon.h"
+#include "core/guard.h"
+#include "core/member.h"
+#include "core/realm_memory.h"
+#include "shm/access.h"
+#include "shm/format.h"
+#include "shm/waiter.h"
+
+#define REALM_NAME_BUCKETS 256
+
+/* The private tables, sized by the configuration. */
+static int
+realm_create_tables(struct tsr_realm *realm, struct tsr_refusal *refusal)
+{
+	struct tsr_realm_geometry const *const geometry = &realm->config->geometry;
+
+	realm->members = calloc((size_t)geometry->clients + 1, sizeof(realm->members[0]));
+	realm->free_ids = calloc(geometry->clients, sizeof(realm->free_ids[0]));
+	realm->channels = calloc(geometry->channels, sizeof(realm->channels[0]));
+	realm->generations = calloc(geometry->channels, sizeof(realm->generations[0]));
+	if (realm->members == NULL || realm->free_ids == NULL || realm->channels == NULL ||
+	    realm->generations == NULL ||
+	    tsr_area_create(&realm->area, realm->map.channels_bytes, geometry->channels) != 0 ||
+	    tsr_registry_create(&realm->names, REALM_NAME_BUCKETS) != 0)
+		return tsr_refuse(refusal, -ENOMEM, "realm '%s': no memory for its tables",
+		                  geometry->name);
+	for (uint32_t i = 0; i < geometry->clients; i++)
+		realm->free_ids[i] = (uint16_t)(i + 1);
+	realm->free_count = geometry->clients;
+	return 0;
+}
+
+static void
+realm_destroy(struct tsr_realm *realm)
+{
+	if (realm->names.table != NULL)
+		tsr_channels_destroy(realm);
+	tsr_registry_destroy(&realm->names);
+	tsr_area_destroy(&realm->area);
+	free(realm->generations);
+	free(realm->channels);
+	free(realm->free_ids);
+	free(realm->members);
+	tsr_realm_memory_destroy(realm);
+	(void)pthread_mutex_destroy(&realm->lock);
+	free(realm);
+}
+
+int
+tsr_realm_create(struct tsr_daemon *daemon, uint32_t config_index, struct tsr_realm **out,
+                 struct tsr_refusal *refusal)
+{
+	struct tsr_realm *const realm = calloc(1, sizeof(*realm));
+	int error;
+
+	if (realm == NULL)
+		return tsr_refuse(refusal, -ENOMEM, "no memory for another realm");
+	realm->daemon = daemon;
+	realm->config = &daemon->config->realms[config_index];
+	realm->entry.name = realm->config->geometry.name;
+	realm->epoch = daemon->epochs[config_index] + 1;
+	urcu_ref_init(&realm->refs);
+	urcu_ref_get(&realm->refs); /* the caller's; the first is the registry's */
+	(void)pthread_mutex_init(&realm->lock, NULL);
+	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++)
+		realm->segment[i].fd = -1;
+	error = tsr_realm_memory_create(realm, refusal);
+	if (error == 0)
+		error = realm_create_tables(realm, refusal);
+	if (error != 0)
+		goto destroy;
+	if (tsr_registry_add(&daemon->realms, &realm->entry) != 0) {
+		error = tsr_refuse(refusal, -EEXIST, "realm '%s' is there already",
+		                   realm->entry.name);
+		goto destroy;
+	}
+	daemon->epochs[config_index] = realm->epoch;
+	tsr_log(TSR_LOG_INFO, "realm '%s' epoch %llu: %u tickets, %llu MiB in %s pages",
+	        realm->entry.name, (unsigned long long)realm->epoch, realm->map.tickets_count,
+	        (unsigned long long)(tsr_realm_bytes(realm) >> 20),
+	        tsr_backing_name(realm->backing));
+	*out = realm;
+	return 0;
+
+destroy:
+	realm_destroy(realm);
+	return error;
+}
+
+struct tsr_realm *
+tsr_realm_lookup(struct tsr_daemon *daemon, const char *name)
+{
+	struct tsr_registry_entry *entry;
+	struct tsr_realm *realm = NULL;
+
+	tsr_registry_read_lock();
+	entry = tsr_registry_find_name(&daemon->realms, name);
+	if (entry != NULL) {
+		realm = caa_container_of(entry, struct tsr_realm, entry);
+		if (!urcu_ref_get_unless_zero(&realm->refs))
+			realm = NULL;
+	}
+	tsr_registry_read_unlock();
+	return realm;
+}
+
+int
+tsr_realm_find(struct tsr_daemon *daemon, const char *name, struct tsr_realm **out,
+               struct tsr_refusal *refusal)
+{
+	struct tsr_realm *const realm = tsr_realm_lookup(daemon, name);
+
+	if (realm != NULL) {
+		*out = realm;
+		return 0;
+	}
+	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
+		if (strcmp(daemon->config->realms[i].geometry.name, name) == 0)
+			return tsr_realm_create(daemon, i, out, refusal);
+	}
+	return tsr_refuse(refusal, -ENOENT, "there is no realm '%s': the configuration defines %u%s%s",
+	                  name, daemon->config->realms_count,
+	                  daemon->config->realms_count == 1 ? ", which is " : "",
+	                  daemon->config->realms_count == 1
+	                          ? daemon->config->realms[0].geometry.name
+	                          : "");
+}
+
+void
+tsr_realm_get(struct tsr_realm *realm)
+{
+	urcu_ref_get(&realm->refs);
+}
+
+static void
+realm_free(struct urcu_ref *refs)
+{
+	struct tsr_realm *const realm = caa_container_of(refs, struct tsr_realm, refs);
+
+	tsr_registry_synchronize();
+	realm_destroy(realm);
+}
+
+void
+tsr_realm_put(struct tsr_realm *realm)
+{
+	urcu_ref_put(&realm->refs, realm_free);
+}
+
+void
+tsr_realm_lock(struct tsr_realm *realm)
+{
+	(void)pthread_mutex_lock(&realm->lock);
+}
+
+void
+tsr_realm_unlock(struct tsr_realm *realm)
+{
+	(void)pthread_mutex_unlock(&realm->lock);
+}
+
+enum tsr_right
+tsr_realm_right(struct tsr_realm const *realm, uid_t uid, gid_t const *groups, size_t groups_count)
+{
+	mode_t bits = realm->config->mode & 7;
+
+	if (uid == 0 || uid == geteuid())
+		return TSR_RIGHT_PARTICIPATE;
+	for (size_t i = 0; i < groups_count; i++) {
+		if (groups[i] == realm->config->group)
+			bits = realm->config->mode >> 3 & 7;
+	}
+	if (uid == realm->config->owner)
+		bits = realm->config->mode >> 6 & 7;
+	if ((bits & 2) != 0)
+		return TSR_RIGHT_PARTICIPATE;
+	return (bits & 4) != 0 ? TSR_RIGHT_OBSERVE : TSR_RIGHT_NONE;
+}
+
+int
+tsr_realm_guarded(struct tsr_realm *realm, int (*work)(void *), void *argument)
+{
+	int const error = tsr_guard_run(realm->map.segment, realm->map.segments_count, work, argument);
+
+	if (error == -EFAULT)
+		tsr_realm_condemn(realm, "an access to its memory failed: a participant has taken pages "
+		                         "away");
+	return error;
+}
+
+static int
+realm_wake_channel(void *argument)
+{
+	struct tsr_channel const *const channel = argument;
+	struct tsr_wait_side const receivers = {.mask = &channel->shm->receivers_waiting,
+	                                        .tokens = channel->tokens->receiver};
+	struct tsr_wait_side const senders = {.mask = &channel->shm->senders_waiting,
+	                                      .tokens = channel->tokens->sender};
+
+	(void)tsr_waiters_wake_all(&receivers, TSR_HOLDER_DAEMON);
+	(void)tsr_waiters_wake_all(&senders, TSR_HOLDER_DAEMON);
+	return 0;
+}
+
+/* Say what has become of the realm, and wake all who sleep: they look, and see it. */
+static void
+realm_end(struct tsr_realm *realm, uint64_t state)
+{
+	/* [T3] pairs with [M2]: who sees the state detaches. */
+	tsr_st_rel(&realm->map.directory->state, state);
+	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
+		/* Each by itself: a hole under one channel does not leave the others asleep. */
+		if (realm->channels[i] != NULL &&
+		    tsr_guard_run(realm->map.segment, realm->map.segments_count, realm_wake_channel,
+		                  &realm->channels[i]->channel) != 0)
+			continue;
+	}
+}
+
+void
+tsr_realm_condemn(struct tsr_realm *realm, const char *why)
+{
+	if (realm->condemned)
+		return;
+	realm->condemned = true;
+	realm_end(realm, TSR_REALM_CONDEMNED);
+	tsr_log(TSR_LOG_ERROR, "realm '%s' epoch %llu is condemned, its %u clients are cut off: %s",
+	        realm->entry.name, (unsigned long long)realm->epoch, realm->members_count, why);
+	tsr_realm_dissolve(realm);
+}
+
+void
+tsr_realm_close(struct tsr_realm *realm)
+{
+	if (!realm->condemned)
+		realm_end(realm, TSR_REALM_CLOSED);
+}
+
+void
+tsr_realm_dissolve(struct tsr_realm *realm)
+{
+	for (uint32_t id = 1; id <= realm->map.clients_count; id++) {
+		if (realm->members[id] != NULL)
+			tsr_member_forget(realm->members[id]);
+	}
+	if (tsr_registry_remove(&realm->daemon->realms, &realm->entry) == 0)
+		tsr_realm_put(realm);
+}
+
+uint64_t
+tsr_realm_bytes(struct tsr_realm const *realm)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < realm->segments_count; i++)
+		bytes += realm->segment[i].bytes;
+	return bytes;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/realm_memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/daemon.h"
+#include "shm/format.h"
+
+#define REALM_WHY_BYTES 192
+#define REALM_HUGE_LOG2 21
+
+static const char *
+realm_segment_name(uint32_t index)
+{
+	static const char *const names[] = {"tessera-directory", "tessera-channels",
+	                                    "tessera-tickets",   "tessera-blocks",
+	                                    "tessera-state",     "tessera-tokens"};
+
+	return index < sizeof(names) / sizeof(names[0]) ? names[index] : "tessera-arena";
+}
+
+static bool
+realm_daemon_writes(uint32_t index)
+{
+	return index == TSR_SEGMENT_DIRECTORY || index == TSR_SEGMENT_BLOCKS;
+}
+
+/* What the system says it could still give; 0: it does not say. */
+static uint64_t
+realm_available_bytes(void)
+{
+	FILE *const info = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	if (info == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), info) != NULL) {
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	}
+	(void)fclose(info);
+	return kib << 10;
+}
+
+/* Shared memory is promised and only later missed: ask before the system kills somebody for it. */
+static int
+realm_check_memory(struct tsr_realm const *realm, uint64_t const bytes[TSR_SEGMENTS_MAX],
+                   struct tsr_refusal *refusal)
+{
+	uint64_t const available = realm_available_bytes();
+	uint64_t needed = 0;
+
+	if (realm->config->backing == TSR_BACKING_1G || realm->config->backing == TSR_BACKING_2M)
+		return 0; /* set apart already */
+	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++)
+		needed += bytes[i];
+	if (available != 0 && needed > available)
+		return tsr_refuse(refusal, -ENOMEM,
+		                  "realm '%s' needs %llu MiB, the system has %llu MiB available: "
+		                  "lower its classes",
+		                  realm->entry.name, (unsigned long long)(needed >> 20),
+		                  (unsigned long long)(available >> 20));
+	return 0;
+}
+
+/* What would make it faster, for `tessera status`: the first realm that has something to say. */
+static void
+realm_note_backing(struct tsr_realm *realm, struct tsr_memory const *arena, const char *why)
+{
+	struct tsr_daemon *const daemon = realm->daemon;
+	unsigned long long const pages = (arena->bytes + (UINT64_C(1) << REALM_HUGE_LOG2) - 1) >>
+	                                 REALM_HUGE_LOG2;
+
+	if (why[0] == '\0')
+		return;
+	tsr_log(TSR_LOG_NOTICE, "realm '%s': %s; its arena is in %s pages instead", realm->entry.name,
+	        why, tsr_backing_name(arena->backing));
+	if (daemon->hint[0] == '\0')
+		(void)snprintf(daemon->hint, sizeof(daemon->hint),
+		               "realm '%s' is in %s pages; hugetlb pages would be faster: as root, "
+		               "sysctl -w vm.nr_hugepages=%llu, then start the daemon again",
+		               realm->entry.name, tsr_backing_name(arena->backing), pages);
+}
+
+static int
+realm_create_segment(struct tsr_realm *realm, uint32_t index, uint64_t bytes,
+                     struct tsr_refusal *refusal)
+{
+	bool const arena = index >= TSR_SEGMENT_ARENA0;
+	struct tsr_segment_request const request = {
+	        .name = realm_segment_name(index),
+	        .bytes = bytes,
+	        .best = arena ? realm->config->backing : TSR_BACKING_4K,
+	        .node = tsr_segment_node(realm->daemon->poll_cpu),
+	        .daemon_writes = realm_daemon_writes(index),
+	};
+	struct tsr_memory *const segment = &realm->segment[index];
+	char why[REALM_WHY_BYTES];
+	int const error = tsr_segment_create(&realm->daemon->kernel, &request, segment, why,
+	                                     sizeof(why));
+
+	if (error != 0)
+		return tsr_refuse(refusal, error, "realm '%s', %s: %s", realm->entry.name, request.name,
+		                  why);
+	if (arena) {
+		realm_note_backing(realm, segment, why);
+		realm->backing = segment->backing;
+	}
+	realm->map.segment[index] =
+	        (struct tsr_mapping){.base = segment->base, .bytes = segment->bytes};
+	realm->segments_count = index + 1;
+	realm->map.segments_count = index + 1;
+	return 0;
+}
+
+/* The first bytes, then the seals; nobody else has a descriptor yet. */
+static int
+realm_write(struct tsr_realm *realm, struct tsr_refusal *refusal)
+{
+	struct tsr_realm_geometry geometry = realm->config->geometry;
+	int error;
+
+	geometry.epoch = realm->epoch;
+	geometry.ticks_per_second = realm->daemon->ticks_per_second;
+	memset(geometry.backing, 0, sizeof(geometry.backing));
+	memcpy(geometry.backing, tsr_backing_name(realm->backing),
+	       strlen(tsr_backing_name(realm->backing)));
+	error = tsr_realm_format(&realm->map, &geometry);
+	if (error != 0)
+		return tsr_refuse(refusal, error, "realm '%s' could not be laid out",
+		                  realm->entry.name);
+	for (uint32_t i = 0; i < realm->segments_count; i++) {
+		error = tsr_segment_seal(&realm->segment[i], realm_daemon_writes(i));
+		if (error != 0)
+			return tsr_refuse(refusal, error, "realm '%s', %s could not be sealed: %s",
+			                  realm->entry.name, realm_segment_name(i), strerror(-error));
+	}
+	return 0;
+}
+
+int
+tsr_realm_memory_create(struct tsr_realm *realm, struct tsr_refusal *refusal)
+{
+	uint64_t bytes[TSR_SEGMENTS_MAX];
+	uint32_t const count = tsr_geometry_segments(&realm->config->geometry, bytes);
+	int error = realm_check_memory(realm, bytes, refusal);
+
+	for (uint32_t i = 0; i < count && error == 0; i++)
+		error = realm_create_segment(realm, i, bytes[i], refusal);
+	return error == 0 ? realm_write(realm, refusal) : error;
+}
+
+void
+tsr_realm_memory_destroy(struct tsr_realm *realm)
+{
+	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++)
+		tsr_segment_destroy(&realm->segment[i]);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_REALM_MEMORY_H
+#define TSR_CORE_REALM_MEMORY_H
+
+/*
+ * The segments of a realm: made with the best backing that is to be had, written, sealed.
+ */
+
+#include "core/realm.h"
+
+/* tsr_realm_memory_create - Return: 0; -ENOMEM, ...: what was made is the destroy's. */
+TSR_MUST_CHECK
+int tsr_realm_memory_create(struct tsr_realm *realm, struct tsr_refusal *refusal);
+void tsr_realm_memory_destroy(struct tsr_realm *realm);
+
+#endif /* TSR_CORE_REALM_MEMORY_H */
