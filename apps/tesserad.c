@@ -39,16 +39,17 @@ struct tesserad_options {
 const char *argp_program_version = "tesserad " TSR_VERSION;
 
 static const struct argp_option tesserad_argp_options[] = {
-        {"config", 'c', "FILE", 0, "read FILE (as root /etc/tessera/tesserad.conf, if it is there)", 0},
-        {"set", TESSERAD_SET, "PATH=VALUE", 0, "set one value of the configuration; repeatable", 0},
-        {"check-config", TESSERAD_CHECK_CONFIG, NULL, 0,
+	{"config", 'c', "FILE", 0, "read FILE (as root /etc/tessera/tesserad.conf, if it is there)",
+         0},
+	{"set", TESSERAD_SET, "PATH=VALUE", 0, "set one value of the configuration; repeatable", 0},
+	{"check-config", TESSERAD_CHECK_CONFIG, NULL, 0,
          "check the configuration, say what is wrong and where, and exit", 0},
-        {"socket", TESSERAD_SOCKET, "PATH", 0, "the control socket (socket=PATH)", 0},
-        {"log-level", TESSERAD_LOG_LEVEL, "LEVEL", 0,
+	{"socket", TESSERAD_SOCKET, "PATH", 0, "the control socket (socket=PATH)", 0},
+	{"log-level", TESSERAD_LOG_LEVEL, "LEVEL", 0,
          "error, warning, notice, info or debug (log.level=LEVEL)", 0},
-        {"isolated", TESSERAD_ISOLATED, NULL, 0,
-         "the poll core never sleeps (poll.isolated=true)", 0},
-        {0},
+	{"isolated", TESSERAD_ISOLATED, NULL, 0, "the poll core never sleeps (poll.isolated=true)",
+         0},
+	{0},
 };
 
 static void
@@ -160,12 +161,13 @@ int
 main(int argc, char **argv)
 {
 	static const struct argp argp = {
-	        .options = tesserad_argp_options,
-	        .parser = tesserad_parse,
-	        .doc = "Serve realms of shared memory to the processes of this machine."
-	               "\vIt stays in the foreground and logs to standard error. SIGTERM ends it. "
-	               "Without a configuration it serves a realm 'demo' for its own user. Exit codes: "
-	               "0 ended as asked, 1 it could not run, 2 usage, 78 configuration.",
+		.options = tesserad_argp_options,
+		.parser = tesserad_parse,
+		.doc = "Serve realms of shared memory to the processes of this machine."
+		       "\vIt stays in the foreground and logs to standard error. SIGTERM ends it. "
+		       "Without a configuration it serves a realm 'demo' for its own user. Exit "
+		       "codes: "
+		       "0 ended as asked, 1 it could not run, 2 usage, 78 configuration.",
 	};
 	static struct tesserad_options options;
 	struct tsr_config config;

@@ -17,7 +17,7 @@ struct tsr_area_extent {
 };
 
 struct tsr_area {
-	uint64_t bytes; /* of the segment */
+	uint64_t bytes;               /* of the segment */
 	struct tsr_area_extent *used; /* ascending, apart */
 	uint32_t used_count;
 	uint32_t used_max;

@@ -24,14 +24,15 @@ channels_find(struct tsr_realm const *realm, const char *name)
 	entry = tsr_registry_find_name(&realm->names, name);
 	tsr_registry_read_unlock();
 	/* Channels are removed under the lock that we hold: it stays. */
-	return entry == NULL ? NULL : caa_container_of(entry, struct tsr_channel_record, entry);
+	return entry == NULL ? NULL : TSR_CONTAINER_OF(entry, struct tsr_channel_record, entry);
 }
 
 static int
 channels_check_name(const char *name, struct tsr_refusal *refusal)
 {
 	if (name[0] == '\0')
-		return tsr_refuse(refusal, -EINVAL, "the channel's name is empty, expected 1 to 63 characters");
+		return tsr_refuse(refusal, -EINVAL,
+		                  "the channel's name is empty, expected 1 to 63 characters");
 	for (const char *c = name; *c != '\0'; c++) {
 		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
 		      (*c >= '0' && *c <= '9') || strchr("._-/", *c) != NULL))
@@ -51,14 +52,16 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 		                  "channel '%s': kind %u is not offered, expected %u (buffered)",
 		                  wish->name, wish->kind, TSR_KIND_BUFFERED);
 	if ((wish->flags & ~CHANNELS_FLAGS) != 0)
-		return tsr_refuse(refusal, -EINVAL, "channel '%s': flags 0x%x, expected none beyond 0x%x",
-		                  wish->name, wish->flags, CHANNELS_FLAGS);
+		return tsr_refuse(refusal, -EINVAL,
+		                  "channel '%s': flags 0x%x, expected none beyond 0x%x", wish->name,
+		                  wish->flags, CHANNELS_FLAGS);
 	if (wish->capacity != 0 &&
 	    (wish->capacity < TSR_SLOTS_MIN || wish->capacity > TSR_SLOTS_MAX ||
 	     !tsr_is_power_of_two(wish->capacity)))
-		return tsr_refuse(refusal, -EINVAL,
-		                  "channel '%s': capacity %u, expected a power of two from %u to %u",
-		                  wish->name, wish->capacity, TSR_SLOTS_MIN, TSR_SLOTS_MAX);
+		return tsr_refuse(
+			refusal, -EINVAL,
+			"channel '%s': capacity %u, expected a power of two from %u to %u",
+			wish->name, wish->capacity, TSR_SLOTS_MIN, TSR_SLOTS_MAX);
 	return 0;
 }
 
@@ -119,11 +122,11 @@ channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record, uin
 	error = tsr_area_alloc(&realm->area, record->bytes, &record->offset);
 	if (error != 0) {
 		tsr_quota_give_bytes(quota, record->creator, record->bytes);
-		return tsr_refuse(refusal, error,
-		                  "channel '%s': no %u slots in a row are free in realm '%s'; raise "
-		                  "'slots' (%u) in the configuration",
-		                  record->name, capacity, realm->entry.name,
-		                  realm->config->geometry.slots);
+		return tsr_refuse(
+			refusal, error,
+			"channel '%s': no %u slots in a row are free in realm '%s'; raise "
+			"'slots' (%u) in the configuration",
+			record->name, capacity, realm->entry.name, realm->config->geometry.slots);
 	}
 	return 0;
 }
@@ -191,8 +194,8 @@ tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, u
 		return error;
 	known = channels_find(realm, wish->name);
 	if (known == NULL && wish->must_exist)
-		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'", realm->entry.name,
-		                  wish->name);
+		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'",
+		                  realm->entry.name, wish->name);
 	if (known == NULL)
 		return channels_create(realm, wish, uid, out, refusal);
 	if (!wish->must_exist && !wish->any_shape &&
@@ -201,8 +204,8 @@ tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, u
 		return tsr_refuse(refusal, -EEXIST,
 		                  "channel '%s' exists with capacity %u and flags 0x%x, asked for "
 		                  "were capacity %u and flags 0x%x",
-		                  wish->name, known->channel.capacity, known->channel.flags, capacity,
-		                  wish->flags);
+		                  wish->name, known->channel.capacity, known->channel.flags,
+		                  capacity, wish->flags);
 	*out = known;
 	return 0;
 }
@@ -224,8 +227,7 @@ channels_drain_work(void *argument)
 	struct tsr_channel const *const channel = &drain->record->channel;
 
 	(void)tsr_reaper_drain(&drain->realm->map, channel);
-	/* [T1] pairs with [F2]: the entry is free; nothing below it is read by anybody. */
-	tsr_st_rel(&channel->entry->id, 0);
+	tsr_st_rlx(&channel->entry->id, 0); /* free: nothing below it means anything */
 	return 0;
 }
 
@@ -237,12 +239,13 @@ tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusa
 	int error;
 
 	if (record == NULL)
-		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'", realm->entry.name,
-		                  name);
+		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'",
+		                  realm->entry.name, name);
 	if (record->side[0].count != 0 || record->side[1].count != 0)
-		return tsr_refuse(refusal, -EBUSY,
-		                  "channel '%s' has %u sender and %u receiver ends open, expected none",
-		                  name, record->side[0].count, record->side[1].count);
+		return tsr_refuse(
+			refusal, -EBUSY,
+			"channel '%s' has %u sender and %u receiver ends open, expected none", name,
+			record->side[0].count, record->side[1].count);
 	error = tsr_realm_guarded(realm, channels_drain_work, &drain);
 	if (error != 0)
 		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
@@ -274,10 +277,10 @@ channels_open_work(void *argument)
 	struct tsr_channel *const channel = &end->record->channel;
 
 	if (end->fenced) {
-		/* From when the barrier is through, every publish on this channel is fenced. */
 		tsr_st_rlx(&channel->shm->fenced, 1);
-		/* [T2] pairs with [K1]: no publish that did not see the word is under way. */
-		(void)tsr_membarrier();
+		/* [T1] pairs with [K2]: once it is through, no publish that did not see the word
+		 * is under way any more, and every later one is fenced. */
+		(void)!tsr_membarrier();
 	}
 	channels_publish(end->record, end->side);
 	return 0;
@@ -287,19 +290,21 @@ int
 tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
                   bool fenced, bool *seen, struct tsr_refusal *refusal)
 {
-	uint32_t const one = side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER
-	                                             : TSR_CHANNEL_ONE_RECEIVER;
+	uint32_t const one =
+		side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER;
 	struct tsr_channel_side *const s = &record->side[side];
 	struct tsr_channel_side const before = *s;
 	struct channels_end end = {.record = record, .side = side, .fenced = fenced};
 	int error;
 
 	if ((record->channel.flags & one) != 0 && s->count != 0)
-		return tsr_refuse(refusal, -EBUSY, "channel '%s' is for one %s, and that end is taken",
-		                  record->name, side == TSR_SIDE_SENDER ? "sender" : "receiver");
+		return tsr_refuse(refusal, -EBUSY,
+		                  "channel '%s' is for one %s, and that end is taken", record->name,
+		                  side == TSR_SIDE_SENDER ? "sender" : "receiver");
 	if (s->count == CHANNELS_ENDS_MAX)
-		return tsr_refuse(refusal, -ENOBUFS, "channel '%s' has all of its %u ends of that side",
-		                  record->name, CHANNELS_ENDS_MAX);
+		return tsr_refuse(refusal, -ENOBUFS,
+		                  "channel '%s' has all of its %u ends of that side", record->name,
+		                  CHANNELS_ENDS_MAX);
 	if (s->count == 0) {
 		s->stream++;
 		s->died = false;
@@ -329,10 +334,10 @@ channels_is_empty(struct tsr_channel const *channel)
 /*
  * The last end of one side has gone: does a new end of the other side have to know?
  *
- * A receiver that comes later takes what is left and is at the end: so it must know that senders have
- * been there and gone, until that stream is used up, which is when the last receiver leaves and the
- * channel is empty. A sender that comes later waits for a receiver, whoever was there before; only
- * one that joins senders who were left alone shares their fate.
+ * A receiver that comes later takes what is left and is at the end: so it must know that senders
+ * have been there and gone, until that stream is used up, which is when the last receiver leaves
+ * and the channel is empty. A sender that comes later waits for a receiver, whoever was there
+ * before; only one that joins senders who were left alone shares their fate.
  */
 static void
 channels_settle_gone(struct tsr_channel_record *record, uint32_t side)

@@ -25,7 +25,8 @@ struct tsr_channel_wish {
  * tsr_channels_get - find a channel, or make it
  *
  * Return: 0; -ENOENT; -EEXIST it has other properties; -EINVAL name, capacity, flags or kind;
- * -ENOBUFS table, slot memory or the user's quota is full; -ENOMEM; -EFAULT the realm was condemned.
+ * -ENOBUFS table, slot memory or the user's quota is full; -ENOMEM; -EFAULT the realm was
+ * condemned.
  */
 TSR_MUST_CHECK
 int tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,

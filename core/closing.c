@@ -32,13 +32,16 @@ closing_kill(struct tsr_member *member)
 		error = tsr_kernel_kill(member->pidfd);
 		if (error == 0)
 			tsr_log(TSR_LOG_WARNING,
-			        "client %u '%s' (pid %d) left realm '%s' without a goodbye and lived on: "
+			        "client %u '%s' (pid %d) left realm '%s' without a goodbye and "
+			        "lived on: "
 			        "it was killed",
-			        member->id, member->name, (int)member->pid, member->realm->entry.name);
+			        member->id, member->name, (int)member->pid,
+			        member->realm->entry.name);
 		else if (error != -ESRCH)
-			tsr_realm_condemn(member->realm,
-			                  "a client left without a goodbye, lives on, and may not be "
-			                  "killed by this daemon");
+			tsr_realm_condemn(
+				member->realm,
+				"a client left without a goodbye, lives on, and may not be "
+				"killed by this daemon");
 	}
 	tsr_realm_unlock(member->realm);
 }

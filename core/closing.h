@@ -4,9 +4,10 @@
 #define TSR_CORE_CLOSING_H
 
 /*
- * Clients whose connection hung up without a goodbye while their process lives, after execve(2) say.
- * Nobody can know what such a process still does with the realm's memory, and nothing may be taken from
- * under it: after 100 ms it is killed, or, where that is not permitted, its realm condemned.
+ * Clients whose connection hung up without a goodbye while their process lives, after execve(2)
+ * say. Nobody can know what such a process still does with the realm's memory, and nothing may be
+ * taken from under it: after 100 ms it is killed, or, where that is not permitted, its realm
+ * condemned.
  *
  * Context of every call: the control thread.
  */

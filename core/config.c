@@ -4,13 +4,12 @@
 #include "core/config.h"
 
 #include <errno.h>
+#include <libconfig.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <libconfig.h>
 
 #include "core/config_key.h"
 
@@ -47,11 +46,11 @@ static struct tsr_config_realm
 config_realm_default(const char *name)
 {
 	struct tsr_config_realm realm = {
-	        .backing = TSR_BACKING_AUTO,
-	        .owner = geteuid(),
-	        .group = getegid(),
-	        .mode = 0600,
-	        .where = "--set",
+		.backing = TSR_BACKING_AUTO,
+		.owner = geteuid(),
+		.group = getegid(),
+		.mode = 0600,
+		.where = "--set",
 	};
 
 	tsr_geometry_default(&realm.geometry);
@@ -64,12 +63,12 @@ int
 tsr_config_default(struct tsr_config *config)
 {
 	*config = (struct tsr_config){
-	        .socket_mode = 0660,
-	        .socket_group = (gid_t)-1,
-	        .log_level = TSR_LOG_INFO,
-	        .poll_cpu = -1,
-	        .connections_per_user = 256,
-	        .bytes_per_user = UINT64_C(64) << 20,
+		.socket_mode = 0660,
+		.socket_group = (gid_t)-1,
+		.log_level = TSR_LOG_INFO,
+		.poll_cpu = -1,
+		.connections_per_user = 256,
+		.bytes_per_user = UINT64_C(64) << 20,
 	};
 	config->realms = calloc(TSR_REALMS_MAX, sizeof(config->realms[0]));
 	if (config->realms == NULL)
@@ -123,8 +122,9 @@ config_realm_add(struct tsr_config *config, const char *name, char *why, size_t 
 		return NULL;
 	}
 	if (config->realms_count == TSR_REALMS_MAX) {
-		(void)snprintf(why, why_bytes, "realm \"%s\" is one more than the %d that there may be",
-		               name, TSR_REALMS_MAX);
+		(void)snprintf(why, why_bytes,
+		               "realm \"%s\" is one more than the %d that there may be", name,
+		               TSR_REALMS_MAX);
 		return NULL;
 	}
 	config->realms[config->realms_count] = config_realm_default(name);
@@ -166,8 +166,8 @@ config_read_scalar(struct tsr_config_key const *key, void *object, const char *p
 		return;
 	}
 	if (!config_value_of(setting, &value)) {
-		(void)snprintf(why, sizeof(why), "%s is a group, a list or a fraction, expected one value",
-		               path);
+		(void)snprintf(why, sizeof(why),
+		               "%s is a group, a list or a fraction, expected one value", path);
 		config_complain_at(sink, setting, why);
 		return;
 	}
@@ -187,12 +187,13 @@ config_read_class_member(config_setting_t *class, const char *name, struct tsr_c
 	if (member != NULL && config_value_of(member, &value)) {
 		if (value.kind == TSR_VALUE_NUMBER)
 			number = value.number;
-		else if (value.kind != TSR_VALUE_TEXT || tsr_config_number(value.text, &number) != 0)
+		else if (value.kind != TSR_VALUE_TEXT ||
+		         tsr_config_number(value.text, &number) != 0)
 			number = 0;
 	}
 	if (number < 1 || number > UINT32_MAX) {
-		(void)snprintf(why, sizeof(why), "a class has no valid '%s', expected a number from 1 on",
-		               name);
+		(void)snprintf(why, sizeof(why),
+		               "a class has no valid '%s', expected a number from 1 on", name);
 		config_complain_at(sink, member != NULL ? member : class, why);
 		return 0;
 	}
@@ -216,13 +217,16 @@ config_read_classes(struct tsr_config_realm *realm, config_setting_t *list,
 		config_setting_t *const class = config_setting_get_elem(list, (unsigned)i);
 
 		if (!config_setting_is_group(class)) {
-			config_complain_at(sink, class, "a class is expected as { bytes = ...; count = ...; }");
+			config_complain_at(sink, class,
+			                   "a class is expected as { bytes = ...; count = ...; }");
 			return;
 		}
-		realm->geometry.klass[i].block_bytes = config_read_class_member(class, "bytes", sink);
+		realm->geometry.klass[i].block_bytes =
+			config_read_class_member(class, "bytes", sink);
 		realm->geometry.klass[i].count = config_read_class_member(class, "count", sink);
 		for (int m = 0; m < config_setting_length(class); m++) {
-			config_setting_t *const member = config_setting_get_elem(class, (unsigned)m);
+			config_setting_t *const member =
+				config_setting_get_elem(class, (unsigned)m);
 			const char *const name = config_setting_name(member);
 
 			if (strcmp(name, "bytes") != 0 && strcmp(name, "count") != 0)
@@ -253,8 +257,9 @@ config_read_realm(struct tsr_config *config, config_setting_t *group, struct tsr
 		config_complain_at(sink, group, why);
 		return;
 	}
-	(void)snprintf(realm->where, sizeof(realm->where), "%.*s:%u", (int)sizeof(realm->where) - 16,
-	               config_setting_source_file(group), (unsigned)config_setting_source_line(group));
+	(void)snprintf(realm->where, sizeof(realm->where), "%.*s:%u",
+	               (int)sizeof(realm->where) - 16, config_setting_source_file(group),
+	               (unsigned)config_setting_source_line(group));
 	for (int i = 0; i < config_setting_length(group); i++) {
 		config_setting_t *const member = config_setting_get_elem(group, (unsigned)i);
 		const char *const key = config_setting_name(member);
@@ -270,7 +275,8 @@ static void
 config_read_realms(struct tsr_config *config, config_setting_t *list, struct tsr_config_sink *sink)
 {
 	if (!config_setting_is_list(list) || config_setting_length(list) < 1) {
-		config_complain_at(sink, list, "realms is expected as a list: ( { name = ...; }, ... )");
+		config_complain_at(sink, list,
+		                   "realms is expected as a list: ( { name = ...; }, ... )");
 		return;
 	}
 	config->realms_count = 0;
@@ -351,8 +357,9 @@ config_set_classes(struct tsr_config_realm *realm, const char *text, char *why, 
 		if (colon == NULL)
 			goto refuse;
 		*colon = '\0';
-		if (tsr_config_number(pair, &bytes) != 0 || tsr_config_number(colon + 1, &count) != 0 ||
-		    bytes < 1 || bytes > UINT32_MAX || count < 1 || count > UINT32_MAX)
+		if (tsr_config_number(pair, &bytes) != 0 ||
+		    tsr_config_number(colon + 1, &count) != 0 || bytes < 1 || bytes > UINT32_MAX ||
+		    count < 1 || count > UINT32_MAX)
 			goto refuse;
 		klass[classes++] = (struct tsr_class_config){.block_bytes = (uint32_t)bytes,
 		                                             .count = (uint32_t)count};
@@ -366,7 +373,8 @@ config_set_classes(struct tsr_config_realm *realm, const char *text, char *why, 
 	return 0;
 
 refuse:
-	(void)snprintf(why, why_bytes, "classes is expected as BYTES:COUNT,... with at most %d of them",
+	(void)snprintf(why, why_bytes,
+	               "classes is expected as BYTES:COUNT,... with at most %d of them",
 	               TSR_CLASSES_MAX);
 	return -EINVAL;
 }

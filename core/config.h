@@ -4,8 +4,9 @@
 #define TSR_CORE_CONFIG_H
 
 /*
- * The configuration: defaults, then a libconfig file, then --set path=value, each checked against one
- * table of keys. An unknown key, a wrong type and a value out of range are refused, with the place.
+ * The configuration: defaults, then a libconfig file, then --set path=value, each checked against
+ * one table of keys. An unknown key, a wrong type and a value out of range are refused, with the
+ * place.
  */
 
 #include <stdbool.h>

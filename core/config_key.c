@@ -13,37 +13,37 @@
 
 #define CONFIG_CPUS_MAX 4095
 
-#define GLOBAL(path, type, member, min, max)                                                       \
-	{                                                                                          \
-		path, TSR_CONFIG_##type, offsetof(struct tsr_config, member), min, max             \
+#define GLOBAL(path, type, member, min, max)                                           \
+	{                                                                              \
+		path, TSR_CONFIG_##type, offsetof(struct tsr_config, member), min, max \
 	}
-#define REALM(path, type, member, min, max)                                                        \
-	{                                                                                          \
-		path, TSR_CONFIG_##type, offsetof(struct tsr_config_realm, member), min, max       \
+#define REALM(path, type, member, min, max)                                                  \
+	{                                                                                    \
+		path, TSR_CONFIG_##type, offsetof(struct tsr_config_realm, member), min, max \
 	}
 
 static const struct tsr_config_key config_globals[] = {
-        GLOBAL("socket", PATH, socket, 1, 107),
-        GLOBAL("socket_mode", MODE, socket_mode, 0, 0666),
-        GLOBAL("socket_group", GROUP, socket_group, 0, 0),
-        GLOBAL("log.level", LEVEL, log_level, 0, 0),
-        GLOBAL("poll.isolated", BOOL, isolated, 0, 0),
-        GLOBAL("poll.cpu", INT, poll_cpu, -1, CONFIG_CPUS_MAX),
-        GLOBAL("compat.kernel", KERNEL, compat, 0, 0),
-        GLOBAL("limits.connections_per_user", U32, connections_per_user, 1, 65536),
-        GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX),
+	GLOBAL("socket", PATH, socket, 1, 107),
+	GLOBAL("socket_mode", MODE, socket_mode, 0, 0666),
+	GLOBAL("socket_group", GROUP, socket_group, 0, 0),
+	GLOBAL("log.level", LEVEL, log_level, 0, 0),
+	GLOBAL("poll.isolated", BOOL, isolated, 0, 0),
+	GLOBAL("poll.cpu", INT, poll_cpu, -1, CONFIG_CPUS_MAX),
+	GLOBAL("compat.kernel", KERNEL, compat, 0, 0),
+	GLOBAL("limits.connections_per_user", U32, connections_per_user, 1, 65536),
+	GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX),
 };
 
 static const struct tsr_config_key config_realms[] = {
-        REALM("owner", USER, owner, 0, 0),
-        REALM("group", GROUP, group, 0, 0),
-        REALM("mode", MODE, mode, 0, 0666),
-        REALM("channels", U32, geometry.channels, 1, TSR_CHANNELS_MAX),
-        REALM("slots", U32, geometry.slots, TSR_SLOTS_MIN, INT64_C(1) << 28),
-        REALM("clients", U32, geometry.clients, 1, TSR_CLIENTS_MAX),
-        REALM("backing", BACKING, backing, 0, 0),
-        REALM("first_lap", U64, geometry.first_lap, 0, INT64_MAX),
-        REALM("first_generation", U64, geometry.first_generation, 0, INT64_MAX),
+	REALM("owner", USER, owner, 0, 0),
+	REALM("group", GROUP, group, 0, 0),
+	REALM("mode", MODE, mode, 0, 0666),
+	REALM("channels", U32, geometry.channels, 1, TSR_CHANNELS_MAX),
+	REALM("slots", U32, geometry.slots, TSR_SLOTS_MIN, INT64_C(1) << 28),
+	REALM("clients", U32, geometry.clients, 1, TSR_CLIENTS_MAX),
+	REALM("backing", BACKING, backing, 0, 0),
+	REALM("first_lap", U64, geometry.first_lap, 0, INT64_MAX),
+	REALM("first_generation", U64, geometry.first_generation, 0, INT64_MAX),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -112,8 +112,8 @@ config_take_number(struct tsr_config_value const *value, bool text_too, int64_t 
 }
 
 static int
-config_store_number(struct tsr_config_key const *key, void *to, struct tsr_config_value const *value,
-                    char *why, size_t why_bytes)
+config_store_number(struct tsr_config_key const *key, void *to,
+                    struct tsr_config_value const *value, char *why, size_t why_bytes)
 {
 	int64_t number;
 
@@ -157,8 +157,8 @@ config_store_bool(struct tsr_config_key const *key, bool *to, struct tsr_config_
 
 /* "0660": always octal, whatever it looks like, for that is how modes are written. */
 static int
-config_store_mode(struct tsr_config_key const *key, mode_t *to, struct tsr_config_value const *value,
-                  char *why, size_t why_bytes)
+config_store_mode(struct tsr_config_key const *key, mode_t *to,
+                  struct tsr_config_value const *value, char *why, size_t why_bytes)
 {
 	char *end = NULL;
 	long mode = -1;

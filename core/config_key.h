@@ -15,7 +15,7 @@
 
 enum tsr_config_type {
 	TSR_CONFIG_BOOL,
-	TSR_CONFIG_INT,   /* int */
+	TSR_CONFIG_INT, /* int */
 	TSR_CONFIG_U32,
 	TSR_CONFIG_U64,   /* a number, or text with K, M, G or 0x */
 	TSR_CONFIG_PATH,  /* char[108] */

@@ -21,7 +21,8 @@
 #define CONNECTION_STALL_NS       UINT64_C(2000000000)
 #define CONNECTION_GROUPS_MAX     65536
 
-/* Out of descriptors: the spare one is enough to turn the caller away, or it would wake us for ever. */
+/* Out of descriptors: the spare one is enough to turn the caller away, or it would wake us for
+ * ever. */
 static void
 connection_turn_away(struct tsr_server *server)
 {
@@ -40,10 +41,10 @@ connection_turn_away(struct tsr_server *server)
 static bool
 connection_keep_over_limit(struct tsr_server *server, struct tsr_connection *connection)
 {
-	tsr_log_limited(&server->log_refusals, TSR_LOG_NOTICE,
-	                "pid %d: user %u has all of its %u connections (limits.connections_per_user)",
-	                (int)connection->pid, connection->uid,
-	                server->daemon->quota.connections_limit);
+	tsr_log_limited(
+		&server->log_refusals, TSR_LOG_NOTICE,
+		"pid %d: user %u has all of its %u connections (limits.connections_per_user)",
+		(int)connection->pid, connection->uid, server->daemon->quota.connections_limit);
 	if (server->over_limit >= CONNECTION_OVER_LIMIT_MAX)
 		return false;
 	server->over_limit++;
@@ -86,8 +87,8 @@ void
 tsr_connection_accept(struct tsr_server *server)
 {
 	struct tsr_connection *connection;
-	int const fd = accept4(server->daemon->rundir.listener, NULL, NULL,
-	                       SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int const fd =
+		accept4(server->daemon->rundir.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)

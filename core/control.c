@@ -69,7 +69,7 @@ tsr_server_create(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	server->daemon = daemon;
 	server->epoll = server->signals = server->timer = server->leave = server->spare = -1;
 	server->log_refusals = server->log_drops =
-	        (struct tsr_log_limit){.burst = SERVER_LOG_BURST, .period_ns = SERVER_LOG_NS};
+		(struct tsr_log_limit){.burst = SERVER_LOG_BURST, .period_ns = SERVER_LOG_NS};
 	daemon->server = server;
 	error = server_open(server);
 	if (error != 0) {
@@ -85,7 +85,7 @@ void
 tsr_server_arm(struct tsr_server *server, uint64_t deadline_ns)
 {
 	struct itimerspec when = {
-	        .it_value = {.tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
+		.it_value = {.tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
 	                     .tv_nsec = (long)(deadline_ns % UINT64_C(1000000000))},
 	};
 
@@ -140,9 +140,11 @@ server_watchdog(struct tsr_server *server, uint64_t now_ns)
 	if (now_ns >= server->watchdog_due_ns) {
 		rounds = tsr_poll_core_rounds(&server->daemon->poll);
 		if (rounds != server->watchdog_rounds)
-			tsr_systemd_notify("WATCHDOG=1\nSTATUS=%llu clients, %llu connections",
-			                   (unsigned long long)tsr_counter_read(&server->daemon->clients_count),
-			                   (unsigned long long)tsr_counter_read(&server->daemon->connections));
+			tsr_systemd_notify(
+				"WATCHDOG=1\nSTATUS=%llu clients, %llu connections",
+				(unsigned long long)tsr_counter_read(
+					&server->daemon->clients_count),
+				(unsigned long long)tsr_counter_read(&server->daemon->connections));
 		else
 			tsr_log(TSR_LOG_ERROR, "the poll core did not answer its doorbell");
 		server->watchdog_rounds = rounds;

@@ -6,11 +6,11 @@
 /*
  * The control server: the thread that answers shm/proto.h on the control socket.
  *
- * Trust	every packet is hostile until each of its fields was checked; a refusal changes nothing.
- *		Who the peer is, the kernel says (SO_PEERCRED), not the packet.
- * Progress	one thread, never blocked by a client: what can't be sent at once is queued (LIST) or
- *		costs the client its connection. Its one timer is armed only while something is due:
- *		an idle daemon is not woken.
+ * Trust	every packet is hostile until each of its fields was checked; a refusal changes
+ *		nothing. Who the peer is, the kernel says (SO_PEERCRED), not the packet.
+ * Progress	one thread, never blocked by a client: what can't be sent at once is queued (LIST)
+ *		or costs the client its connection. Its one timer is armed only while something is
+ *		due: an idle daemon is not woken.
  */
 
 #include <pthread.h>
@@ -29,10 +29,10 @@ struct tsr_server {
 	pthread_t thread;
 	bool running;
 	int epoll;
-	int signals;  /* signalfd: SIGTERM, SIGINT */
+	int signals; /* signalfd: SIGTERM, SIGINT */
 	int timer;
-	int leave;    /* eventfd: the thread shall end */
-	int spare;    /* given up for a moment when descriptors run out */
+	int leave; /* eventfd: the thread shall end */
+	int spare; /* given up for a moment when descriptors run out */
 	bool leaving;
 	bool stopping; /* a signal or a request came */
 	struct tsr_connection *connections;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "core/control_request.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "core/control_request.h"
 #include "core/member.h"
 #include "shm/access.h"
 
@@ -20,9 +19,10 @@ attach_check(struct tsr_connection const *connection, struct tsr_proto_attach co
 	if (error != 0)
 		return error;
 	if ((attach->flags & ~TSR_PROTO_ATTACH_FENCED) != 0 || attach->reserved != 0)
-		return tsr_refuse(refusal, -EINVAL,
-		                  "ATTACH with flags 0x%x and reserved 0x%x, expected none beyond 0x%x",
-		                  attach->flags, attach->reserved, TSR_PROTO_ATTACH_FENCED);
+		return tsr_refuse(
+			refusal, -EINVAL,
+			"ATTACH with flags 0x%x and reserved 0x%x, expected none beyond 0x%x",
+			attach->flags, attach->reserved, TSR_PROTO_ATTACH_FENCED);
 	if (connection->member != NULL)
 		return tsr_refuse(refusal, -EINVAL,
 		                  "ATTACH to realm '%s' while attached, expected DETACH first",
@@ -42,10 +42,11 @@ attach_check_right(struct tsr_connection const *connection, struct tsr_realm con
 	if (right == TSR_RIGHT_PARTICIPATE)
 		return 0;
 	if (right == TSR_RIGHT_OBSERVE)
-		return tsr_refuse(refusal, -EOPNOTSUPP,
-		                  "realm '%s' (mode %04o) admits user %u as an observer, and this version "
-		                  "does not offer observers yet, expected the right w",
-		                  realm->entry.name, realm->config->mode, connection->uid);
+		return tsr_refuse(
+			refusal, -EOPNOTSUPP,
+			"realm '%s' (mode %04o) admits user %u as an observer, and this version "
+			"does not offer observers yet, expected the right w",
+			realm->entry.name, realm->config->mode, connection->uid);
 	return tsr_refuse(refusal, -EACCES,
 	                  "realm '%s' (owner %u, group %u, mode %04o) does not admit user %u",
 	                  realm->entry.name, realm->config->owner, realm->config->group,
@@ -59,9 +60,9 @@ attach_reply(struct tsr_connection *connection, struct tsr_proto_head const *hea
 {
 	struct tsr_realm const *const realm = member->realm;
 	struct tsr_proto_attach_reply reply = {
-	        .head = tsr_request_reply_head(head, sizeof(reply)),
-	        .client_id = member->id,
-	        .segments = (uint16_t)realm->segments_count,
+		.head = tsr_request_reply_head(head, sizeof(reply)),
+		.client_id = member->id,
+		.segments = (uint16_t)realm->segments_count,
 	};
 	int fds[TSR_SEGMENTS_MAX];
 
@@ -88,9 +89,9 @@ attach_leave(struct tsr_connection *connection)
 	tsr_realm_unlock(member->realm);
 	connection->member = NULL;
 	if (error == 0)
-		tsr_log(TSR_LOG_DEBUG, "client %u '%s' (pid %d) left realm '%s', %u tickets came back",
-		        member->id, member->name, (int)member->pid, member->realm->entry.name,
-		        result.tickets);
+		tsr_log(TSR_LOG_DEBUG,
+		        "client %u '%s' (pid %d) left realm '%s', %u tickets came back", member->id,
+		        member->name, (int)member->pid, member->realm->entry.name, result.tickets);
 	tsr_member_put(member);
 	return error;
 }
@@ -100,12 +101,12 @@ attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *a
              struct tsr_realm *realm, struct tsr_refusal *refusal)
 {
 	struct tsr_member_who const who = {
-	        .name = attach->name,
-	        .pid = connection->pid,
-	        .uid = connection->uid,
-	        .flags = attach->flags,
-	        .connection = connection->fd,
-	        .pidfd = connection->pidfd,
+		.name = attach->name,
+		.pid = connection->pid,
+		.uid = connection->uid,
+		.flags = attach->flags,
+		.connection = connection->fd,
+		.pidfd = connection->pidfd,
 	};
 	int error = tsr_member_attach(realm, &who, &connection->member, refusal);
 
@@ -116,8 +117,8 @@ attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *a
 		/* Without the descriptors it can't have touched anything. */
 		(void)attach_leave(connection);
 		return tsr_refuse(refusal, -ENOBUFS,
-		                  "the descriptors of realm '%s' could not be sent: %s", attach->realm,
-		                  strerror(-error));
+		                  "the descriptors of realm '%s' could not be sent: %s",
+		                  attach->realm, strerror(-error));
 	}
 	tsr_log(TSR_LOG_DEBUG, "client %u '%s' (pid %d, user %u) attached to realm '%s'",
 	        connection->member->id, connection->member->name, (int)connection->pid,

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "core/control_request.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "core/channels.h"
+#include "core/control_request.h"
 #include "core/member.h"
 
 /* Lock the member's realm, if the member is still in it. */
@@ -93,7 +92,8 @@ end_open_check(struct tsr_proto_end_open const *request, struct tsr_refusal *ref
 		return tsr_refuse(refusal, -EINVAL, "END_OPEN of side %u, expected %d or %d",
 		                  request->side, TSR_SIDE_SENDER, TSR_SIDE_RECEIVER);
 	if ((request->end_flags & ~known) != 0)
-		return tsr_refuse(refusal, -EINVAL, "END_OPEN with flags 0x%x, expected none beyond 0x%x",
+		return tsr_refuse(refusal, -EINVAL,
+		                  "END_OPEN with flags 0x%x, expected none beyond 0x%x",
 		                  request->end_flags, known);
 	return channel_check(&request->channel, refusal);
 }
@@ -104,15 +104,15 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
             struct tsr_proto_end_open_reply *reply, struct tsr_refusal *refusal)
 {
 	struct tsr_channel_wish const wish = {
-	        .name = request->channel.name,
-	        .capacity = request->channel.capacity,
-	        .flags = request->channel.flags,
-	        .kind = request->channel.kind,
-	        .must_exist = (request->end_flags & TSR_END_MUST_EXIST) != 0,
-	        .any_shape = (request->end_flags & TSR_PROTO_END_ANY_SHAPE) != 0,
+		.name = request->channel.name,
+		.capacity = request->channel.capacity,
+		.flags = request->channel.flags,
+		.kind = request->channel.kind,
+		.must_exist = (request->end_flags & TSR_END_MUST_EXIST) != 0,
+		.any_shape = (request->end_flags & TSR_PROTO_END_ANY_SHAPE) != 0,
 	};
 	struct tsr_channel_record *record;
-	bool seen;
+	bool seen = false;
 	int error = tsr_channels_get(member->realm, &wish, member->uid, &record, refusal);
 
 	if (error == 0)

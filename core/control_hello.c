@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "core/control_request.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/control_request.h"
 #include "shm/layout.h"
 
 static int
@@ -18,7 +17,8 @@ hello_check(struct tsr_connection const *connection, struct tsr_proto_hello cons
 		return tsr_refuse(refusal, -ENOBUFS,
 		                  "user %u has all of its %u connections: close some, or raise "
 		                  "limits.connections_per_user",
-		                  connection->uid, connection->server->daemon->quota.connections_limit);
+		                  connection->uid,
+		                  connection->server->daemon->quota.connections_limit);
 	if (hello->magic != TSR_PROTO_MAGIC)
 		return tsr_refuse(refusal, -EPROTO, "HELLO with magic 0x%08x, expected 0x%08x",
 		                  hello->magic, TSR_PROTO_MAGIC);
@@ -31,13 +31,15 @@ hello_check(struct tsr_connection const *connection, struct tsr_proto_hello cons
 		                  "client has layout version %u, this daemon (%s) version %u",
 		                  hello->layout_version, TSR_VERSION, TSR_LAYOUT_VERSION);
 	if (hello->layout_hash != tsr_layout_hash())
-		return tsr_refuse(refusal, -EPROTO,
-		                  "client has layout hash 0x%016llx, this daemon (%s) 0x%016llx: they "
-		                  "come from different builds",
-		                  (unsigned long long)hello->layout_hash, TSR_VERSION,
-		                  (unsigned long long)tsr_layout_hash());
+		return tsr_refuse(
+			refusal, -EPROTO,
+			"client has layout hash 0x%016llx, this daemon (%s) 0x%016llx: they "
+			"come from different builds",
+			(unsigned long long)hello->layout_hash, TSR_VERSION,
+			(unsigned long long)tsr_layout_hash());
 	if (hello->flags != 0 || hello->reserved != 0)
-		return tsr_refuse(refusal, -EPROTO, "HELLO with flags 0x%x and reserved 0x%x, expected 0",
+		return tsr_refuse(refusal, -EPROTO,
+		                  "HELLO with flags 0x%x and reserved 0x%x, expected 0",
 		                  hello->flags, hello->reserved);
 	return 0;
 }
@@ -48,9 +50,9 @@ tsr_request_hello(struct tsr_connection *connection, void const *packet,
 {
 	struct tsr_daemon *const daemon = connection->server->daemon;
 	struct tsr_proto_hello_reply reply = {
-	        .version = TSR_PROTO_VERSION,
-	        .pid = (uint32_t)getpid(),
-	        .instance = daemon->instance,
+		.version = TSR_PROTO_VERSION,
+		.pid = (uint32_t)getpid(),
+		.instance = daemon->instance,
 	};
 	struct tsr_proto_hello hello;
 	int error;
@@ -63,10 +65,11 @@ tsr_request_hello(struct tsr_connection *connection, void const *packet,
 	if (connection->pidfd == -EOPNOTSUPP)
 		reply.flags = TSR_HELLO_WANTS_PIDFD;
 	else if (connection->pidfd < 0)
-		return tsr_refuse(refusal, -ENOTCONN,
-		                  "the process that connected (pid %d) is gone, expected the one that "
-		                  "asks",
-		                  (int)connection->pid);
+		return tsr_refuse(
+			refusal, -ENOTCONN,
+			"the process that connected (pid %d) is gone, expected the one that "
+			"asks",
+			(int)connection->pid);
 	else
 		/* No request carries descriptors now: the kernel need not even deliver them. */
 		(void)tsr_kernel_refuse_rights(&daemon->kernel, connection->fd);
@@ -86,17 +89,20 @@ tsr_request_pidfd(struct tsr_connection *connection, void const *packet,
 
 	memcpy(&head, packet, sizeof(head));
 	if (connection->pidfd >= 0)
-		return tsr_refuse(refusal, -EPROTO, "PIDFD, which nobody asked for (or a second time)");
+		return tsr_refuse(refusal, -EPROTO,
+		                  "PIDFD, which nobody asked for (or a second time)");
 	if (pid < 0)
-		return tsr_refuse(refusal, -EPERM,
-		                  "PIDFD with a descriptor that is not of a living process, expected one "
-		                  "of process %d",
-		                  (int)connection->pid);
+		return tsr_refuse(
+			refusal, -EPERM,
+			"PIDFD with a descriptor that is not of a living process, expected one "
+			"of process %d",
+			(int)connection->pid);
 	if (pid != connection->pid)
-		return tsr_refuse(refusal, -EPERM,
-		                  "PIDFD with a descriptor of process %d, expected process %d, which "
-		                  "connected",
-		                  (int)pid, (int)connection->pid);
+		return tsr_refuse(
+			refusal, -EPERM,
+			"PIDFD with a descriptor of process %d, expected process %d, which "
+			"connected",
+			(int)pid, (int)connection->pid);
 	connection->pidfd = connection->fds[0];
 	connection->fds[0] = -1; /* kept */
 	tsr_request_reply(connection, &head, &reply, sizeof(reply));

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "core/control_request.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/control_request.h"
 #include "core/member.h"
 #include "shm/access.h"
 #include "shm/ticket.h"
@@ -49,11 +48,11 @@ static void
 list_begin_packet(struct list_out *out)
 {
 	struct tsr_proto_list_reply const reply = {
-	        .head = {.length = sizeof(reply),
+		.head = {.length = sizeof(reply),
 	                 .type = TSR_PROTO_LIST | TSR_PROTO_REPLY,
 	                 .cookie = out->request->cookie},
-	        .what = out->what,
-	        .row_bytes = out->row_bytes,
+		.what = out->what,
+		.row_bytes = out->row_bytes,
 	};
 
 	if (!list_room(out, TSR_PROTO_PACKET_MAX))
@@ -103,13 +102,14 @@ list_holders_work(void *argument)
 	return 0;
 }
 
-/* Under the realm's lock. The caller frees the counts; NULL without memory or with a broken realm. */
+/* Under the realm's lock. The caller frees the counts; NULL without memory or with a broken realm.
+ * */
 static uint32_t *
 list_holders(struct tsr_realm *realm)
 {
 	struct list_holders holders = {
-	        .realm = realm,
-	        .count = calloc((size_t)realm->map.clients_count + 1, sizeof(uint32_t)),
+		.realm = realm,
+		.count = calloc((size_t)realm->map.clients_count + 1, sizeof(uint32_t)),
 	};
 
 	if (holders.count != NULL && tsr_realm_guarded(realm, list_holders_work, &holders) == 0)
@@ -123,14 +123,14 @@ list_realm(struct tsr_realm *realm, struct list_out *out)
 {
 	struct tsr_map const *const map = &realm->map;
 	struct tsr_proto_row_realm row = {
-	        .epoch = realm->epoch,
-	        .mode = realm->config->mode,
-	        .owner = realm->config->owner,
-	        .group = realm->config->group,
-	        .tickets = map->tickets_count,
-	        .message_bytes_max = map->message_bytes_max,
-	        .clients_max = map->clients_count,
-	        .channels_max = map->channels_count,
+		.epoch = realm->epoch,
+		.mode = realm->config->mode,
+		.owner = realm->config->owner,
+		.group = realm->config->group,
+		.tickets = map->tickets_count,
+		.message_bytes_max = map->message_bytes_max,
+		.clients_max = map->clients_count,
+		.channels_max = map->channels_count,
 	};
 	uint32_t *count;
 
@@ -158,7 +158,7 @@ list_client_work(void *argument)
 {
 	struct list_client const *const client = argument;
 	struct tsr_state const *const state =
-	        &client->member->realm->map.states[client->member->id - 1];
+		&client->member->realm->map.states[client->member->id - 1];
 
 	client->row->sleeps = tsr_ld_rlx(&state->sleeps);
 	client->row->wakes = tsr_ld_rlx(&state->wakes);
@@ -170,15 +170,15 @@ static void
 list_client(struct tsr_member const *member, uint32_t const *count, struct list_out *out)
 {
 	struct tsr_proto_row_client row = {
-	        .pid = (uint32_t)member->pid,
-	        .uid = member->uid,
-	        .id = member->id,
-	        .senders = member->open[TSR_SIDE_SENDER],
-	        .receivers = member->open[TSR_SIDE_RECEIVER],
-	        .tickets = count != NULL ? count[member->id] : 0,
-	        .state = member->state,
-	        .flags = member->flags,
-	        .since_ns = tsr_now_ns() - member->since_ns,
+		.pid = (uint32_t)member->pid,
+		.uid = member->uid,
+		.id = member->id,
+		.senders = member->open[TSR_SIDE_SENDER],
+		.receivers = member->open[TSR_SIDE_RECEIVER],
+		.tickets = count != NULL ? count[member->id] : 0,
+		.state = member->state,
+		.flags = member->flags,
+		.since_ns = tsr_now_ns() - member->since_ns,
 	};
 	struct list_client client = {.member = member, .row = &row};
 
@@ -223,23 +223,22 @@ list_channel_work(void *argument)
 			list->row->depth++;
 	}
 	list->row->sleepers =
-	        (uint32_t)(__builtin_popcountll(tsr_ld_rlx(&channel->shm->receivers_waiting)) +
+		(uint32_t)(__builtin_popcountll(tsr_ld_rlx(&channel->shm->receivers_waiting)) +
 	                   __builtin_popcountll(tsr_ld_rlx(&channel->shm->senders_waiting)));
 	return 0;
 }
 
 static void
-list_channel(struct tsr_realm *realm, struct tsr_channel_record const *record,
-             struct list_out *out)
+list_channel(struct tsr_realm *realm, struct tsr_channel_record const *record, struct list_out *out)
 {
 	struct tsr_proto_row_channel row = {
-	        .id = record->channel.id,
-	        .capacity = record->channel.capacity,
-	        .kind = record->kind,
-	        .flags = record->channel.flags,
-	        .senders = record->side[TSR_SIDE_SENDER].count,
-	        .receivers = record->side[TSR_SIDE_RECEIVER].count,
-	        .message_bytes_max = realm->map.message_bytes_max,
+		.id = record->channel.id,
+		.capacity = record->channel.capacity,
+		.kind = record->kind,
+		.flags = record->channel.flags,
+		.senders = record->side[TSR_SIDE_SENDER].count,
+		.receivers = record->side[TSR_SIDE_RECEIVER].count,
+		.message_bytes_max = realm->map.message_bytes_max,
 	};
 	struct list_channel list = {.realm = realm, .channel = &record->channel, .row = &row};
 
@@ -299,8 +298,9 @@ list_check(struct tsr_connection *connection, struct tsr_proto_list const *reque
 		return error;
 	if (request->what < TSR_LIST_REALMS || request->what > TSR_LIST_CHANNELS ||
 	    request->reserved != 0)
-		return tsr_refuse(refusal, -EINVAL, "LIST of %u with reserved 0x%x, expected %d to %d and 0",
-		                  request->what, request->reserved, TSR_LIST_REALMS, TSR_LIST_CHANNELS);
+		return tsr_refuse(
+			refusal, -EINVAL, "LIST of %u with reserved 0x%x, expected %d to %d and 0",
+			request->what, request->reserved, TSR_LIST_REALMS, TSR_LIST_CHANNELS);
 	if (request->realm[0] == '\0')
 		return 0;
 	error = tsr_realm_find(connection->server->daemon, request->realm, &realm, refusal);
@@ -309,19 +309,18 @@ list_check(struct tsr_connection *connection, struct tsr_proto_list const *reque
 	right = tsr_connection_right(connection, realm);
 	tsr_realm_put(realm);
 	if (right == TSR_RIGHT_NONE)
-		return tsr_refuse(refusal, -EACCES, "realm '%s' does not admit user %u", request->realm,
-		                  connection->uid);
+		return tsr_refuse(refusal, -EACCES, "realm '%s' does not admit user %u",
+		                  request->realm, connection->uid);
 	return 0;
 }
 
 int
-tsr_request_list(struct tsr_connection *connection, void const *packet,
-                 struct tsr_refusal *refusal)
+tsr_request_list(struct tsr_connection *connection, void const *packet, struct tsr_refusal *refusal)
 {
 	static const uint32_t row_bytes[] = {
-	        [TSR_LIST_REALMS] = sizeof(struct tsr_proto_row_realm),
-	        [TSR_LIST_CLIENTS] = sizeof(struct tsr_proto_row_client),
-	        [TSR_LIST_CHANNELS] = sizeof(struct tsr_proto_row_channel),
+		[TSR_LIST_REALMS] = sizeof(struct tsr_proto_row_realm),
+		[TSR_LIST_CLIENTS] = sizeof(struct tsr_proto_row_client),
+		[TSR_LIST_CHANNELS] = sizeof(struct tsr_proto_row_channel),
 	};
 	struct tsr_proto_list_reply last;
 	struct tsr_proto_list request;

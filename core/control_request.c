@@ -8,7 +8,6 @@
 
 #include "core/counter.h"
 
-
 /* What a request of each type looks like, and who answers it. */
 struct request_rule {
 	const char *name;
@@ -19,32 +18,29 @@ struct request_rule {
 };
 
 static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
-        [TSR_PROTO_HELLO] = {"HELLO", sizeof(struct tsr_proto_hello), false, false,
+	[TSR_PROTO_HELLO] = {"HELLO", sizeof(struct tsr_proto_hello), false, false,
                              tsr_request_hello},
-        [TSR_PROTO_PIDFD] = {"PIDFD", sizeof(struct tsr_proto_plain), false, true,
+	[TSR_PROTO_PIDFD] = {"PIDFD", sizeof(struct tsr_proto_plain), false, true,
                              tsr_request_pidfd},
-        [TSR_PROTO_ATTACH] = {"ATTACH", sizeof(struct tsr_proto_attach), false, false,
+	[TSR_PROTO_ATTACH] = {"ATTACH", sizeof(struct tsr_proto_attach), false, false,
                               tsr_request_attach},
-        [TSR_PROTO_DETACH] = {"DETACH", sizeof(struct tsr_proto_plain), true, false,
+	[TSR_PROTO_DETACH] = {"DETACH", sizeof(struct tsr_proto_plain), true, false,
                               tsr_request_detach},
-        [TSR_PROTO_CHANNEL_CREATE] = {"CHANNEL_CREATE", sizeof(struct tsr_proto_channel), true,
+	[TSR_PROTO_CHANNEL_CREATE] = {"CHANNEL_CREATE", sizeof(struct tsr_proto_channel), true,
                                       false, tsr_request_channel_create},
-        [TSR_PROTO_CHANNEL_REMOVE] = {"CHANNEL_REMOVE", sizeof(struct tsr_proto_channel), true,
+	[TSR_PROTO_CHANNEL_REMOVE] = {"CHANNEL_REMOVE", sizeof(struct tsr_proto_channel), true,
                                       false, tsr_request_channel_remove},
-        [TSR_PROTO_END_OPEN] = {"END_OPEN", sizeof(struct tsr_proto_end_open), true, false,
+	[TSR_PROTO_END_OPEN] = {"END_OPEN", sizeof(struct tsr_proto_end_open), true, false,
                                 tsr_request_end_open},
-        [TSR_PROTO_END_CLOSE] = {"END_CLOSE", sizeof(struct tsr_proto_end_close), true, false,
+	[TSR_PROTO_END_CLOSE] = {"END_CLOSE", sizeof(struct tsr_proto_end_close), true, false,
                                  tsr_request_end_close},
-        [TSR_PROTO_PING] = {"PING", sizeof(struct tsr_proto_plain), false, false,
-                            tsr_request_ping},
-        [TSR_PROTO_STATUS] = {"STATUS", sizeof(struct tsr_proto_plain), false, false,
+	[TSR_PROTO_PING] = {"PING", sizeof(struct tsr_proto_plain), false, false, tsr_request_ping},
+	[TSR_PROTO_STATUS] = {"STATUS", sizeof(struct tsr_proto_plain), false, false,
                               tsr_request_status},
-        [TSR_PROTO_LIST] = {"LIST", sizeof(struct tsr_proto_list), false, false,
-                            tsr_request_list},
-        [TSR_PROTO_LEDGER] = {"LEDGER", sizeof(struct tsr_proto_ledger), false, false,
+	[TSR_PROTO_LIST] = {"LIST", sizeof(struct tsr_proto_list), false, false, tsr_request_list},
+	[TSR_PROTO_LEDGER] = {"LEDGER", sizeof(struct tsr_proto_ledger), false, false,
                               tsr_request_ledger},
-        [TSR_PROTO_STOP] = {"STOP", sizeof(struct tsr_proto_plain), false, false,
-                            tsr_request_stop},
+	[TSR_PROTO_STOP] = {"STOP", sizeof(struct tsr_proto_plain), false, false, tsr_request_stop},
 };
 
 /* The head, and whether this is the moment for such a request. */
@@ -55,18 +51,19 @@ request_check(struct tsr_connection const *connection, struct tsr_proto_head con
 	struct request_rule const *rule = NULL;
 
 	if (bytes < sizeof(*head))
-		return tsr_refuse(refusal, -EPROTO, "a packet of %zu bytes, expected at least %zu", bytes,
-		                  sizeof(*head));
+		return tsr_refuse(refusal, -EPROTO, "a packet of %zu bytes, expected at least %zu",
+		                  bytes, sizeof(*head));
 	if (head->type < TSR_PROTO_TYPE_END)
 		rule = &request_rules[head->type];
 	if (rule == NULL || rule->handle == NULL)
-		return tsr_refuse(refusal, -EPROTO, "a request of type %u, expected 1 to %u", head->type,
-		                  TSR_PROTO_TYPE_END - 1);
+		return tsr_refuse(refusal, -EPROTO, "a request of type %u, expected 1 to %u",
+		                  head->type, TSR_PROTO_TYPE_END - 1);
 	if (truncated)
-		return tsr_refuse(refusal, -EPROTO,
-		                  "%s with more bytes or descriptors than any request has, expected %zu "
-		                  "bytes",
-		                  rule->name, rule->bytes);
+		return tsr_refuse(
+			refusal, -EPROTO,
+			"%s with more bytes or descriptors than any request has, expected %zu "
+			"bytes",
+			rule->name, rule->bytes);
 	if (bytes != rule->bytes || head->length != bytes)
 		return tsr_refuse(refusal, -EPROTO,
 		                  "%s of %zu bytes that says %u, expected %zu and that it says so",
@@ -75,14 +72,15 @@ request_check(struct tsr_connection const *connection, struct tsr_proto_head con
 		return tsr_refuse(refusal, -EPROTO, "%s with flags 0x%x, expected none", rule->name,
 		                  head->flags);
 	if (connection->fds_count != (rule->takes_fd ? 1 : 0))
-		return tsr_refuse(refusal, -EPROTO, "%s with %zu descriptors, expected %d", rule->name,
-		                  connection->fds_count, rule->takes_fd ? 1 : 0);
+		return tsr_refuse(refusal, -EPROTO, "%s with %zu descriptors, expected %d",
+		                  rule->name, connection->fds_count, rule->takes_fd ? 1 : 0);
 	if (head->type == TSR_PROTO_HELLO ? connection->greeted : !connection->greeted)
-		return tsr_refuse(refusal, -EPROTO, "%s %s, expected HELLO first, and once", rule->name,
+		return tsr_refuse(refusal, -EPROTO, "%s %s, expected HELLO first, and once",
+		                  rule->name,
 		                  connection->greeted ? "a second time" : "before HELLO");
 	if (rule->needs_member && connection->member == NULL)
-		return tsr_refuse(refusal, -ENOTCONN, "%s without being attached, expected ATTACH first",
-		                  rule->name);
+		return tsr_refuse(refusal, -ENOTCONN,
+		                  "%s without being attached, expected ATTACH first", rule->name);
 	return 0;
 }
 
@@ -92,12 +90,13 @@ request_refuse(struct tsr_connection *connection, uint64_t cookie,
 {
 	struct tsr_server *const server = connection->server;
 	struct tsr_proto_error reply = {
-	        .head = {.length = sizeof(reply),
+		.head = {.length = sizeof(reply),
 	                 .type = TSR_PROTO_ERROR | TSR_PROTO_REPLY,
 	                 .flags = TSR_PROTO_LAST,
 	                 .cookie = cookie},
-	        /* A fault in its memory has condemned the realm: the client is no longer attached. */
-	        .error = refusal->error == -EFAULT ? -ENOTCONN : refusal->error,
+		/* A fault in its memory has condemned the realm: the client is no longer attached.
+		 * */
+		.error = refusal->error == -EFAULT ? -ENOTCONN : refusal->error,
 	};
 
 	tsr_counter_add(&server->daemon->refused, 1);
@@ -125,10 +124,10 @@ struct tsr_proto_head
 tsr_request_reply_head(struct tsr_proto_head const *request, size_t bytes)
 {
 	return (struct tsr_proto_head){
-	        .length = (uint32_t)bytes,
-	        .type = request->type | TSR_PROTO_REPLY,
-	        .flags = TSR_PROTO_LAST,
-	        .cookie = request->cookie,
+		.length = (uint32_t)bytes,
+		.type = request->type | TSR_PROTO_REPLY,
+		.flags = TSR_PROTO_LAST,
+		.cookie = request->cookie,
 	};
 }
 
@@ -148,14 +147,16 @@ tsr_request_text(const char text[TSR_NAME_BYTES], const char *what, struct tsr_r
 	size_t const length = strnlen(text, TSR_NAME_BYTES);
 
 	if (length == TSR_NAME_BYTES)
-		return tsr_refuse(refusal, -ENAMETOOLONG,
-		                  "%s has no final 0 in its %d bytes, expected at most %d characters",
-		                  what, TSR_NAME_BYTES, TSR_NAME_BYTES - 1);
+		return tsr_refuse(
+			refusal, -ENAMETOOLONG,
+			"%s has no final 0 in its %d bytes, expected at most %d characters", what,
+			TSR_NAME_BYTES, TSR_NAME_BYTES - 1);
 	for (size_t i = 0; i < length; i++) {
 		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
-			return tsr_refuse(refusal, -EINVAL,
-			                  "%s has the byte 0x%02x at %zu, expected printable characters",
-			                  what, (unsigned char)text[i], i);
+			return tsr_refuse(
+				refusal, -EINVAL,
+				"%s has the byte 0x%02x at %zu, expected printable characters",
+				what, (unsigned char)text[i], i);
 	}
 	return 0;
 }

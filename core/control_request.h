@@ -6,8 +6,8 @@
 /*
  * The requests of the control protocol, one function each, and the table that leads to them.
  *
- * A handler gets a packet whose length and head are right, and whose other fields are not checked yet.
- * It answers and returns 0, or changes nothing and returns a refusal.
+ * A handler gets a packet whose length and head are right, and whose other fields are not checked
+ * yet. It answers and returns 0, or changes nothing and returns a refusal.
  */
 
 #include "core/connection.h"
@@ -38,7 +38,7 @@ tsr_request_fn tsr_request_hello, tsr_request_pidfd;
 tsr_request_fn tsr_request_attach, tsr_request_detach;
 /* control_channel.c */
 tsr_request_fn tsr_request_channel_create, tsr_request_channel_remove, tsr_request_end_open,
-        tsr_request_end_close;
+	tsr_request_end_close;
 /* control_status.c */
 tsr_request_fn tsr_request_ping, tsr_request_status, tsr_request_ledger, tsr_request_stop;
 /* control_list.c */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "core/control_request.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -10,14 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/control_request.h"
 #include "core/counter.h"
 #include "core/ledger.h"
 #include "core/member.h"
 #include "core/systemd.h"
 
 int
-tsr_request_ping(struct tsr_connection *connection, void const *packet,
-                 struct tsr_refusal *refusal)
+tsr_request_ping(struct tsr_connection *connection, void const *packet, struct tsr_refusal *refusal)
 {
 	struct tsr_proto_plain reply;
 	struct tsr_proto_head head;
@@ -33,7 +31,7 @@ status_realms(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 {
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		struct tsr_realm *const realm =
-		        tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
+			tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
 
 		if (realm == NULL)
 			continue;
@@ -53,15 +51,15 @@ tsr_request_status(struct tsr_connection *connection, void const *packet,
 {
 	struct tsr_daemon *const daemon = connection->server->daemon;
 	struct tsr_proto_status_reply reply = {
-	        .pid = (uint32_t)getpid(),
-	        .uid = geteuid(),
-	        .connections = (uint32_t)tsr_counter_read(&daemon->connections),
-	        .instance = daemon->instance,
-	        .uptime_ns = tsr_now_ns() - daemon->begun_ns,
-	        .reaped = tsr_counter_read(&daemon->reaped),
-	        .repaired = tsr_counter_read(&daemon->repaired),
-	        .refused = tsr_counter_read(&daemon->refused),
-	        .poll_cpu = (uint32_t)daemon->poll_cpu,
+		.pid = (uint32_t)getpid(),
+		.uid = geteuid(),
+		.connections = (uint32_t)tsr_counter_read(&daemon->connections),
+		.instance = daemon->instance,
+		.uptime_ns = tsr_now_ns() - daemon->begun_ns,
+		.reaped = tsr_counter_read(&daemon->reaped),
+		.repaired = tsr_counter_read(&daemon->repaired),
+		.refused = tsr_counter_read(&daemon->refused),
+		.poll_cpu = (uint32_t)daemon->poll_cpu,
 	};
 	struct tsr_poll_times times;
 	struct tsr_proto_head head;
@@ -82,8 +80,7 @@ tsr_request_status(struct tsr_connection *connection, void const *packet,
 }
 
 int
-tsr_request_stop(struct tsr_connection *connection, void const *packet,
-                 struct tsr_refusal *refusal)
+tsr_request_stop(struct tsr_connection *connection, void const *packet, struct tsr_refusal *refusal)
 {
 	struct tsr_proto_plain reply;
 	struct tsr_proto_head head;
@@ -113,8 +110,8 @@ status_ledger_work(void *argument)
 {
 	struct status_ledger *const take = argument;
 
-	return tsr_ledger_take(&take->realm->map, take->channels, take->channels_count, take->living,
-	                       &take->ledger);
+	return tsr_ledger_take(&take->realm->map, take->channels, take->channels_count,
+	                       take->living, &take->ledger);
 }
 
 /* Deaths that have happened, or are about to, and are not yet cleaned up after. */
@@ -162,7 +159,7 @@ status_mappings(struct tsr_daemon *daemon)
 
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		struct tsr_realm *const realm =
-		        tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
+			tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
 
 		if (realm == NULL)
 			continue;
@@ -178,19 +175,19 @@ status_ledger_reply(struct tsr_connection *connection, struct tsr_proto_head con
 {
 	struct tsr_daemon *const daemon = connection->server->daemon;
 	struct tsr_proto_ledger_reply reply = {
-	        .balanced = ledger->balanced,
-	        .tickets = ledger->tickets,
-	        .in_depot = ledger->in_depot,
-	        .with_daemon = ledger->with_daemon,
-	        .in_channels = ledger->in_channels,
-	        .with_clients = ledger->with_clients,
-	        .lost = ledger->lost,
-	        .slots_claimed = ledger->slots_claimed,
-	        .tokens_stray = ledger->tokens_stray,
-	        .connections = (uint32_t)tsr_counter_read(&daemon->connections),
-	        .descriptors = tsr_kernel_descriptors(),
-	        .mappings = status_mappings(daemon),
-	        .reaps_pending = reaps_pending,
+		.balanced = ledger->balanced,
+		.tickets = ledger->tickets,
+		.in_depot = ledger->in_depot,
+		.with_daemon = ledger->with_daemon,
+		.in_channels = ledger->in_channels,
+		.with_clients = ledger->with_clients,
+		.lost = ledger->lost,
+		.slots_claimed = ledger->slots_claimed,
+		.tokens_stray = ledger->tokens_stray,
+		.connections = (uint32_t)tsr_counter_read(&daemon->connections),
+		.descriptors = tsr_kernel_descriptors(),
+		.mappings = status_mappings(daemon),
+		.reaps_pending = reaps_pending,
 	};
 
 	(void)snprintf(reply.text, sizeof(reply.text), "%s", ledger->text);
@@ -215,8 +212,8 @@ tsr_request_ledger(struct tsr_connection *connection, void const *packet,
 		return error;
 	if (tsr_connection_right(connection, take.realm) == TSR_RIGHT_NONE) {
 		tsr_realm_put(take.realm);
-		return tsr_refuse(refusal, -EACCES, "realm '%s' does not admit user %u", request.realm,
-		                  connection->uid);
+		return tsr_refuse(refusal, -EACCES, "realm '%s' does not admit user %u",
+		                  request.realm, connection->uid);
 	}
 	tsr_realm_lock(take.realm);
 	reaps_pending = status_reaps_pending(take.realm);
@@ -226,7 +223,8 @@ tsr_request_ledger(struct tsr_connection *connection, void const *packet,
 		status_ledger_reply(connection, &request.head, &take.ledger, reaps_pending);
 	else
 		tsr_refuse(refusal, error, "the ledger of realm '%s' could not be taken: %s",
-		           request.realm, error == -EFAULT ? "its memory is broken" : strerror(-error));
+		           request.realm,
+		           error == -EFAULT ? "its memory is broken" : strerror(-error));
 	free(take.channels);
 	free(take.living);
 	tsr_realm_put(take.realm);

@@ -23,7 +23,8 @@
 #define DAEMON_CLIENT_BUCKETS 1024
 #define DAEMON_KEY_BYTES      sizeof(uint64_t)
 
-/* Signals: SIGTERM and SIGINT come by descriptor, a write to nobody or beyond a limit is an errno. */
+/* Signals: SIGTERM and SIGINT come by descriptor, a write to nobody or beyond a limit is an errno.
+ * */
 static void
 daemon_block_signals(void)
 {
@@ -73,10 +74,11 @@ daemon_start_eal(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	int error;
 
 	if (cpu >= 0 && (cpu >= CPU_SETSIZE || !CPU_ISSET((size_t)cpu, &daemon->cpus)))
-		return tsr_refuse(refusal, -EINVAL,
-		                  "poll.cpu is %d, which this process may not run on (taskset -p shows "
-		                  "where)",
-		                  cpu);
+		return tsr_refuse(
+			refusal, -EINVAL,
+			"poll.cpu is %d, which this process may not run on (taskset -p shows "
+			"where)",
+			cpu);
 	refusal->text[0] = '\0';
 	error = tsr_eal_start(daemon->rundir.eal_folder, cpu, refusal->text, sizeof(refusal->text));
 	if (error != 0) {
@@ -155,9 +157,8 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
 	if (sched_getaffinity(0, sizeof(daemon->cpus), &daemon->cpus) != 0)
 		return tsr_refuse(refusal, -errno, "sched_getaffinity: %s", strerror(errno));
 	tsr_registry_thread_begin();
-	error = tsr_rundir_open(&daemon->rundir,
-	                        config->socket[0] != '\0' ? config->socket : NULL, refusal->text,
-	                        sizeof(refusal->text));
+	error = tsr_rundir_open(&daemon->rundir, config->socket[0] != '\0' ? config->socket : NULL,
+	                        refusal->text, sizeof(refusal->text));
 	if (error == 0)
 		error = daemon_start_eal(daemon, refusal);
 	if (error == 0)
@@ -167,8 +168,9 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
 	if (error == 0)
 		error = daemon_create_realms(daemon, refusal);
 	if (error == 0)
-		error = tsr_rundir_listen(&daemon->rundir, config->socket_mode, config->socket_group,
-		                          refusal->text, sizeof(refusal->text));
+		error = tsr_rundir_listen(&daemon->rundir, config->socket_mode,
+		                          config->socket_group, refusal->text,
+		                          sizeof(refusal->text));
 	if (error == 0)
 		error = tsr_server_create(daemon, refusal);
 	if (error == 0)
@@ -196,7 +198,7 @@ daemon_close_realms(struct tsr_daemon *daemon)
 {
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		struct tsr_realm *const realm =
-		        tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
+			tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
 
 		if (realm == NULL)
 			continue;
@@ -213,7 +215,7 @@ daemon_destroy_realms(struct tsr_daemon *daemon)
 {
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		struct tsr_realm *const realm =
-		        tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
+			tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
 
 		if (realm == NULL)
 			continue;

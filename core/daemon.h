@@ -62,8 +62,8 @@ struct tsr_daemon {
  * tsr_daemon_start - everything up to the listening socket
  * @refusal:	on failure, what was missing
  *
- * Context: the thread that will be the poll core, before any other. Return: 0; a negative errno, and
- * no file, socket or mapping is left.
+ * Context: the thread that will be the poll core, before any other. Return: 0; a negative errno,
+ * and no file, socket or mapping is left.
  */
 TSR_MUST_CHECK
 int tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,

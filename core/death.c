@@ -13,7 +13,8 @@ static void
 death_log(struct tsr_member const *member, struct tsr_reap_result const *result, uint64_t took_ns)
 {
 	tsr_log(TSR_LOG_NOTICE,
-	        "client %u '%s' (pid %d) of realm '%s' died: %u slots voided, %u restored, %u cells, "
+	        "client %u '%s' (pid %d) of realm '%s' died: %u slots voided, %u restored, %u "
+	        "cells, "
 	        "%u tickets, %u tokens, %u woken, in %llu us",
 	        member->id, member->name, (int)member->pid, member->realm->entry.name,
 	        result->slots_voided, result->slots_restored, result->cells, result->tickets,
@@ -34,7 +35,7 @@ death_reap(struct tsr_daemon *daemon, struct tsr_member *member)
 		return 0; /* it said goodbye in the meantime, or the realm is no more */
 	tsr_counter_add(&daemon->reaped, 1);
 	tsr_counter_add(&daemon->repaired, (uint64_t)result.slots_voided + result.slots_restored +
-	                                             result.cells + result.tickets);
+	                                           result.cells + result.tickets);
 	death_log(member, &result, tsr_now_ns() - begun_ns);
 	return 1;
 }

@@ -6,8 +6,8 @@
 /*
  * Deaths: the poller of the poll core that reaps whose process descriptor has become readable.
  *
- * Ordering of the work: slots, the directory's counts, the wake-ups, channel by channel; only then the
- * sweep of tickets, and the log. Survivors wait for nothing that they don't need.
+ * Ordering of the work: slots, the directory's counts, the wake-ups, channel by channel; only then
+ * the sweep of tickets, and the log. Survivors wait for nothing that they don't need.
  */
 
 struct tsr_daemon;

@@ -73,9 +73,9 @@ static int
 eal_init(int cpu)
 {
 	static char program[] = "tesserad", huge[] = "--no-huge", shconf[] = "--no-shconf",
-	            memory[] = "-m", megabytes[] = "64", pci[] = "--no-pci",
-	            telemetry[] = "--no-telemetry", prefix[] = "--file-prefix=tessera",
-	            cores[] = "-l", cpu_text[16];
+		    memory[] = "-m", megabytes[] = "64", pci[] = "--no-pci",
+		    telemetry[] = "--no-telemetry", prefix[] = "--file-prefix=tessera",
+		    cores[] = "-l", cpu_text[16];
 	static char *argv[] = {program,   huge,   shconf, memory,   megabytes, pci,
 	                       telemetry, prefix, cores,  cpu_text, NULL};
 

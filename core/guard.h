@@ -6,12 +6,12 @@
 /*
  * The SIGBUS guard: what the daemon does with memory that participants can write runs under it.
  *
- * Trust	a participant can punch a hole into hugetlb memory that it may write; the next access
- *		to it raises SIGBUS. Inside the guard that ends the work with -EFAULT, and the realm is
- *		condemned; a SIGBUS anywhere else, or at another address, is the daemon's own bug
- *		and kills it as usual.
- * Progress	the work may be cut off between any two accesses: it must hold nothing that needs to be
- *		given back (a lock, a descriptor).
+ * Trust	a participant can punch a hole into hugetlb memory that it may write; the next
+ *		access to it raises SIGBUS. Inside the guard that ends the work with -EFAULT, and
+ *		the realm is condemned; a SIGBUS anywhere else, or at another address, is the
+ *		daemon's own bug and kills it as usual.
+ * Progress	the work may be cut off between any two accesses: it must hold nothing that needs to
+ *		be given back (a lock, a descriptor).
  */
 
 #include <stdint.h>

@@ -25,8 +25,8 @@ static const struct {
 	const char *name;
 	enum tsr_log_level level;
 } log_names[] = {
-        {"error", TSR_LOG_ERROR}, {"warning", TSR_LOG_WARNING}, {"notice", TSR_LOG_NOTICE},
-        {"info", TSR_LOG_INFO},   {"debug", TSR_LOG_DEBUG},
+	{"error", TSR_LOG_ERROR}, {"warning", TSR_LOG_WARNING}, {"notice", TSR_LOG_NOTICE},
+	{"info", TSR_LOG_INFO},   {"debug", TSR_LOG_DEBUG},
 };
 
 #define LOG_NAMES (sizeof(log_names) / sizeof(log_names[0]))
@@ -104,8 +104,7 @@ log_prefix(char *line, size_t bytes, enum tsr_log_level level)
 	return length < 0 ? 0 : (size_t)length;
 }
 
-static void
-log_write(enum tsr_log_level level, const char *format, va_list args) TSR_PRINTF(2, 0);
+static void log_write(enum tsr_log_level level, const char *format, va_list args) TSR_PRINTF(2, 0);
 
 static void
 log_write(enum tsr_log_level level, const char *format, va_list args)

@@ -32,7 +32,8 @@ void tsr_log_level_set(enum tsr_log_level level);
 TSR_MUST_CHECK
 int tsr_log_level_find(const char *name, enum tsr_log_level *out);
 
-/* tsr_log - write one line. Context: any thread, not a signal handler; may block on the terminal. */
+/* tsr_log - write one line. Context: any thread, not a signal handler; may block on the terminal.
+ * */
 void tsr_log(enum tsr_log_level level, const char *format, ...) TSR_PRINTF(2, 3);
 
 /* At most `burst` lines in so many nanoseconds; what was held back is counted and said later. One
@@ -47,6 +48,6 @@ struct tsr_log_limit {
 
 /* tsr_log_limited - tsr_log, if @limit lets it through. */
 void tsr_log_limited(struct tsr_log_limit *limit, enum tsr_log_level level, const char *format, ...)
-        TSR_PRINTF(3, 4);
+	TSR_PRINTF(3, 4);
 
 #endif /* TSR_CORE_LOG_H */

@@ -139,7 +139,7 @@ tsr_member_find(struct tsr_daemon *daemon, uint64_t serial)
 	tsr_registry_read_lock();
 	entry = tsr_registry_find_number(&daemon->clients, serial);
 	if (entry != NULL) {
-		member = caa_container_of(entry, struct tsr_member, entry);
+		member = TSR_CONTAINER_OF(entry, struct tsr_member, entry);
 		if (!urcu_ref_get_unless_zero(&member->refs))
 			member = NULL;
 	}
@@ -156,7 +156,7 @@ tsr_member_get(struct tsr_member *member)
 static void
 member_free(struct urcu_ref *refs)
 {
-	struct tsr_member *const member = caa_container_of(refs, struct tsr_member, refs);
+	struct tsr_member *const member = TSR_CONTAINER_OF(refs, struct tsr_member, refs);
 
 	/* Somebody may be looking at it who found it before it left the registry. */
 	tsr_registry_synchronize();
@@ -207,8 +207,8 @@ tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, ui
 	int error = member_find_end(member, &index);
 
 	if (error != 0)
-		return tsr_refuse(refusal, error, "client '%s' has %u ends open, of %u", member->name,
-		                  member->open[0] + member->open[1], TSR_ENDS_MAX);
+		return tsr_refuse(refusal, error, "client '%s' has %u ends open, of %u",
+		                  member->name, member->open[0] + member->open[1], TSR_ENDS_MAX);
 	error = tsr_channels_open(member->realm, record, side, fenced, seen, refusal);
 	if (error != 0)
 		return error;
@@ -260,8 +260,8 @@ tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal 
 	int error;
 
 	if (end == NULL || end->record == NULL || end->generation != number >> 16)
-		return tsr_refuse(refusal, -ESTALE, "end %u is not open, expected one that END_OPEN gave",
-		                  number);
+		return tsr_refuse(refusal, -ESTALE,
+		                  "end %u is not open, expected one that END_OPEN gave", number);
 	error = tsr_realm_guarded(member->realm, member_close_work, &part);
 	if (error != 0)
 		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",

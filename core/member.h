@@ -87,8 +87,8 @@ TSR_MUST_CHECK
 int tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal *refusal);
 
 /*
- * tsr_member_leave - close or reap its ends, wake who waited for them, sweep what it held, free its id
- * @died:	its process is dead; else it said goodbye
+ * tsr_member_leave - close or reap its ends, wake who waited for them, sweep what it held, free its
+ * id @died:	its process is dead; else it said goodbye
  *
  * Context: under the realm's lock. Return: 0; -ESTALE it was gone already; -EFAULT, -EPROTO the
  * realm was condemned over it.

@@ -30,10 +30,10 @@ tsr_poll_core_create(struct tsr_poll_core *core, uint64_t ticks_per_second, bool
 	int error;
 
 	*core = (struct tsr_poll_core){
-	        .epoll = -1,
-	        .doorbell = -1,
-	        .isolated = isolated,
-	        .ticks_per_second = ticks_per_second,
+		.epoll = -1,
+		.doorbell = -1,
+		.isolated = isolated,
+		.ticks_per_second = ticks_per_second,
 	};
 	core->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (core->epoll < 0)
@@ -158,6 +158,7 @@ tsr_poll_core_run(struct tsr_poll_core *core)
 	uint64_t idle_since = tsr_clock_ticks();
 	bool busy = false;
 
+	tsr_st_rlx(&core->marked, idle_since); /* the time of the start-up is nobody's */
 	while (tsr_ld_rlx(&core->stopping) == 0) {
 		bool const worked = poll_core_round(core) != 0;
 		uint64_t const now = tsr_clock_ticks();

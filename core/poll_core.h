@@ -4,15 +4,17 @@
 #define TSR_CORE_POLL_CORE_H
 
 /*
- * The poll core: runs pollers in four tiers, spins while there is work, and sleeps when there is none.
+ * The poll core: runs pollers in four tiers, spins while there is work, and sleeps when there is
+ * none.
  *
- * A round runs every poller of tier 0, then those of tier 1, and so on; a tier that found work sends
- * the round back to tier 0, so that bulk work never delays what is urgent by more than one poller.
+ * A round runs every poller of tier 0, then those of tier 1, and so on; a tier that found work
+ * sends the round back to tier 0, so that bulk work never delays what is urgent by more than one
+ * poller.
  *
  *	work found --> spin (20 us) --> pause (100 us) --> epoll_wait, until a descriptor is ready
  *
- * Progress	asleep it is woken by nothing but its epoll descriptor: no timer, no tick. Pollers that
- *		depend on a descriptor put it in there; everybody else rings the doorbell.
+ * Progress	asleep it is woken by nothing but its epoll descriptor: no timer, no tick. Pollers
+ *		that depend on a descriptor put it in there; everybody else rings the doorbell.
  * Writers	the accounting words: the poll core alone; anyone may read them.
  */
 

@@ -107,7 +107,7 @@ tsr_realm_lookup(struct tsr_daemon *daemon, const char *name)
 	tsr_registry_read_lock();
 	entry = tsr_registry_find_name(&daemon->realms, name);
 	if (entry != NULL) {
-		realm = caa_container_of(entry, struct tsr_realm, entry);
+		realm = TSR_CONTAINER_OF(entry, struct tsr_realm, entry);
 		if (!urcu_ref_get_unless_zero(&realm->refs))
 			realm = NULL;
 	}
@@ -129,12 +129,11 @@ tsr_realm_find(struct tsr_daemon *daemon, const char *name, struct tsr_realm **o
 		if (strcmp(daemon->config->realms[i].geometry.name, name) == 0)
 			return tsr_realm_create(daemon, i, out, refusal);
 	}
-	return tsr_refuse(refusal, -ENOENT, "there is no realm '%s': the configuration defines %u%s%s",
-	                  name, daemon->config->realms_count,
-	                  daemon->config->realms_count == 1 ? ", which is " : "",
-	                  daemon->config->realms_count == 1
-	                          ? daemon->config->realms[0].geometry.name
-	                          : "");
+	return tsr_refuse(
+		refusal, -ENOENT, "there is no realm '%s': the configuration defines %u%s%s", name,
+		daemon->config->realms_count,
+		daemon->config->realms_count == 1 ? ", which is " : "",
+		daemon->config->realms_count == 1 ? daemon->config->realms[0].geometry.name : "");
 }
 
 void
@@ -146,7 +145,7 @@ tsr_realm_get(struct tsr_realm *realm)
 static void
 realm_free(struct urcu_ref *refs)
 {
-	struct tsr_realm *const realm = caa_container_of(refs, struct tsr_realm, refs);
+	struct tsr_realm *const realm = TSR_CONTAINER_OF(refs, struct tsr_realm, refs);
 
 	tsr_registry_synchronize();
 	realm_destroy(realm);
@@ -191,11 +190,13 @@ tsr_realm_right(struct tsr_realm const *realm, uid_t uid, gid_t const *groups, s
 int
 tsr_realm_guarded(struct tsr_realm *realm, int (*work)(void *), void *argument)
 {
-	int const error = tsr_guard_run(realm->map.segment, realm->map.segments_count, work, argument);
+	int const error =
+		tsr_guard_run(realm->map.segment, realm->map.segments_count, work, argument);
 
 	if (error == -EFAULT)
-		tsr_realm_condemn(realm, "an access to its memory failed: a participant has taken pages "
-		                         "away");
+		tsr_realm_condemn(realm,
+		                  "an access to its memory failed: a participant has taken pages "
+		                  "away");
 	return error;
 }
 
@@ -217,7 +218,7 @@ realm_wake_channel(void *argument)
 static void
 realm_end(struct tsr_realm *realm, uint64_t state)
 {
-	/* [T3] pairs with [M2]: who sees the state detaches. */
+	/* [E2] pairs with [E1]: who sees the state goes no further. */
 	tsr_st_rel(&realm->map.directory->state, state);
 	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
 		/* Each by itself: a hole under one channel does not leave the others asleep. */

@@ -4,12 +4,13 @@
 #define TSR_CORE_REALM_H
 
 /*
- * A realm in the daemon: its segments, and the private tables that nobody maps: which client has which
- * id, which channel lies where, who has which end.
+ * A realm in the daemon: its segments, and the private tables that nobody maps: which client has
+ * which id, which channel lies where, who has which end.
  *
- * Trust	nothing that a participant can write decides anything here. A realm whose memory turns out
- *		to be broken is condemned: its clients are told and cut off, it leaves the registry,
- *		and the next attach finds a fresh one of the same name, with the next epoch.
+ * Trust	nothing that a participant can write decides anything here. A realm whose memory
+ *		turns out to be broken is condemned: its clients are told and cut off, it leaves the
+ *		registry, and the next attach finds a fresh one of the same name, with the next
+ *		epoch.
  * Progress	the lock is held for at most one sweep over the realm's tickets.
  */
 
@@ -68,8 +69,8 @@ struct tsr_realm {
 	uint16_t *free_ids; /* a ring: the id that is free for longest comes next */
 	uint32_t free_first;
 	uint32_t free_count;
-	struct tsr_area area; /* of the channels segment */
-	struct tsr_registry names; /* struct tsr_channel_record by name */
+	struct tsr_area area;                 /* of the channels segment */
+	struct tsr_registry names;            /* struct tsr_channel_record by name */
 	struct tsr_channel_record **channels; /* [channels], by index */
 	uint8_t *generations;                 /* of each index */
 	uint32_t channels_count;

@@ -73,13 +73,13 @@ static void
 realm_note_backing(struct tsr_realm *realm, struct tsr_memory const *arena, const char *why)
 {
 	struct tsr_daemon *const daemon = realm->daemon;
-	unsigned long long const pages = (arena->bytes + (UINT64_C(1) << REALM_HUGE_LOG2) - 1) >>
-	                                 REALM_HUGE_LOG2;
+	unsigned long long const pages =
+		(arena->bytes + (UINT64_C(1) << REALM_HUGE_LOG2) - 1) >> REALM_HUGE_LOG2;
 
 	if (why[0] == '\0')
 		return;
-	tsr_log(TSR_LOG_NOTICE, "realm '%s': %s; its arena is in %s pages instead", realm->entry.name,
-	        why, tsr_backing_name(arena->backing));
+	tsr_log(TSR_LOG_NOTICE, "realm '%s': %s; its arena is in %s pages instead",
+	        realm->entry.name, why, tsr_backing_name(arena->backing));
 	if (daemon->hint[0] == '\0')
 		(void)snprintf(daemon->hint, sizeof(daemon->hint),
 		               "realm '%s' is in %s pages; hugetlb pages would be faster: as root, "
@@ -93,26 +93,26 @@ realm_create_segment(struct tsr_realm *realm, uint32_t index, uint64_t bytes,
 {
 	bool const arena = index >= TSR_SEGMENT_ARENA0;
 	struct tsr_segment_request const request = {
-	        .name = realm_segment_name(index),
-	        .bytes = bytes,
-	        .best = arena ? realm->config->backing : TSR_BACKING_4K,
-	        .node = tsr_segment_node(realm->daemon->poll_cpu),
-	        .daemon_writes = realm_daemon_writes(index),
+		.name = realm_segment_name(index),
+		.bytes = bytes,
+		.best = arena ? realm->config->backing : TSR_BACKING_4K,
+		.node = tsr_segment_node(realm->daemon->poll_cpu),
+		.daemon_writes = realm_daemon_writes(index),
 	};
 	struct tsr_memory *const segment = &realm->segment[index];
 	char why[REALM_WHY_BYTES];
-	int const error = tsr_segment_create(&realm->daemon->kernel, &request, segment, why,
-	                                     sizeof(why));
+	int const error =
+		tsr_segment_create(&realm->daemon->kernel, &request, segment, why, sizeof(why));
 
 	if (error != 0)
-		return tsr_refuse(refusal, error, "realm '%s', %s: %s", realm->entry.name, request.name,
-		                  why);
+		return tsr_refuse(refusal, error, "realm '%s', %s: %s", realm->entry.name,
+		                  request.name, why);
 	if (arena) {
 		realm_note_backing(realm, segment, why);
 		realm->backing = segment->backing;
 	}
 	realm->map.segment[index] =
-	        (struct tsr_mapping){.base = segment->base, .bytes = segment->bytes};
+		(struct tsr_mapping){.base = segment->base, .bytes = segment->bytes};
 	realm->segments_count = index + 1;
 	realm->map.segments_count = index + 1;
 	return 0;
@@ -138,7 +138,8 @@ realm_write(struct tsr_realm *realm, struct tsr_refusal *refusal)
 		error = tsr_segment_seal(&realm->segment[i], realm_daemon_writes(i));
 		if (error != 0)
 			return tsr_refuse(refusal, error, "realm '%s', %s could not be sealed: %s",
-			                  realm->entry.name, realm_segment_name(i), strerror(-error));
+			                  realm->entry.name, realm_segment_name(i),
+			                  strerror(-error));
 	}
 	return 0;
 }

@@ -21,7 +21,7 @@ struct tsr_refusal {
 };
 
 static inline int tsr_refuse(struct tsr_refusal *refusal, int error, const char *format, ...)
-        TSR_PRINTF(3, 4);
+	TSR_PRINTF(3, 4);
 
 /* Return: @error, for `return tsr_refuse(...)`. */
 static inline int

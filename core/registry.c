@@ -27,7 +27,7 @@ registry_hash_number(uint64_t number)
 static struct tsr_registry_entry *
 registry_entry_of(struct cds_lfht_node *node)
 {
-	return caa_container_of(node, struct tsr_registry_entry, node);
+	return TSR_CONTAINER_OF(node, struct tsr_registry_entry, node);
 }
 
 static int
@@ -47,7 +47,7 @@ tsr_registry_create(struct tsr_registry *registry, unsigned long buckets)
 {
 	/* No automatic resize: that would be a thread of its own. */
 	registry->table =
-	        cds_lfht_new_flavor(buckets, buckets, buckets, 0, &urcu_memb_flavor, NULL);
+		cds_lfht_new_flavor(buckets, buckets, buckets, 0, &urcu_memb_flavor, NULL);
 	return registry->table == NULL ? -ENOMEM : 0;
 }
 

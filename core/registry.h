@@ -9,19 +9,22 @@
  *
  * Exclusion	find needs tsr_registry_read_lock(), and what it found stays valid until the unlock;
  *		whoever keeps it longer takes a reference inside. add and remove may run beside
- *		everything, and take the read lock themselves. Memory of a removed entry is freed after
- *		tsr_registry_synchronize().
+ *		everything, and take the read lock themselves. Memory of a removed entry is freed
+ *		after tsr_registry_synchronize().
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include <urcu/urcu-memb.h>
-
 #include <urcu/rculfhash.h>
 #include <urcu/ref.h>
+#include <urcu/urcu-memb.h>
 
 #include "shm/compiler.h"
+
+/* The object around a member that is known to lie in one. */
+#define TSR_CONTAINER_OF(pointer, type, member) \
+	((type *)(void *)((unsigned char *)(pointer)-offsetof(type, member)))
 
 struct tsr_registry {
 	struct cds_lfht *table;

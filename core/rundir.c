@@ -27,7 +27,7 @@
 #define RUNDIR_DEPTH        8
 
 static int rundir_refuse(int error, char *why, size_t why_bytes, const char *format, ...)
-        TSR_PRINTF(4, 5);
+	TSR_PRINTF(4, 5);
 
 static int
 rundir_refuse(int error, char *why, size_t why_bytes, const char *format, ...)
@@ -58,17 +58,19 @@ rundir_folder(struct tsr_rundir *rundir, const char *folder, char *why, size_t w
 		return rundir_refuse(-errno, why, why_bytes, "run directory %s: %s", folder,
 		                     strerror(errno));
 	if (!S_ISDIR(status.st_mode))
-		return rundir_refuse(-ENOTDIR, why, why_bytes,
-		                     "run directory %s is a symbolic link or a file, expected a directory",
-		                     folder);
+		return rundir_refuse(
+			-ENOTDIR, why, why_bytes,
+			"run directory %s is a symbolic link or a file, expected a directory",
+			folder);
 	if (status.st_uid != geteuid())
 		return rundir_refuse(-EPERM, why, why_bytes,
-		                     "run directory %s belongs to user %u, expected user %u", folder,
-		                     status.st_uid, geteuid());
+		                     "run directory %s belongs to user %u, expected user %u",
+		                     folder, status.st_uid, geteuid());
 	if ((status.st_mode & S_IWOTH) != 0)
-		return rundir_refuse(-EPERM, why, why_bytes,
-		                     "run directory %s can be written by anyone (mode %04o), expected 0700",
-		                     folder, status.st_mode & 07777);
+		return rundir_refuse(
+			-EPERM, why, why_bytes,
+			"run directory %s can be written by anyone (mode %04o), expected 0700",
+			folder, status.st_mode & 07777);
 	return 0;
 }
 
@@ -91,8 +93,8 @@ rundir_name(struct tsr_rundir *rundir, const char *socket, char *folder, size_t 
 	}
 	if (length < 0 || (size_t)length >= sizeof(rundir->socket))
 		return rundir_refuse(-ENAMETOOLONG, why, why_bytes,
-		                     "the path of the socket has %d bytes, expected at most %zu", length,
-		                     sizeof(rundir->socket) - 1);
+		                     "the path of the socket has %d bytes, expected at most %zu",
+		                     length, sizeof(rundir->socket) - 1);
 	(void)snprintf(rundir->lock_path, sizeof(rundir->lock_path), "%s.lock", rundir->socket);
 	(void)snprintf(rundir->eal_folder, sizeof(rundir->eal_folder), "%s.eal", rundir->socket);
 	return 0;
@@ -152,13 +154,15 @@ rundir_lock(struct tsr_rundir *rundir, char *why, size_t why_bytes)
 			break;
 		if (tries > RUNDIR_LOCK_TRIES)
 			return rundir_refuse(-EADDRINUSE, why, why_bytes,
-			                     "lock file %s keeps being replaced", rundir->lock_path);
+			                     "lock file %s keeps being replaced",
+			                     rundir->lock_path);
 		(void)nanosleep(&wait, NULL);
 	}
 	if (error != 0)
 		return error;
 	length = snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(rundir->lock, 0) != 0 || pwrite(rundir->lock, text, (size_t)length, 0) != length)
+	if (ftruncate(rundir->lock, 0) != 0 ||
+	    pwrite(rundir->lock, text, (size_t)length, 0) != length)
 		return rundir_refuse(errno == 0 ? -ENOSPC : -errno, why, why_bytes,
 		                     "lock file %s cannot be written: %s", rundir->lock_path,
 		                     strerror(errno));
@@ -182,7 +186,8 @@ rundir_clear_socket(struct tsr_rundir const *rundir, char *why, size_t why_bytes
 		                                       rundir->socket, strerror(errno));
 	if (!S_ISSOCK(status.st_mode))
 		return rundir_refuse(-EEXIST, why, why_bytes,
-		                     "%s is there and is no socket: it is not replaced", rundir->socket);
+		                     "%s is there and is no socket: it is not replaced",
+		                     rundir->socket);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return rundir_refuse(-errno, why, why_bytes, "socket: %s", strerror(errno));
@@ -268,8 +273,9 @@ rundir_bind(struct tsr_rundir *rundir, mode_t mode, gid_t group, char *why, size
 	rundir->bound = true;
 	/* Nobody can connect before listen(2), so nobody slips in before the mode is right. */
 	if (group != (gid_t)-1 && chown(rundir->socket, (uid_t)-1, group) != 0)
-		return rundir_refuse(-errno, why, why_bytes, "socket %s cannot be given to group %u: %s",
-		                     rundir->socket, group, strerror(errno));
+		return rundir_refuse(-errno, why, why_bytes,
+		                     "socket %s cannot be given to group %u: %s", rundir->socket,
+		                     group, strerror(errno));
 	if (chmod(rundir->socket, mode) != 0 || listen(rundir->listener, RUNDIR_BACKLOG) != 0)
 		return rundir_refuse(-errno, why, why_bytes, "socket %s: %s", rundir->socket,
 		                     strerror(errno));
@@ -284,9 +290,10 @@ tsr_rundir_listen(struct tsr_rundir *rundir, mode_t mode, gid_t group, char *why
 	if (handed == -ENOENT)
 		return rundir_bind(rundir, mode, group, why, why_bytes);
 	if (handed < 0)
-		return rundir_refuse(handed, why, why_bytes,
-		                     "systemd handed over something else than one listening socket of "
-		                     "type SOCK_SEQPACKET: see ListenSequentialPacket=");
+		return rundir_refuse(
+			handed, why, why_bytes,
+			"systemd handed over something else than one listening socket of "
+			"type SOCK_SEQPACKET: see ListenSequentialPacket=");
 	rundir->listener = handed;
 	rundir->from_systemd = true;
 	return 0;

@@ -6,9 +6,9 @@
 /*
  * Where the daemon lives in the file system: run directory, lock, control socket, EAL's folder.
  *
- * Crash	a daemon that was killed leaves its lock file, socket and EAL folder. The lock is the
- *		kernel's (flock), so the next daemon gets it, and clears the rest. Two daemons can't race:
- *		who has the lock of a socket may replace it.
+ * Crash	a daemon that was killed leaves its lock file, socket and EAL folder. The lock is
+ *		the kernel's (flock), so the next daemon gets it, and clears the rest. Two daemons
+ *		can't race: who has the lock of a socket may replace it.
  */
 
 #include <stdbool.h>

@@ -28,11 +28,11 @@ static const struct {
 	uint32_t page_log2;
 	unsigned huge_log2; /* of hugetlb pages; 0 none */
 } segment_backings[] = {
-        [TSR_BACKING_AUTO] = {"auto", 0, 0},
-        [TSR_BACKING_1G] = {"1G", SEGMENT_1G_LOG2, SEGMENT_1G_LOG2},
-        [TSR_BACKING_2M] = {"2M", SEGMENT_2M_LOG2, SEGMENT_2M_LOG2},
-        [TSR_BACKING_THP] = {"thp", SEGMENT_2M_LOG2, 0},
-        [TSR_BACKING_4K] = {"4K", SEGMENT_4K_LOG2, 0},
+	[TSR_BACKING_AUTO] = {"auto", 0, 0},
+	[TSR_BACKING_1G] = {"1G", SEGMENT_1G_LOG2, SEGMENT_1G_LOG2},
+	[TSR_BACKING_2M] = {"2M", SEGMENT_2M_LOG2, SEGMENT_2M_LOG2},
+	[TSR_BACKING_THP] = {"thp", SEGMENT_2M_LOG2, 0},
+	[TSR_BACKING_4K] = {"4K", SEGMENT_4K_LOG2, 0},
 };
 
 const char *
@@ -61,7 +61,8 @@ tsr_segment_node(int cpu)
 	return numa_node_of_cpu(cpu);
 }
 
-/* Map with the start on a page of the segment's size, which mmap(2) does by itself for hugetlb only. */
+/* Map with the start on a page of the segment's size, which mmap(2) does by itself for hugetlb
+ * only. */
 static int
 segment_map(struct tsr_memory *segment, bool hugetlb)
 {
@@ -147,10 +148,10 @@ segment_try(struct tsr_kernel const *kernel, struct tsr_segment_request const *r
 	unsigned const huge_log2 = segment_backings[backing].huge_log2;
 	uint64_t const page = UINT64_C(1) << segment_backings[backing].page_log2;
 	struct tsr_memory segment = {
-	        .fd = -1,
-	        .bytes = (request->bytes + page - 1) / page * page,
-	        .page_log2 = segment_backings[backing].page_log2,
-	        .backing = backing,
+		.fd = -1,
+		.bytes = (request->bytes + page - 1) / page * page,
+		.page_log2 = segment_backings[backing].page_log2,
+		.backing = backing,
 	};
 	int error;
 

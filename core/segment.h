@@ -6,9 +6,9 @@
 /*
  * One segment of a realm: a sealed memfd, mapped and populated in the daemon.
  *
- * Trust	many writers: shrink, grow and seal are sealed at once, or a participant could add seals
- *		that lock out those who join later. One writer, the daemon: mapped first, then also
- *		sealed against new writable mappings and holes.
+ * Trust	many writers: shrink, grow and seal are sealed at once, or a participant could add
+ *		seals that lock out those who join later. One writer, the daemon: mapped first, then
+ *		also sealed against new writable mappings and holes.
  */
 
 #include <stdbool.h>
@@ -35,19 +35,20 @@ struct tsr_memory {
 };
 
 struct tsr_segment_request {
-	const char *name;   /* of the memfd, as /proc shows it */
+	const char *name; /* of the memfd, as /proc shows it */
 	uint64_t bytes;
 	enum tsr_backing best; /* where to begin on the way down */
-	int node;           /* NUMA node to bind to; -1: none */
-	bool daemon_writes; /* nobody else will map it writable */
+	int node;              /* NUMA node to bind to; -1: none */
+	bool daemon_writes;    /* nobody else will map it writable */
 };
 
 /*
  * tsr_segment_create - make, bind, populate and map one
- * @why, @why_bytes:	on failure, and when a better backing was not to be had, a sentence on it; ""
+ * @why, @why_bytes:	on failure, and when a better backing was not to be had, a sentence on it;
+ * ""
  *
- * Context: cold; it touches every page. Return: 0; -ENOMEM; or what the kernel gave; nothing is left
- * behind.
+ * Context: cold; it touches every page. Return: 0; -ENOMEM; or what the kernel gave; nothing is
+ * left behind.
  */
 TSR_MUST_CHECK
 int tsr_segment_create(struct tsr_kernel const *kernel, struct tsr_segment_request const *request,

@@ -95,7 +95,7 @@ tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
 		(void)tsr_xchg_sc(&slot->word, ready);
 	end->position++;
 	tsr_barrier_compiler();
-	/* [K2] pairs with [W1]: either we see the sleeper's bit or it sees our slot. */
+	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees our slot. */
 	if (tsr_unlikely(tsr_ld_rlx(&end->shm->receivers_waiting) != 0))
 		tsr_buffered_wake_others(end);
 	if (!end->alone && tsr_unlikely(tsr_ld_rlx(&end->shm->senders_waiting) != 0))
@@ -145,7 +145,7 @@ tsr_buffered_free(struct tsr_end *end, struct tsr_slot *slot)
 		(void)tsr_xchg_sc(&slot->word, empty);
 	end->position++;
 	tsr_barrier_compiler();
-	/* [K2] pairs with [W1]: either we see the sleeper's bit or it sees our slot. */
+	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees our slot. */
 	if (tsr_unlikely(tsr_ld_rlx(&end->shm->senders_waiting) != 0))
 		tsr_buffered_wake_others(end);
 	if (!end->alone && tsr_unlikely(tsr_ld_rlx(&end->shm->receivers_waiting) != 0))
