@@ -253,7 +253,8 @@ reaper_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result 
 static bool
 reaper_fill(struct tsr_map const *map, uint32_t klass, uint64_t *names, uint32_t *count)
 {
-	uint32_t const batch = *count < TSR_CELL_ENTRIES ? *count : TSR_CELL_ENTRIES;
+	uint32_t const full = map->klass[klass].batch;
+	uint32_t const batch = *count < full ? *count : full;
 
 	if (batch == 0 || tsr_depot_fill(map, klass, TSR_HOLDER_DAEMON, names, batch) != 0)
 		return batch == 0;
@@ -280,7 +281,7 @@ reaper_refill(struct tsr_map const *map, uint32_t klass)
 		if (tsr_word_holder(word) != TSR_HOLDER_DAEMON)
 			continue;
 		names[count++] = tsr_name_make(i, tsr_word_generation(word));
-		if (count == TSR_CELL_ENTRIES && !reaper_fill(map, klass, names, &count))
+		if (count == c->batch && !reaper_fill(map, klass, names, &count))
 			return; /* they stay the daemon's until the next sweep */
 	}
 	if (count == 0)

@@ -29,6 +29,7 @@
 /* A thread's private batch of one size class: tickets that name this client and are idle. */
 struct tsr_magazine {
 	uint32_t count;
+	uint32_t limit; /* with so many it is full: two batches of its class */
 	uint64_t name[TSR_MAGAZINE_ENTRIES];
 };
 

@@ -113,7 +113,7 @@ tsr_depot_take_partial(struct tsr_map const *map, uint32_t klass, uint16_t me, u
 		uint64_t const lap = tsr_slot_lap(word);
 
 		if (tsr_slot_phase(word) != TSR_READY ||
-		    tsr_ld_rlx(&cells[i].entry[TSR_CELL_ENTRIES - 1]) != TSR_NAME_NONE)
+		    tsr_ld_rlx(&cells[i].entry[map->klass[klass].batch - 1]) != TSR_NAME_NONE)
 			continue;
 		/* [D3] pairs with [D2]: entries and stamps are visible. */
 		if (tsr_cas_acq(&words[i], &word, tsr_slot_word(lap, me, TSR_TAKEN)))

@@ -114,6 +114,7 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	                                             : TSR_CHANNEL_ONE_RECEIVER;
 	bool const sends = side == TSR_SIDE_SENDER;
 	struct tsr_wait_side receivers, senders;
+	uint64_t ends;
 
 	if (error != 0)
 		return error;
@@ -138,9 +139,10 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	/* [Q1] pairs with [Q2], [E3] with [E4]. */
 	end->redo_seen = tsr_ld_acq(&channel->shm->redo);
 	/* [E3] pairs with [E4]. */
-	end->stream_seen = tsr_ends_stream(
-	        tsr_ld_acq(sends ? &channel->entry->receivers : &channel->entry->senders));
-	end->seen = reply->seen != 0;
+	ends = tsr_ld_acq(sends ? &channel->entry->receivers : &channel->entry->senders);
+	end->stream_seen = tsr_ends_stream(ends);
+	/* Who is there now may be gone before this end has to wait for the first time. */
+	end->seen = reply->seen != 0 || tsr_ends_count(ends) > 0;
 	end->position = tsr_channel_find(channel) - (sends ? 0 : channel->capacity);
 	return 0;
 }

@@ -18,11 +18,25 @@ format_round_up(uint64_t value, uint64_t unit)
 	return (value + unit - 1) / unit * unit;
 }
 
+/*
+ * How many tickets travel at once. A thread keeps up to two batches to itself: where there are few
+ * tickets, as of large blocks, one that only receives would keep them all from one that only sends.
+ */
+static uint32_t
+format_batch(uint32_t tickets)
+{
+	uint32_t const share = tickets / TSR_CELL_ENTRIES;
+
+	return share < 1 ? 1 : share > TSR_CELL_ENTRIES ? TSR_CELL_ENTRIES : share;
+}
+
 /* Twice what the tickets need, for magazines come back partly filled, and a few to pass on. */
 static uint32_t
 format_cells(uint32_t tickets)
 {
-	return 2 * ((tickets + TSR_CELL_ENTRIES - 1) / TSR_CELL_ENTRIES) + 8;
+	uint32_t const batch = format_batch(tickets);
+
+	return 2 * ((tickets + batch - 1) / batch) + 8;
 }
 
 void
@@ -123,6 +137,7 @@ geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_
 		        .count = g->klass[i].count,
 		        .first_ticket = *tickets,
 		        .cells = format_cells(g->klass[i].count),
+		        .batch = format_batch(g->klass[i].count),
 		        .arena_offset = arena,
 		};
 		*tickets += g->klass[i].count;
@@ -183,7 +198,7 @@ format_class(struct tsr_map const *map, uint32_t index, uint64_t first_generatio
 	format_depot(map, index);
 	for (uint32_t i = 0; i < klass->count; i++) {
 		uint32_t const ticket = klass->first_ticket + i;
-		uint32_t const cell = i / TSR_CELL_ENTRIES;
+		uint32_t const cell = i / klass->batch;
 
 		blocks[ticket] = (struct tsr_block){
 		        .offset = klass->arena_offset + (uint64_t)i * klass->block_bytes,
@@ -194,7 +209,7 @@ format_class(struct tsr_map const *map, uint32_t index, uint64_t first_generatio
 		tsr_st_rlx(&map->tickets[ticket].word,
 		           tsr_word_make(first_generation, TSR_TICKET_IDLE, TSR_HOLDER_FREE));
 		tsr_st_rlx(&map->tickets[ticket].tag, 0);
-		tsr_st_rlx(&cells[cell].entry[i % TSR_CELL_ENTRIES],
+		tsr_st_rlx(&cells[cell].entry[i % klass->batch],
 		           tsr_name_make(ticket, first_generation));
 		tsr_st_rlx(&words[cell], tsr_slot_word(map->first_lap, 0, TSR_READY));
 	}

@@ -134,7 +134,7 @@ struct tsr_class {
 	uint64_t cells_offset; /* of the cells, likewise */
 	uint64_t arena_offset; /* of its first block */
 	uint32_t arena;        /* number of the arena */
-	uint32_t reserved;
+	uint32_t batch;        /* tickets in a cell, at most TSR_CELL_ENTRIES: fewer where there are few */
 };
 
 static_assert(sizeof(struct tsr_class) == 48, "layout");

@@ -30,19 +30,24 @@ orphans_push(struct tsr_orphans *orphans, uint64_t name)
 	return 0;
 }
 
-/* A thread ends: full cells go to the depot, the rest to the attachment. What even that has no
- * memory for stays in this client's name and is swept when it detaches. */
+/* A thread ends: full cells go to the depot, the rest to the attachment until it fills one, too.
+ * What even that has no memory for stays in this client's name and is swept when it detaches. */
 static void
 magazine_leave(struct tsr_attachment *attachment, uint32_t klass, struct tsr_magazine *magazine)
 {
+	struct tsr_orphans *const orphans = &attachment->orphans[klass];
+	uint32_t const batch = attachment->map.klass[klass].batch;
 	uint32_t left = magazine->count;
 
-	while (left >= TSR_CELL_ENTRIES &&
-	       tsr_depot_fill(&attachment->map, klass, attachment->me,
-	                      &magazine->name[left - TSR_CELL_ENTRIES], TSR_CELL_ENTRIES) == 0)
-		left -= TSR_CELL_ENTRIES;
-	while (left > 0 && orphans_push(&attachment->orphans[klass], magazine->name[left - 1]) == 0)
+	while (left >= batch && tsr_depot_fill(&attachment->map, klass, attachment->me,
+	                                       &magazine->name[left - batch], batch) == 0)
+		left -= batch;
+	while (left > 0 && orphans_push(orphans, magazine->name[left - 1]) == 0)
 		left--;
+	while (orphans->count >= batch &&
+	       tsr_depot_fill(&attachment->map, klass, attachment->me,
+	                      &orphans->name[orphans->count - batch], batch) == 0)
+		orphans->count -= batch;
 }
 
 static void
@@ -85,8 +90,10 @@ tsr_magazines_open(struct tsr_attachment *attachment)
 		}
 	}
 	/* Of an attachment that has ended: its tickets were swept. */
-	for (uint32_t i = 0; i < TSR_CLASSES_MAX; i++)
+	for (uint32_t i = 0; i < attachment->map.classes_count; i++) {
 		magazines[i].count = 0;
+		magazines[i].limit = 2 * attachment->map.klass[i].batch;
+	}
 	tsr_thread.magazines[index] = magazines;
 	tsr_thread.handle[index] = attachment->handle;
 	return magazines;
@@ -96,10 +103,11 @@ static uint32_t
 magazine_adopt(struct tsr_attachment *attachment, uint32_t klass, uint64_t *names)
 {
 	struct tsr_orphans *const orphans = &attachment->orphans[klass];
+	uint32_t const batch = attachment->map.klass[klass].batch;
 	uint32_t count = 0;
 
 	(void)pthread_mutex_lock(&tsr_process_lock);
-	while (count < TSR_CELL_ENTRIES && orphans->count > 0)
+	while (count < batch && orphans->count > 0)
 		names[count++] = orphans->name[--orphans->count];
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return count;
@@ -119,12 +127,12 @@ int
 tsr_magazine_drain(struct tsr_attachment *attachment, uint32_t klass,
                    struct tsr_magazine *magazine)
 {
-	int error = tsr_depot_fill(&attachment->map, klass, attachment->me, magazine->name,
-	                           TSR_CELL_ENTRIES);
+	uint32_t const batch = attachment->map.klass[klass].batch;
+	int error = tsr_depot_fill(&attachment->map, klass, attachment->me, magazine->name, batch);
 
 	if (error == 0) {
-		magazine->count -= TSR_CELL_ENTRIES;
-		memmove(magazine->name, &magazine->name[TSR_CELL_ENTRIES],
+		magazine->count -= batch;
+		memmove(magazine->name, &magazine->name[batch],
 		        magazine->count * sizeof(magazine->name[0]));
 		return 0;
 	}

@@ -53,7 +53,8 @@ map_bind_class(struct tsr_map *map, uint32_t index)
 	struct tsr_class const klass = map->directory->klass[index];
 
 	if (klass.arena >= map->arenas_count || klass.first_ticket > map->tickets_count ||
-	    klass.count > map->tickets_count - klass.first_ticket)
+	    klass.count > map->tickets_count - klass.first_ticket || klass.batch == 0 ||
+	    klass.batch > TSR_CELL_ENTRIES)
 		return -EPROTO;
 	if (!map_holds(&map->segment[TSR_SEGMENT_TICKETS], klass.words_offset,
 	               (uint64_t)klass.cells * sizeof(uint64_t)) ||

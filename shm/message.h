@@ -80,7 +80,7 @@ tsr_message_release(struct tsr_attachment *attachment, struct tsr_msg const *msg
 	if (tsr_unlikely(error != 0))
 		return error;
 	magazine += map->blocks[tsr_name_index(name)].klass;
-	if (tsr_unlikely(magazine->count == TSR_MAGAZINE_ENTRIES)) {
+	if (tsr_unlikely(magazine->count >= magazine->limit)) {
 		error = tsr_magazine_drain(attachment, map->blocks[tsr_name_index(name)].klass,
 		                           magazine);
 		if (error != 0)
