@@ -88,8 +88,10 @@ notice_death(struct tsr_perf_side *side, double *us)
 		error = tsr_perf_victim_start(side, victim, notice_victim, NULL);
 		(void)tsr_perf_meet(side);
 		tsr_perf_victim_settle();
-		if (error == 0)
+		if (error == 0) {
 			tsr_perf_victim_kill(victim);
+			tsr_perf_victim_await_told(victim);
+		}
 		(void)tsr_perf_meet(side);
 		tsr_perf_victim_bury(victim);
 		*us = tsr_perf_victim_us(victim);

@@ -5,8 +5,9 @@
  * death: a client is killed while it holds tickets. How long until the receiver that waits for it
  * returns, and until the daemon has given everything back that it held?
  *
- * Side 1 is the receiver. Side 0 kills, then asks the daemon until it says that one more client was
- * reaped; what the ledger says afterwards has to balance, or the repetition counts as lost.
+ * Side 1 is the receiver. Side 0 kills, sleeps until side 1 knows, and then asks the daemon until it
+ * says that one more client was reaped; what the ledger says afterwards has to balance, or the
+ * repetition counts as lost.
  */
 
 #include <errno.h>
@@ -103,6 +104,7 @@ death_kill(struct tsr_perf_side *side, struct death_state *state, struct tsr_per
 
 	reaped = before;
 	tsr_perf_victim_kill(victim);
+	tsr_perf_victim_await_told(victim);
 	while (error == 0 && reaped == before) {
 		error = death_ask_reaped(side, &state->control, &reaped);
 		if (tsr_perf_monotonic_ns() > limit)
@@ -146,7 +148,7 @@ death_round_follow(struct tsr_perf_side *side)
 
 	(void)tsr_perf_meet(side);
 	got = tsr_recv(state->receiver, &msg, death_limit());
-	victim->end_ns = tsr_perf_monotonic_ns();
+	tsr_perf_victim_tell(victim);
 	(void)tsr_perf_meet(side);
 	if (got == -ECONNRESET)
 		return 0;

@@ -35,11 +35,10 @@ tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_b
 	uint64_t arena_bytes = block_bytes * blocks;
 
 	(void)snprintf(setting, sizeof(setting),
-	               "realms." TSR_PERF_REALM ".classes=%" PRIu64 ":%" PRIu64,
-	               block_bytes, blocks);
+	               "realms." TSR_PERF_REALM ".classes=%" PRIu64 ":%" PRIu64, block_bytes,
+	               blocks);
 	ours_set(plan, setting);
-	(void)snprintf(setting, sizeof(setting), "realms." TSR_PERF_REALM ".backing=%s",
-	               backing);
+	(void)snprintf(setting, sizeof(setting), "realms." TSR_PERF_REALM ".backing=%s", backing);
 	ours_set(plan, setting);
 	plan->hugepages += arena_bytes / OURS_HUGE_BYTES + OURS_HUGE_SPARE;
 }

@@ -47,16 +47,19 @@ tsr_perf_victim_start(struct tsr_perf_side *side, struct tsr_perf_victim *victim
                       int (*prepare)(void *context), void *context)
 {
 	pid_t parent = getpid();
+	pid_t pid;
 
 	tsr_st_rlx(&victim->ready.word, 0);
+	tsr_st_rlx(&victim->told.word, 0);
 	victim->error = 0;
 	victim->start_ns = 0;
 	victim->end_ns = 0;
-	victim->pid = fork();
-	if (victim->pid < 0)
+	pid = fork();
+	if (pid < 0)
 		return tsr_perf_fail(side, -errno, "fork: %s", strerror(errno));
-	if (victim->pid == 0)
+	if (pid == 0)
 		victim_main(victim, parent, prepare, context);
+	victim->pid = pid; /* by side 0 alone: the mapping is shared with the child */
 	while (tsr_ld_acq(&victim->ready.word) == 0) { /* [V2] pairs with [V1]: error */
 		siginfo_t info = {0};
 
@@ -109,11 +112,30 @@ tsr_perf_victim_await_notice(struct tsr_perf_victim *victim)
 	if (poller.fd < 0)
 		return -errno;
 	ready = poll(&poller, 1, VICTIM_LIMIT_MS);
-	victim->end_ns = tsr_perf_monotonic_ns();
+	tsr_perf_victim_tell(victim);
 	(void)close(poller.fd);
 	if (ready == 1)
 		return 0;
 	return ready == 0 ? -ETIMEDOUT : -errno;
+}
+
+void
+tsr_perf_victim_tell(struct tsr_perf_victim *victim)
+{
+	victim->end_ns = tsr_perf_monotonic_ns();
+	tsr_st_rel(&victim->told.word, 1); /* [N1] pairs with [N2]: end_ns */
+	(void)tsr_futex_wake(&victim->told.word);
+}
+
+void
+tsr_perf_victim_await_told(struct tsr_perf_victim *victim)
+{
+	uint64_t limit = tsr_perf_monotonic_ns() + VICTIM_LIMIT_MS * UINT64_C(1000000);
+
+	while (tsr_ld_acq(&victim->told.word) == 0) { /* [N2] pairs with [N1]: end_ns */
+		if (tsr_futex_wait(&victim->told.word, 0, limit) == -ETIMEDOUT)
+			return;
+	}
 }
 
 double

@@ -6,7 +6,7 @@
 /*
  * A third process that is killed: side 0 starts it, kills it, and buries it; side 1 is told.
  *
- * Writers	the victim: ready, error; side 0: pid, start_ns; side 1: end_ns.
+ * Writers	the victim: ready, error; side 0: pid, start_ns; side 1: end_ns, told.
  */
 
 #include <sys/types.h>
@@ -18,6 +18,7 @@
 struct tsr_perf_victim {
 	struct tsr_perf_word ready; /* the victim has done what it was started for */
 	struct tsr_perf_word wake;  /* of the bare wake-up */
+	struct tsr_perf_word told;  /* side 1 knows */
 	pid_t pid;
 	int error;         /* of the victim's preparation */
 	uint64_t start_ns; /* when the signal was sent */
@@ -40,6 +41,10 @@ void tsr_perf_victim_bury(struct tsr_perf_victim *victim);
 
 /* Wait on the victim's process descriptor and note when it spoke. Return: 0 or a negative errno. */
 int tsr_perf_victim_await_notice(struct tsr_perf_victim *victim);
+
+/* Side 1: note that we know, and tell side 0, which sleeps until then and disturbs nobody. */
+void tsr_perf_victim_tell(struct tsr_perf_victim *victim);
+void tsr_perf_victim_await_told(struct tsr_perf_victim *victim);
 
 /* From the signal to the moment when side 1 knew. */
 double tsr_perf_victim_us(const struct tsr_perf_victim *victim);
