@@ -13,6 +13,7 @@
 #include "core/config.h"
 #include "core/daemon.h"
 #include "core/log.h"
+#include "shm/tessera.h"
 
 #define TESSERAD_SETS_MAX     128
 #define TESSERAD_SYSTEM_FILE  "/etc/tessera/tesserad.conf"
@@ -36,7 +37,8 @@ struct tesserad_options {
 	unsigned sets_count;
 };
 
-const char *argp_program_version = "tesserad " TSR_VERSION;
+/* libc looks for it by name, so it must not be hidden. */
+TSR_API const char *argp_program_version = "tesserad " TSR_VERSION;
 
 static const struct argp_option tesserad_argp_options[] = {
 	{"config", 'c', "FILE", 0, "read FILE (as root /etc/tessera/tesserad.conf, if it is there)",

@@ -180,7 +180,8 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
 		tsr_daemon_stop(daemon);
 		return error;
 	}
-	tsr_log(TSR_LOG_NOTICE, "ready: %s, %u realms%s", daemon->rundir.socket,
+	tsr_log(TSR_LOG_NOTICE, "ready: %s, %u realms%s",
+	        daemon->rundir.from_systemd ? "on systemd's socket" : daemon->rundir.socket,
 	        config->realms_count, config->compat ? ", with the fallbacks of Linux 6.1" : "");
 	tsr_systemd_notify("READY=1\nSTATUS=listening on %s", daemon->rundir.socket);
 	return 0;

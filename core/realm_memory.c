@@ -29,45 +29,6 @@ realm_daemon_writes(uint32_t index)
 	return index == TSR_SEGMENT_DIRECTORY || index == TSR_SEGMENT_BLOCKS;
 }
 
-/* What the system says it could still give; 0: it does not say. */
-static uint64_t
-realm_available_bytes(void)
-{
-	FILE *const info = fopen("/proc/meminfo", "re");
-	unsigned long long kib = 0;
-	char line[128];
-
-	if (info == NULL)
-		return 0;
-	while (fgets(line, sizeof(line), info) != NULL) {
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
-	}
-	(void)fclose(info);
-	return kib << 10;
-}
-
-/* Shared memory is promised and only later missed: ask before the system kills somebody for it. */
-static int
-realm_check_memory(struct tsr_realm const *realm, uint64_t const bytes[TSR_SEGMENTS_MAX],
-                   struct tsr_refusal *refusal)
-{
-	uint64_t const available = realm_available_bytes();
-	uint64_t needed = 0;
-
-	if (realm->config->backing == TSR_BACKING_1G || realm->config->backing == TSR_BACKING_2M)
-		return 0; /* set apart already */
-	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++)
-		needed += bytes[i];
-	if (available != 0 && needed > available)
-		return tsr_refuse(refusal, -ENOMEM,
-		                  "realm '%s' needs %llu MiB, the system has %llu MiB available: "
-		                  "lower its classes",
-		                  realm->entry.name, (unsigned long long)(needed >> 20),
-		                  (unsigned long long)(available >> 20));
-	return 0;
-}
-
 /* What would make it faster, for `tessera status`: the first realm that has something to say. */
 static void
 realm_note_backing(struct tsr_realm *realm, struct tsr_memory const *arena, const char *why)
@@ -149,7 +110,7 @@ tsr_realm_memory_create(struct tsr_realm *realm, struct tsr_refusal *refusal)
 {
 	uint64_t bytes[TSR_SEGMENTS_MAX];
 	uint32_t const count = tsr_geometry_segments(&realm->config->geometry, bytes);
-	int error = realm_check_memory(realm, bytes, refusal);
+	int error = 0;
 
 	for (uint32_t i = 0; i < count && error == 0; i++)
 		error = realm_create_segment(realm, i, bytes[i], refusal);

@@ -140,6 +140,24 @@ segment_populate(struct tsr_memory const *segment, int node)
 	return 0;
 }
 
+/* What the system says it could still give; UINT64_MAX: it does not say. */
+static uint64_t
+segment_available_bytes(void)
+{
+	FILE *const info = fopen("/proc/meminfo", "re");
+	unsigned long long kib = UINT64_MAX >> 10;
+	char line[128];
+
+	if (info == NULL)
+		return UINT64_MAX;
+	while (fgets(line, sizeof(line), info) != NULL) {
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	}
+	(void)fclose(info);
+	return (uint64_t)kib << 10;
+}
+
 /* One attempt with one backing. */
 static int
 segment_try(struct tsr_kernel const *kernel, struct tsr_segment_request const *request,
@@ -155,6 +173,10 @@ segment_try(struct tsr_kernel const *kernel, struct tsr_segment_request const *r
 	};
 	int error;
 
+	/* Hugetlb pages are reserved or refused. Others are promised, and when they are missing
+	 * later the system kills somebody for it: so it is asked before. */
+	if (huge_log2 == 0 && segment.bytes > segment_available_bytes())
+		return -ENOMEM;
 	segment.fd = tsr_kernel_memfd(kernel, request->name, huge_log2);
 	if (segment.fd < 0)
 		return segment.fd;
@@ -199,8 +221,11 @@ segment_explain(char *why, size_t why_bytes, enum tsr_backing backing, uint64_t 
 		(void)snprintf(why, why_bytes, "transparent huge pages could not be made (%s)",
 		               strerror(-error));
 	else
-		(void)snprintf(why, why_bytes, "%llu bytes of memory could not be had (%s)",
-		               (unsigned long long)bytes, strerror(-error));
+		(void)snprintf(why, why_bytes,
+		               "%llu KiB of memory could not be had (%s), the system has %llu KiB "
+		               "available",
+		               (unsigned long long)(bytes >> 10), strerror(-error),
+		               (unsigned long long)(segment_available_bytes() >> 10));
 }
 
 int
