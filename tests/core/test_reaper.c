@@ -399,7 +399,7 @@ Test(reaper, cell_claimed_and_not_filled_becomes_empty)
 	_Atomic uint64_t *words = tsr_map_cell_words(&realm.map, 0);
 	struct tsr_reap_result result;
 
-	atomic_store(&words[6], tsr_slot_word(4, DEAD, TSR_CLAIMED));
+	atomic_store(&words[40], tsr_slot_word(4, DEAD, TSR_CLAIMED));
 	realm_reap(&realm, DEAD, NULL, NULL, 0, &result);
 	cr_assert_geq(result.cells, 1);
 	sound_after(TSR_SIDE_SENDER, 0);
@@ -409,9 +409,9 @@ Test(reaper, cell_claimed_and_not_filled_becomes_empty)
 static void
 half_filled(uint32_t count)
 {
-	struct tsr_cell *cell = &tsr_map_cells(&realm.map, 0)[6];
+	struct tsr_cell *cell = &tsr_map_cells(&realm.map, 0)[40];
 
-	atomic_store(&tsr_map_cell_words(&realm.map, 0)[6], tsr_slot_word(4, DEAD, TSR_CLAIMED));
+	atomic_store(&tsr_map_cell_words(&realm.map, 0)[40], tsr_slot_word(4, DEAD, TSR_CLAIMED));
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
 		uint32_t const index = tsr_name_index(names[i]);
 		uint64_t const g = tsr_name_generation(names[i]) + 1;
@@ -446,10 +446,10 @@ Test(reaper, cell_half_taken_loses_nothing_wherever_its_taker_died)
 	struct tsr_reap_result last;
 
 	for (uint32_t count = 0; count <= TSR_CELL_ENTRIES; count++) {
-		struct tsr_cell *cell = &tsr_map_cells(&realm.map, 1)[1];
+		struct tsr_cell *cell = &tsr_map_cells(&realm.map, 0)[1];
 		struct tsr_reap_result result;
 
-		atomic_store(&tsr_map_cell_words(&realm.map, 1)[1],
+		atomic_store(&tsr_map_cell_words(&realm.map, 0)[1],
 		             tsr_slot_word(0, DEAD, TSR_TAKEN));
 		for (uint32_t i = 0; i < count; i++)
 			atomic_store(realm_word(&realm, atomic_load(&cell->entry[i])),
@@ -465,16 +465,16 @@ Test(reaper, cell_half_taken_loses_nothing_wherever_its_taker_died)
 
 Test(reaper, old_entries_in_a_claimed_cell_do_not_free_what_others_hold)
 {
-	struct tsr_cell *cell = &tsr_map_cells(&realm.map, 0)[6];
+	struct tsr_cell *cell = &tsr_map_cells(&realm.map, 0)[40];
 	uint64_t mine[TSR_CELL_ENTRIES];
 	struct tsr_reap_result result;
 
 	test_same(realm_take_cell(&realm, 0, LIVING, mine), TSR_CELL_ENTRIES);
-	atomic_store(&tsr_map_cell_words(&realm.map, 0)[6], tsr_slot_word(4, DEAD, TSR_CLAIMED));
+	atomic_store(&tsr_map_cell_words(&realm.map, 0)[40], tsr_slot_word(4, DEAD, TSR_CLAIMED));
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++)
 		atomic_store(&cell->entry[i], mine[i]);
 	/* One that is free, and ready in another cell, under another generation. */
-	atomic_store(&cell->entry[7], tsr_name_make(100, 99));
+	atomic_store(&cell->entry[7], tsr_name_make(900, 99));
 	realm_reap(&realm, DEAD, NULL, NULL, 0, &result);
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++)
 		word_is(mine[i], tsr_name_generation(mine[i]), LIVING);
@@ -484,11 +484,11 @@ Test(reaper, old_entries_in_a_claimed_cell_do_not_free_what_others_hold)
 
 Test(reaper, cell_that_an_earlier_reaper_left_half_filled_is_finished)
 {
-	struct tsr_cell *cell = &tsr_map_cells(&realm.map, 0)[6];
+	struct tsr_cell *cell = &tsr_map_cells(&realm.map, 0)[40];
 	struct tsr_reap_result result;
 
 	/* The reaper had made DEAD's tickets the daemon's, and stamped five of them free. */
-	atomic_store(&tsr_map_cell_words(&realm.map, 0)[6],
+	atomic_store(&tsr_map_cell_words(&realm.map, 0)[40],
 	             tsr_slot_word(4, TSR_HOLDER_DAEMON, TSR_CLAIMED));
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
 		uint32_t const index = tsr_name_index(names[i]);
@@ -508,7 +508,7 @@ Test(reaper, full_depot_leaves_tickets_with_the_daemon_and_the_next_sweep_puts_t
 {
 	_Atomic uint64_t *words = tsr_map_cell_words(&realm.map, 0);
 	uint32_t const cells = realm.map.klass[0].cells;
-	uint64_t saved[64];
+	uint64_t saved[128];
 	struct tsr_reap_result result;
 
 	/* Every cell is in the hands of a living client. */

@@ -93,8 +93,8 @@ Test(geometry, fresh_realm_balances_with_every_ticket_in_its_depot)
 
 	realm_make(&realm, NULL);
 	ledger = realm_balanced(&realm);
-	test_same(ledger.tickets, 192);
-	test_same(ledger.in_depot, 192);
+	test_same(ledger.tickets, 1088);
+	test_same(ledger.in_depot, 1088);
 	realm_wipe(&realm);
 }
 
@@ -103,10 +103,12 @@ Test(geometry, counts_that_fill_no_cell_are_all_there)
 	struct tsr_realm_geometry geometry = sound();
 	static struct realm realm;
 
-	geometry.klass[0].count = 33;
+	geometry.klass[0].count = 1025;
 	geometry.klass[1].count = 1;
 	realm_make(&realm, &geometry);
-	test_same(realm_balanced(&realm).in_depot, 34);
+	test_same(realm_balanced(&realm).in_depot, 1026);
+	test_same(realm.map.klass[0].batch, TSR_CELL_ENTRIES);
+	test_same(realm.map.klass[1].batch, 1);
 	realm_wipe(&realm);
 }
 
@@ -171,7 +173,7 @@ static struct realm hostile;
 static struct tsr_map view;
 
 static void
-setup(void)
+bind_setup(void)
 {
 	realm_make(&hostile, NULL);
 	realm_map_again(&hostile, &view);
@@ -179,22 +181,22 @@ setup(void)
 }
 
 static void
-teardown(void)
+bind_teardown(void)
 {
 	realm_unmap(&view);
 	realm_wipe(&hostile);
 }
 
-TestSuite(bind, .init = setup, .fini = teardown, .timeout = 20);
+TestSuite(bind, .timeout = 20);
 
 #define REFUSED(test, assignment)                      \
-	Test(bind, test)                               \
+	test_case(bind, test)                          \
 	{                                              \
 		hostile.map.directory->assignment;     \
 		test_is(tsr_map_bind(&view), -EPROTO); \
 	}
 
-Test(bind, realm_without_its_magic_is_refused)
+test_case(bind, realm_without_its_magic_is_refused)
 {
 	atomic_store(&hostile.map.directory->magic, 0);
 	test_is(tsr_map_bind(&view), -EPROTO);
@@ -217,10 +219,12 @@ REFUSED(class_with_more_tickets_than_there_are_is_refused, klass[1].count = UINT
 REFUSED(depot_outside_its_segment_is_refused, klass[0].cells_offset = UINT64_MAX - 255)
 REFUSED(words_of_a_depot_outside_their_segment_are_refused, klass[0].words_offset = UINT64_MAX - 63)
 REFUSED(depot_with_too_many_cells_is_refused, klass[0].cells = UINT32_MAX)
+REFUSED(depot_with_cells_of_no_tickets_is_refused, klass[0].batch = 0)
+REFUSED(depot_with_cells_of_too_many_tickets_is_refused, klass[0].batch = 33)
 REFUSED(blocks_outside_the_arena_are_refused, klass[1].arena_offset = UINT64_MAX - 4095)
 REFUSED(blocks_larger_than_the_arena_are_refused, klass[1].block_bytes = UINT32_MAX)
 
-Test(bind, segment_shorter_than_its_geometry_is_refused)
+test_case(bind, segment_shorter_than_its_geometry_is_refused)
 {
 	for (uint32_t i = 0; i < view.segments_count; i++) {
 		uint64_t const bytes = view.segment[i].bytes;
@@ -234,14 +238,14 @@ Test(bind, segment_shorter_than_its_geometry_is_refused)
 	test_ok(tsr_map_bind(&view));
 }
 
-Test(bind, missing_segment_is_refused)
+test_case(bind, missing_segment_is_refused)
 {
 	view.segments_count--;
 	test_is(tsr_map_bind(&view), -EPROTO);
 	view.segments_count++;
 }
 
-Test(bind, channel_outside_its_segment_is_refused)
+test_case(bind, channel_outside_its_segment_is_refused)
 {
 	struct tsr_channel channel;
 	uint64_t const bytes = view.channels_bytes;

@@ -14,7 +14,7 @@ static struct tsr_channel *channel;
 static struct tsr_wait_side side;
 
 static void
-setup(void)
+waiter_setup(void)
 {
 	realm_make(&realm, NULL);
 	channel = realm_channel(&realm, 4, 0);
@@ -26,22 +26,22 @@ setup(void)
 }
 
 static void
-teardown(void)
+waiter_teardown(void)
 {
 	realm_balanced(&realm);
 	test_same(atomic_load(side.mask), 0);
 	realm_wipe(&realm);
 }
 
-TestSuite(waiter, .init = setup, .fini = teardown, .timeout = 20);
+TestSuite(waiter, .timeout = 20);
 
-Test(waiter, wake_without_sleepers_wakes_nobody)
+test_case(waiter, wake_without_sleepers_wakes_nobody)
 {
 	test_same(tsr_waiters_wake_one(&side, 2), 0);
 	test_same(tsr_waiters_wake_all(&side, 2), 0);
 }
 
-Test(waiter, acquired_token_is_not_awake_able_until_it_is_enqueued)
+test_case(waiter, acquired_token_is_not_awake_able_until_it_is_enqueued)
 {
 	uint32_t number;
 
@@ -53,7 +53,7 @@ Test(waiter, acquired_token_is_not_awake_able_until_it_is_enqueued)
 	test_same(tsr_token_state(atomic_load(&side.tokens[number])), TSR_TOKEN_FREE);
 }
 
-Test(waiter, all_tokens_can_be_had_and_one_more_is_refused)
+test_case(waiter, all_tokens_can_be_had_and_one_more_is_refused)
 {
 	uint32_t numbers[TSR_TOKENS_PER_SIDE];
 	uint32_t more = 77;
@@ -76,7 +76,7 @@ Test(waiter, all_tokens_can_be_had_and_one_more_is_refused)
 	}
 }
 
-Test(waiter, claimed_before_sleep_returns_at_once)
+test_case(waiter, claimed_before_sleep_returns_at_once)
 {
 	for (int fenced = 0; fenced < 2; fenced++) {
 		uint32_t number;
@@ -94,7 +94,7 @@ Test(waiter, claimed_before_sleep_returns_at_once)
 	}
 }
 
-Test(waiter, sleep_ends_at_its_deadline_and_not_before)
+test_case(waiter, sleep_ends_at_its_deadline_and_not_before)
 {
 	uint32_t number;
 	uint64_t word, deadline;
@@ -110,7 +110,7 @@ Test(waiter, sleep_ends_at_its_deadline_and_not_before)
 	tsr_token_release(&side, number, 1);
 }
 
-Test(waiter, wake_one_passes_over_a_token_that_is_claimed)
+test_case(waiter, wake_one_passes_over_a_token_that_is_claimed)
 {
 	uint32_t first, second;
 
@@ -127,7 +127,7 @@ Test(waiter, wake_one_passes_over_a_token_that_is_claimed)
 	tsr_token_release(&side, second, 2);
 }
 
-Test(waiter, wake_all_claims_every_enqueued_token)
+test_case(waiter, wake_all_claims_every_enqueued_token)
 {
 	uint32_t number[5];
 
@@ -142,7 +142,7 @@ Test(waiter, wake_all_claims_every_enqueued_token)
 	}
 }
 
-Test(waiter, token_can_be_enqueued_again_after_a_withdrawal_and_an_old_word_does_not_match)
+test_case(waiter, token_can_be_enqueued_again_after_a_withdrawal_and_an_old_word_does_not_match)
 {
 	uint32_t number;
 	uint64_t first, second;
@@ -176,7 +176,7 @@ sleeper(struct child_report *report, void *arg)
 	return 0;
 }
 
-Test(waiter, sleeper_in_another_process_is_woken)
+test_case(waiter, sleeper_in_another_process_is_woken)
 {
 	struct child child;
 
@@ -254,17 +254,17 @@ race(bool fenced)
 	child_join(&child);
 }
 
-Test(waiter, no_wake_up_is_lost_between_an_unfenced_waker_and_a_sleeper, .timeout = 60)
+test_case_within(waiter, no_wake_up_is_lost_between_an_unfenced_waker_and_a_sleeper, 60)
 {
 	race(false);
 }
 
-Test(waiter, no_wake_up_is_lost_between_a_fenced_waker_and_a_sleeper, .timeout = 60)
+test_case_within(waiter, no_wake_up_is_lost_between_a_fenced_waker_and_a_sleeper, 60)
 {
 	race(true);
 }
 
-Test(waiter, futex_returns_when_the_word_is_another)
+test_case(waiter, futex_returns_when_the_word_is_another)
 {
 	_Atomic uint64_t *word = &channel->shm->redo;
 

@@ -20,6 +20,31 @@
 
 #define TEST_SECOND UINT64_C(1000000000)
 
+/*
+ * A test of a suite that ends with checks: SUITE_setup(), the body, SUITE_teardown(). A suite's .fini
+ * does not do: criterion 2.4.1 prints an assertion that fails there, and the test passes.
+ */
+#define test_case(suite, name) TEST_CASE(suite, name, Test(suite, name))
+#define test_case_within(suite, name, seconds) \
+	TEST_CASE(suite, name, Test(suite, name, .timeout = (seconds)))
+
+#define TEST_CASE(suite, name, test)             \
+	static void suite##_##name##_body(void); \
+	test                                     \
+	{                                        \
+		suite##_setup();                 \
+		suite##_##name##_body();         \
+		suite##_teardown();              \
+	}                                        \
+	static void suite##_##name##_body(void)
+
+/* Leave such a test as skipped. */
+#define test_case_skip(suite, why)  \
+	do {                        \
+		suite##_teardown(); \
+		cr_skip_test(why);  \
+	} while (0)
+
 /* The call returns 0; else its error and what the daemon said are shown. */
 #define test_ok(call) test_is(call, 0)
 

@@ -20,7 +20,7 @@ realm_geometry(struct tsr_realm_geometry *geometry)
 	geometry->clients = REALM_CLIENTS;
 	geometry->classes = 2;
 	memset(geometry->klass, 0, sizeof(geometry->klass));
-	geometry->klass[0] = (struct tsr_class_config){.block_bytes = 256, .count = 128};
+	geometry->klass[0] = (struct tsr_class_config){.block_bytes = 256, .count = 1024};
 	geometry->klass[1] = (struct tsr_class_config){.block_bytes = 4096, .count = 64};
 	geometry->epoch = 7;
 }

@@ -21,7 +21,7 @@ static struct daemon daemon_;
 static struct tsr_client a, b;
 
 static void
-setup(void)
+messages_setup(void)
 {
 	daemon_start(&daemon_, NULL);
 	a = daemon_attach(&daemon_, 0);
@@ -29,7 +29,7 @@ setup(void)
 }
 
 static void
-teardown(void)
+messages_teardown(void)
 {
 	daemon_balanced(&daemon_, "demo");
 	test_same(daemon_missed_wakes(&daemon_), 0);
@@ -38,7 +38,7 @@ teardown(void)
 	daemon_stop(&daemon_);
 }
 
-TestSuite(messages, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(messages, .timeout = 30);
 
 static struct tsr_channel_options
 shape(uint32_t capacity, uint32_t flags)
@@ -81,7 +81,7 @@ recv_number(struct tsr_receiver receiver)
 	return number;
 }
 
-Test(messages, bytes_length_and_stamp_arrive_as_they_were_sent)
+test_case(messages, bytes_length_and_stamp_arrive_as_they_were_sent)
 {
 	struct tsr_end_options const stamped = {.size = sizeof(stamped), .stamp_every = 1};
 	struct tsr_sender sender;
@@ -105,7 +105,7 @@ Test(messages, bytes_length_and_stamp_arrive_as_they_were_sent)
 	test_ok(tsr_release(b, &got));
 }
 
-Test(messages, first_in_is_first_out_through_many_laps)
+test_case(messages, first_in_is_first_out_through_many_laps)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -124,7 +124,7 @@ Test(messages, first_in_is_first_out_through_many_laps)
 		test_same(recv_number(receiver), received++);
 }
 
-Test(messages, full_channel_refuses_and_the_message_stays_with_its_sender)
+test_case(messages, full_channel_refuses_and_the_message_stays_with_its_sender)
 {
 	uint32_t const shapes[] = {0, TSR_CHANNEL_ONE_SENDER, TSR_CHANNEL_ONE_RECEIVER,
 	                           TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER};
@@ -153,7 +153,7 @@ Test(messages, full_channel_refuses_and_the_message_stays_with_its_sender)
 	}
 }
 
-Test(messages, views_are_the_same_ticket_with_another_range)
+test_case(messages, views_are_the_same_ticket_with_another_range)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -181,7 +181,7 @@ Test(messages, views_are_the_same_ticket_with_another_range)
 	test_ok(tsr_release(b, &got));
 }
 
-Test(messages, view_of_nothing_is_sent_and_received_as_such)
+test_case(messages, view_of_nothing_is_sent_and_received_as_such)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -196,7 +196,7 @@ Test(messages, view_of_nothing_is_sent_and_received_as_such)
 	test_ok(tsr_release(b, &got));
 }
 
-Test(messages, zdesc_sent_twice_is_stale_the_second_time)
+test_case(messages, zdesc_sent_twice_is_stale_the_second_time)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -215,7 +215,7 @@ Test(messages, zdesc_sent_twice_is_stale_the_second_time)
 	test_is(tsr_send(sender, &msg, TSR_NOWAIT), -ESTALE);
 }
 
-Test(messages, zdesc_released_twice_is_stale_the_second_time)
+test_case(messages, zdesc_released_twice_is_stale_the_second_time)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -234,7 +234,7 @@ Test(messages, zdesc_released_twice_is_stale_the_second_time)
 	test_ok(tsr_release(a, &again));
 }
 
-Test(messages, message_of_another_client_is_stale)
+test_case(messages, message_of_another_client_is_stale)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -252,7 +252,7 @@ Test(messages, message_of_another_client_is_stale)
 	test_is(tsr_resolve(b, msg.zdesc, &got), -ESTALE);
 }
 
-Test(messages, forged_zdesc_is_refused_and_changes_nothing)
+test_case(messages, forged_zdesc_is_refused_and_changes_nothing)
 {
 	struct tsr_client_info info = {.size = sizeof(info)};
 	struct tsr_sender sender;
@@ -285,7 +285,7 @@ Test(messages, forged_zdesc_is_refused_and_changes_nothing)
 	test_ok(tsr_release(a, &msg));
 }
 
-Test(messages, range_outside_the_block_is_refused_in_64_bits)
+test_case(messages, range_outside_the_block_is_refused_in_64_bits)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -317,7 +317,7 @@ Test(messages, range_outside_the_block_is_refused_in_64_bits)
 	test_ok(tsr_release(b, &got));
 }
 
-Test(messages, received_message_can_be_sent_on_without_a_copy)
+test_case(messages, received_message_can_be_sent_on_without_a_copy)
 {
 	struct tsr_sender there, back;
 	struct tsr_receiver here, home;
@@ -338,7 +338,7 @@ Test(messages, received_message_can_be_sent_on_without_a_copy)
 	test_ok(tsr_release(a, &again));
 }
 
-Test(messages, batches_go_as_far_as_they_can_and_say_how_far)
+test_case(messages, batches_go_as_far_as_they_can_and_say_how_far)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -371,7 +371,7 @@ Test(messages, batches_go_as_far_as_they_can_and_say_how_far)
 	test_ok(tsr_release(a, &msgs[11]));
 }
 
-Test(messages, batch_with_a_stale_message_stops_there)
+test_case(messages, batch_with_a_stale_message_stops_there)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -393,7 +393,7 @@ Test(messages, batch_with_a_stale_message_stops_there)
 	test_same(done, 0);
 }
 
-Test(messages, sizes_that_cannot_be_had_are_refused)
+test_case(messages, sizes_that_cannot_be_had_are_refused)
 {
 	struct tsr_client_info info = {.size = sizeof(info)};
 	struct tsr_msg msg = {.length = 77};
@@ -414,13 +414,13 @@ Test(messages, sizes_that_cannot_be_had_are_refused)
 	test_ok(tsr_release(a, &msg));
 }
 
-Test(messages, exhausted_memory_is_said_and_comes_back)
+test_case(messages, exhausted_memory_is_said_and_comes_back)
 {
 	struct tsr_client_info info = {.size = sizeof(info)};
 	static struct tsr_msg msgs[4096];
 	struct tsr_msg more;
 	size_t had = 0, done;
-	int error;
+	int error = 0;
 
 	test_ok(tsr_client_info(a, &info));
 	while (had < 4096 && (error = tsr_alloc(a, info.message_bytes_max, &msgs[had])) == 0)
@@ -441,12 +441,12 @@ Test(messages, exhausted_memory_is_said_and_comes_back)
 	test_ok(tsr_release(a, &more));
 }
 
-Test(messages, exhausted_class_is_helped_out_by_a_larger_one)
+test_case(messages, exhausted_class_is_helped_out_by_a_larger_one)
 {
 	struct tsr_client_info info = {.size = sizeof(info)};
 	struct tsr_msg *msgs = calloc(200000, sizeof(*msgs));
 	size_t had = 0, done;
-	int error;
+	int error = 0;
 
 	test_ok(tsr_client_info(a, &info));
 	while (had < 200000 && (error = tsr_alloc(a, 1, &msgs[had])) == 0)
@@ -459,7 +459,7 @@ Test(messages, exhausted_class_is_helped_out_by_a_larger_one)
 	free(msgs);
 }
 
-Test(messages, client_info_tells_the_realm)
+test_case(messages, client_info_tells_the_realm)
 {
 	struct tsr_client_info info = {.size = sizeof(info)}, other = {.size = sizeof(other)};
 
@@ -476,7 +476,7 @@ Test(messages, client_info_tells_the_realm)
 	test_is(tsr_client_info(a, &info), -EINVAL);
 }
 
-Test(messages, one_declared_sender_is_the_only_one)
+test_case(messages, one_declared_sender_is_the_only_one)
 {
 	struct tsr_channel_options const options = shape(8, TSR_CHANNEL_ONE_SENDER);
 	struct tsr_sender first = {0}, second = {.handle = 42};
@@ -491,7 +491,7 @@ Test(messages, one_declared_sender_is_the_only_one)
 	test_ok(tsr_sender_close(second));
 }
 
-Test(messages, one_declared_receiver_is_the_only_one)
+test_case(messages, one_declared_receiver_is_the_only_one)
 {
 	struct tsr_channel_options const options = shape(8, TSR_CHANNEL_ONE_RECEIVER);
 	struct tsr_receiver first = {0}, second = {.handle = 42};
@@ -505,7 +505,7 @@ Test(messages, one_declared_receiver_is_the_only_one)
 	test_ok(tsr_receiver_close(second));
 }
 
-Test(messages, channel_is_made_once_and_with_the_same_properties)
+test_case(messages, channel_is_made_once_and_with_the_same_properties)
 {
 	struct tsr_channel_options const options = shape(64, TSR_CHANNEL_ONE_SENDER);
 	struct tsr_channel_options const other = shape(128, TSR_CHANNEL_ONE_SENDER);
@@ -521,7 +521,7 @@ Test(messages, channel_is_made_once_and_with_the_same_properties)
 	test_ok(tsr_sender_close(sender));
 }
 
-Test(messages, end_that_must_exist_makes_no_channel)
+test_case(messages, end_that_must_exist_makes_no_channel)
 {
 	struct tsr_end_options const must = {.size = sizeof(must), .flags = TSR_END_MUST_EXIST};
 	struct tsr_proto_row_channel row;
@@ -532,7 +532,7 @@ Test(messages, end_that_must_exist_makes_no_channel)
 	cr_assert(!daemon_channel(&daemon_, "nothing", &row));
 }
 
-Test(messages, channel_made_on_first_use_has_the_documented_shape)
+test_case(messages, channel_made_on_first_use_has_the_documented_shape)
 {
 	struct tsr_proto_row_channel row;
 	struct tsr_sender sender;
@@ -547,7 +547,7 @@ Test(messages, channel_made_on_first_use_has_the_documented_shape)
 	test_ok(tsr_sender_close(sender));
 }
 
-Test(messages, names_that_cannot_be_are_refused)
+test_case(messages, names_that_cannot_be_are_refused)
 {
 	char longest[TSR_NAME_BYTES + 1];
 	char const *const wrong[] = {"", "a b", "a\n", "\xc3\xa4", "a*", "a:b"};
@@ -565,7 +565,7 @@ Test(messages, names_that_cannot_be_are_refused)
 	test_ok(tsr_channel_create(a, "A-Z.a_z/0-9", NULL));
 }
 
-Test(messages, shapes_that_cannot_be_are_refused_and_named)
+test_case(messages, shapes_that_cannot_be_are_refused_and_named)
 {
 	uint32_t const capacities[] = {1,         3, 1000, TSR_SLOTS_MAX + 1, 2 * TSR_SLOTS_MAX,
 	                               UINT32_MAX};
@@ -584,7 +584,7 @@ Test(messages, shapes_that_cannot_be_are_refused_and_named)
 	test_same(daemon_status(&daemon_).channels, 0);
 }
 
-Test(messages, channel_with_open_ends_is_not_removed)
+test_case(messages, channel_with_open_ends_is_not_removed)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -600,7 +600,7 @@ Test(messages, channel_with_open_ends_is_not_removed)
 	test_is(tsr_channel_remove(b, "busy"), -ENOENT);
 }
 
-Test(messages, removed_channel_frees_its_messages_and_its_place)
+test_case(messages, removed_channel_frees_its_messages_and_its_place)
 {
 	struct tsr_proto_ledger_reply before, after;
 
@@ -623,7 +623,7 @@ Test(messages, removed_channel_frees_its_messages_and_its_place)
 	cr_assert_leq(after.with_clients, 64, "the daemon gave nothing back");
 }
 
-Test(messages, end_of_a_removed_channel_does_not_reach_the_new_one)
+test_case(messages, end_of_a_removed_channel_does_not_reach_the_new_one)
 {
 	struct tsr_sender sender, other;
 	struct tsr_msg msg;
@@ -639,7 +639,7 @@ Test(messages, end_of_a_removed_channel_does_not_reach_the_new_one)
 	test_ok(tsr_sender_close(other));
 }
 
-Test(messages, closed_channel_drains_and_then_ends_and_can_be_used_again)
+test_case(messages, closed_channel_drains_and_then_ends_and_can_be_used_again)
 {
 	uint32_t const shapes[] = {0, TSR_CHANNEL_ONE_SENDER, TSR_CHANNEL_ONE_RECEIVER,
 	                           TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER};
@@ -666,7 +666,7 @@ Test(messages, closed_channel_drains_and_then_ends_and_can_be_used_again)
 	}
 }
 
-Test(messages, messages_wait_in_a_channel_that_nobody_has_open)
+test_case(messages, messages_wait_in_a_channel_that_nobody_has_open)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -683,7 +683,7 @@ Test(messages, messages_wait_in_a_channel_that_nobody_has_open)
 	test_ok(tsr_receiver_close(receiver));
 }
 
-Test(messages, receiver_that_came_first_waits_for_a_sender)
+test_case(messages, receiver_that_came_first_waits_for_a_sender)
 {
 	struct tsr_receiver receiver;
 	struct tsr_msg msg;
@@ -694,7 +694,7 @@ Test(messages, receiver_that_came_first_waits_for_a_sender)
 	test_ok(tsr_receiver_close(receiver));
 }
 
-Test(messages, sender_on_a_full_channel_learns_that_the_receivers_have_gone)
+test_case(messages, sender_on_a_full_channel_learns_that_the_receivers_have_gone)
 {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
@@ -714,7 +714,7 @@ Test(messages, sender_on_a_full_channel_learns_that_the_receivers_have_gone)
 	test_same(recv_number(receiver), 3);
 }
 
-Test(messages, handles_are_dead_after_detach)
+test_case(messages, handles_are_dead_after_detach)
 {
 	struct tsr_client_info info = {.size = sizeof(info)};
 	struct tsr_client c = daemon_attach(&daemon_, 0);
@@ -780,7 +780,7 @@ inheritor(struct child_report *report, void *arg)
 	return 0;
 }
 
-Test(messages, handles_are_dead_in_a_forked_child_and_live_on_in_the_parent)
+test_case(messages, handles_are_dead_in_a_forked_child_and_live_on_in_the_parent)
 {
 	struct inherited given;
 	struct child child;
@@ -796,7 +796,7 @@ Test(messages, handles_are_dead_in_a_forked_child_and_live_on_in_the_parent)
 	test_same(daemon_status(&daemon_).clients, 2);
 }
 
-Test(messages, stamps_come_as_often_as_was_asked_for)
+test_case(messages, stamps_come_as_often_as_was_asked_for)
 {
 	struct tsr_end_options options = {.size = sizeof(options)};
 	uint32_t const every[] = {1, 4, 64};
@@ -823,7 +823,7 @@ Test(messages, stamps_come_as_often_as_was_asked_for)
 	test_is(tsr_sender_open(a, "stamps", &options, &sender), -EINVAL);
 }
 
-Test(messages, end_that_never_stamps_never_stamps)
+test_case(messages, end_that_never_stamps_never_stamps)
 {
 	struct tsr_end_options const options = {.size = sizeof(options), .flags = TSR_END_NO_STAMP};
 	struct tsr_receiver receiver;
@@ -853,7 +853,7 @@ thread_alloc(void *arg)
 	return NULL;
 }
 
-Test(messages, threads_leave_their_magazines_to_the_client_when_they_end)
+test_case(messages, threads_leave_their_magazines_to_the_client_when_they_end)
 {
 	pthread_t thread[2];
 	struct tsr_client_info info = {.size = sizeof(info)};
@@ -995,15 +995,21 @@ crowd_run(uint32_t senders, uint32_t receivers, uint32_t shape_flags, uint32_t f
 static void
 crowd_setup(void)
 {
-	setup();
+	messages_setup();
 	crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 	             0);
 	cr_assert_neq(crowd, MAP_FAILED);
 }
 
-TestSuite(crowd, .init = crowd_setup, .fini = teardown, .timeout = 120);
+static void
+crowd_teardown(void)
+{
+	messages_teardown();
+}
 
-Test(crowd, one_sender_and_one_receiver_lose_nothing_in_all_four_forms)
+TestSuite(crowd, .timeout = 120);
+
+test_case(crowd, one_sender_and_one_receiver_lose_nothing_in_all_four_forms)
 {
 	crowd_run(1, 1, 0, 0);
 	crowd_run(1, 1, TSR_CHANNEL_ONE_SENDER, 0);
@@ -1011,24 +1017,24 @@ Test(crowd, one_sender_and_one_receiver_lose_nothing_in_all_four_forms)
 	crowd_run(1, 1, TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, 0);
 }
 
-Test(crowd, many_senders_and_one_receiver_lose_nothing)
+test_case(crowd, many_senders_and_one_receiver_lose_nothing)
 {
 	crowd_run(3, 1, 0, 0);
 	crowd_run(3, 1, TSR_CHANNEL_ONE_RECEIVER, 0);
 }
 
-Test(crowd, one_sender_and_many_receivers_lose_nothing)
+test_case(crowd, one_sender_and_many_receivers_lose_nothing)
 {
 	crowd_run(1, 3, 0, 0);
 	crowd_run(1, 3, TSR_CHANNEL_ONE_SENDER, 0);
 }
 
-Test(crowd, many_senders_and_many_receivers_lose_nothing)
+test_case(crowd, many_senders_and_many_receivers_lose_nothing)
 {
 	crowd_run(3, 3, 0, 0);
 }
 
-Test(crowd, clients_without_membarrier_mix_with_others)
+test_case(crowd, clients_without_membarrier_mix_with_others)
 {
 	crowd_run(2, 2, 0, 1);      /* one fenced sender */
 	crowd_run(2, 2, 0, 1 << 8); /* one fenced receiver */
