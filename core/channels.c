@@ -316,7 +316,8 @@ tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
 		                  realm->entry.name);
 	}
-	*seen = record->side[side ^ 1].gone;
+	/* One that is there now may be gone before the client looks. */
+	*seen = record->side[side ^ 1].gone || record->side[side ^ 1].count != 0;
 	return 0;
 }
 

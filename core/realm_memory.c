@@ -29,18 +29,26 @@ realm_daemon_writes(uint32_t index)
 	return index == TSR_SEGMENT_DIRECTORY || index == TSR_SEGMENT_BLOCKS;
 }
 
+static unsigned long long
+realm_huge_pages(uint64_t bytes)
+{
+	return (bytes + (UINT64_C(1) << REALM_HUGE_LOG2) - 1) >> REALM_HUGE_LOG2;
+}
+
 /* What would make it faster, for `tessera status`: the first realm that has something to say. */
 static void
 realm_note_backing(struct tsr_realm *realm, struct tsr_memory const *arena, const char *why)
 {
 	struct tsr_daemon *const daemon = realm->daemon;
-	unsigned long long const pages =
-		(arena->bytes + (UINT64_C(1) << REALM_HUGE_LOG2) - 1) >> REALM_HUGE_LOG2;
+	uint64_t bytes[TSR_SEGMENTS_MAX];
+	unsigned long long pages;
 
 	if (why[0] == '\0')
 		return;
 	tsr_log(TSR_LOG_NOTICE, "realm '%s': %s; its arena is in %s pages instead",
 	        realm->entry.name, why, tsr_backing_name(arena->backing));
+	(void)tsr_geometry_segments(&realm->config->geometry, bytes);
+	pages = realm_huge_pages(bytes[TSR_SEGMENT_CHANNELS]) + realm_huge_pages(arena->bytes);
 	if (daemon->hint[0] == '\0')
 		(void)snprintf(daemon->hint, sizeof(daemon->hint),
 		               "realm '%s' is in %s pages; hugetlb pages would be faster: as root, "
@@ -53,10 +61,11 @@ realm_create_segment(struct tsr_realm *realm, uint32_t index, uint64_t bytes,
                      struct tsr_refusal *refusal)
 {
 	bool const arena = index >= TSR_SEGMENT_ARENA0;
+	bool const large = arena || index == TSR_SEGMENT_CHANNELS;
 	struct tsr_segment_request const request = {
 		.name = realm_segment_name(index),
 		.bytes = bytes,
-		.best = arena ? realm->config->backing : TSR_BACKING_4K,
+		.best = large ? realm->config->backing : TSR_BACKING_4K,
 		.node = tsr_segment_node(realm->daemon->poll_cpu),
 		.daemon_writes = realm_daemon_writes(index),
 	};
@@ -74,8 +83,6 @@ realm_create_segment(struct tsr_realm *realm, uint32_t index, uint64_t bytes,
 	}
 	realm->map.segment[index] =
 		(struct tsr_mapping){.base = segment->base, .bytes = segment->bytes};
-	realm->segments_count = index + 1;
-	realm->map.segments_count = index + 1;
 	return 0;
 }
 
@@ -112,8 +119,11 @@ tsr_realm_memory_create(struct tsr_realm *realm, struct tsr_refusal *refusal)
 	uint32_t const count = tsr_geometry_segments(&realm->config->geometry, bytes);
 	int error = 0;
 
-	for (uint32_t i = 0; i < count && error == 0; i++)
-		error = realm_create_segment(realm, i, bytes[i], refusal);
+	realm->segments_count = count;
+	realm->map.segments_count = count;
+	/* Arenas come last and have the first choice of huge pages. */
+	for (uint32_t i = count; i > 0 && error == 0; i--)
+		error = realm_create_segment(realm, i - 1, bytes[i - 1], refusal);
 	return error == 0 ? realm_write(realm, refusal) : error;
 }
 

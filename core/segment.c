@@ -198,14 +198,14 @@ destroy:
 	return error;
 }
 
-/* Rounding up to the page may waste an eighth at most. */
+/* Rounding up to the page may waste a quarter at most. */
 static bool
 segment_suits(uint64_t bytes, enum tsr_backing backing)
 {
 	uint64_t const page = UINT64_C(1) << segment_backings[backing].page_log2;
 	uint64_t const rounded = (bytes + page - 1) / page * page;
 
-	return backing == TSR_BACKING_4K || rounded - bytes <= bytes / 8;
+	return backing == TSR_BACKING_4K || rounded - bytes <= bytes / 4;
 }
 
 static void

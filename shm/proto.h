@@ -139,7 +139,7 @@ struct tsr_proto_end_open_reply {
 	uint32_t flags;
 	uint32_t kind;
 	uint32_t end;  /* number of this end, for END_CLOSE */
-	uint32_t seen; /* 1: the other side has been there and gone since this side was last open */
+	uint32_t seen; /* 1: the other side is there, or has left something to drain: see protocol.md */
 };
 
 struct tsr_proto_end_close {
