@@ -288,7 +288,7 @@ channels_open_work(void *argument)
 
 int
 tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
-                  bool fenced, bool *seen, struct tsr_refusal *refusal)
+                  bool fenced, struct tsr_channel_other *other, struct tsr_refusal *refusal)
 {
 	uint32_t const one =
 		side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER;
@@ -317,7 +317,8 @@ tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 		                  realm->entry.name);
 	}
 	/* One that is there now may be gone before the client looks. */
-	*seen = record->side[side ^ 1].gone || record->side[side ^ 1].count != 0;
+	other->seen = record->side[side ^ 1].gone || record->side[side ^ 1].count != 0;
+	other->stream = record->side[side ^ 1].stream;
 	return 0;
 }
 

@@ -21,6 +21,12 @@ struct tsr_channel_wish {
 	bool any_shape; /* one that exists fits whatever its shape */
 };
 
+/* What an end that opens must know about the other side, as of this moment. */
+struct tsr_channel_other {
+	bool seen; /* it is there, or has left something to drain */
+	uint64_t stream;
+};
+
 /*
  * tsr_channels_get - find a channel, or make it
  *
@@ -39,7 +45,7 @@ int tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_re
 /* tsr_channels_open - count one more end. Return: 0; -EBUSY, -ENOBUFS; -EFAULT. */
 TSR_MUST_CHECK
 int tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
-                      bool fenced, bool *seen, struct tsr_refusal *refusal);
+                      bool fenced, struct tsr_channel_other *other, struct tsr_refusal *refusal);
 
 /* tsr_channels_leave - count one end less, and tell the other side. Already under the guard. */
 void tsr_channels_leave(struct tsr_channel_record *record, uint32_t side, bool died);

@@ -112,11 +112,12 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 		.any_shape = (request->end_flags & TSR_PROTO_END_ANY_SHAPE) != 0,
 	};
 	struct tsr_channel_record *record;
-	bool seen = false;
+	struct tsr_channel_other other = {0};
 	int error = tsr_channels_get(member->realm, &wish, member->uid, &record, refusal);
 
 	if (error == 0)
-		error = tsr_member_open(member, record, request->side, &reply->end, &seen, refusal);
+		error = tsr_member_open(member, record, request->side, &reply->end, &other,
+		                        refusal);
 	if (error != 0)
 		return error;
 	reply->channel_id = record->channel.id;
@@ -125,7 +126,8 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 	reply->capacity = record->channel.capacity;
 	reply->flags = record->channel.flags;
 	reply->kind = record->kind;
-	reply->seen = seen;
+	reply->seen = other.seen;
+	reply->stream = other.stream;
 	return 0;
 }
 

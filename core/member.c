@@ -199,7 +199,7 @@ member_find_end(struct tsr_member *member, uint32_t *index)
 
 int
 tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
-                uint32_t *number, bool *seen, struct tsr_refusal *refusal)
+                uint32_t *number, struct tsr_channel_other *other, struct tsr_refusal *refusal)
 {
 	bool const fenced = (member->flags & TSR_PROTO_ATTACH_FENCED) != 0;
 	struct tsr_member_end *end;
@@ -209,7 +209,7 @@ tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, ui
 	if (error != 0)
 		return tsr_refuse(refusal, error, "client '%s' has %u ends open, of %u",
 		                  member->name, member->open[0] + member->open[1], TSR_ENDS_MAX);
-	error = tsr_channels_open(member->realm, record, side, fenced, seen, refusal);
+	error = tsr_channels_open(member->realm, record, side, fenced, other, refusal);
 	if (error != 0)
 		return error;
 	end = &member->ends[index];

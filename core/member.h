@@ -14,6 +14,7 @@
  * Whoever moves it to gone (under the realm's lock) does the work; the others find it gone.
  */
 
+#include "core/channels.h"
 #include "core/realm.h"
 
 enum tsr_member_state {
@@ -82,7 +83,7 @@ void tsr_member_put(struct tsr_member *member);
 /* tsr_member_open, tsr_member_close - an end. Under the realm's lock. */
 TSR_MUST_CHECK
 int tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
-                    uint32_t *number, bool *seen, struct tsr_refusal *refusal);
+                    uint32_t *number, struct tsr_channel_other *other, struct tsr_refusal *refusal);
 TSR_MUST_CHECK
 int tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal *refusal);
 

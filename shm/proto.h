@@ -140,6 +140,7 @@ struct tsr_proto_end_open_reply {
 	uint32_t kind;
 	uint32_t end;  /* number of this end, for END_CLOSE */
 	uint32_t seen; /* 1: the other side is there, or has left something to drain: see protocol.md */
+	uint64_t stream; /* of the other side when this end was counted: what came since shows by it */
 };
 
 struct tsr_proto_end_close {
@@ -277,6 +278,6 @@ static_assert(sizeof(struct tsr_proto_hello_reply) == 64, "protocol");
 static_assert(sizeof(struct tsr_proto_attach) == 152, "protocol");
 static_assert(sizeof(struct tsr_proto_channel) == 96, "protocol");
 static_assert(sizeof(struct tsr_proto_end_open) == 104, "protocol");
-static_assert(sizeof(struct tsr_proto_end_open_reply) == 56, "protocol");
+static_assert(sizeof(struct tsr_proto_end_open_reply) == 64, "protocol");
 
 #endif /* TSR_SHM_PROTO_H */
