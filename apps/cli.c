@@ -242,7 +242,8 @@ tsr_cli_attach(const char *realm, struct tsr_client *client)
 		return TSR_EXIT_OK;
 	if (error == -ECONNREFUSED || error == -ENOTCONN)
 		return cli_no_daemon();
-	return tsr_cli_fail(error, "can't attach to the realm '%s'", realm);
+	return tsr_cli_fail(error, "can't attach to the realm '%s'",
+	                    realm != NULL ? realm : TSR_REALM_DEFAULT);
 }
 
 uint64_t
@@ -307,7 +308,7 @@ int
 tsr_address_parse(const char *text, struct tsr_address *address)
 {
 	const char *slash = tsr_globals.realm == NULL ? strchr(text, '/') : NULL;
-	const char *realm = tsr_globals.realm != NULL ? tsr_globals.realm : "demo";
+	const char *realm = tsr_globals.realm != NULL ? tsr_globals.realm : TSR_REALM_DEFAULT;
 	size_t realm_bytes = strlen(realm);
 
 	if (slash != NULL) {

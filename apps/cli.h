@@ -17,6 +17,8 @@
 #include "shm/control.h"
 #include "shm/tessera.h"
 
+#define TSR_REALM_DEFAULT "demo"
+
 #define TSR_NS_PER_SECOND UINT64_C(1000000000)
 #define TSR_NS_PER_MS     UINT64_C(1000000)
 

@@ -342,7 +342,8 @@ tsr_cmd_demo(int argc, char **argv)
 	status = demo_daemon(demo, &daemon);
 	if (status == TSR_EXIT_OK)
 		status = demo_measure(demo, daemon.pid != 0);
-	if (daemon.pid != 0 && !demo->keep)
+	/* What failed is not worth keeping. */
+	if (daemon.pid != 0 && (!demo->keep || status != TSR_EXIT_OK))
 		tsr_daemon_end(&daemon);
 	tsr_source_free(&demo->source);
 	return status;

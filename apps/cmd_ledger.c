@@ -63,7 +63,7 @@ tsr_cmd_ledger(int argc, char **argv)
 	              "While messages move the account may not add up; at rest it must. "
 	              "The exit status is 1 if it doesn't.",
 	              argc, argv);
-	strcpy(request.realm, tsr_globals.realm != NULL ? tsr_globals.realm : "demo");
+	strcpy(request.realm, tsr_globals.realm != NULL ? tsr_globals.realm : TSR_REALM_DEFAULT);
 	status = tsr_cli_connect(&control);
 	if (status != 0)
 		return status;

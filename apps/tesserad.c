@@ -41,8 +41,8 @@ struct tesserad_options {
 TSR_API const char *argp_program_version = "tesserad " TSR_VERSION;
 
 static const struct argp_option tesserad_argp_options[] = {
-	{"config", 'c', "FILE", 0, "read FILE (as root /etc/tessera/tesserad.conf, if it is there)",
-         0},
+	{"config", 'c', "FILE", 0,
+         "read FILE; -FILE: if it is there (root's default: -/etc/tessera/tesserad.conf)", 0},
 	{"set", TESSERAD_SET, "PATH=VALUE", 0, "set one value of the configuration; repeatable", 0},
 	{"check-config", TESSERAD_CHECK_CONFIG, NULL, 0,
          "check the configuration, say what is wrong and where, and exit", 0},
@@ -128,8 +128,14 @@ tesserad_configure(struct tesserad_options *options, struct tsr_config *config)
 		(void)fprintf(stderr, "tesserad: no memory\n");
 		return TESSERAD_EXIT_RUNTIME;
 	}
-	if (options->config == NULL && geteuid() == 0 && access(TESSERAD_SYSTEM_FILE, F_OK) == 0)
-		options->config = TESSERAD_SYSTEM_FILE;
+	if (options->config == NULL && geteuid() == 0)
+		options->config = "-" TESSERAD_SYSTEM_FILE;
+	/* A leading - as in systemd's units: it may be missing. */
+	if (options->config != NULL && options->config[0] == '-') {
+		options->config++;
+		if (access(options->config, F_OK) != 0)
+			options->config = NULL;
+	}
 	if (options->config != NULL && tsr_config_read(config, options->config, &sink) != 0)
 		return TESSERAD_EXIT_CONFIG;
 	for (unsigned i = 0; i < options->sets_count; i++) {

@@ -26,9 +26,10 @@ until_true() {
 	done
 }
 
-# background COMMAND...: start it; its process is $last, and it ends with the test.
+# background COMMAND...: start it; its process is $last, and it ends with the test. A pipe that the test
+# writes to by 7 is the test's alone.
 background() {
-	"$@" 3>&- &
+	"$@" <&0 3>&- 7>&- &
 	last=$!
 	echo "$last" >>"$BATS_TEST_TMPDIR/started"
 }

@@ -62,8 +62,8 @@ ends() {
 	background "$TESSERA" recv demo/two >output
 	receiver=$last
 	mkfifo held
+	exec 7<>held
 	background "$TESSERA" send demo/two <held
-	exec 7>held
 	until_true 10 ends two '.senders == 1'
 	echo one | "$TESSERA" send demo/two
 	until_true 10 grep -q one output
@@ -76,9 +76,9 @@ ends() {
 
 @test "a killed sender makes the receiver fail, and the channel can be used again" {
 	mkfifo held
+	exec 7<>held
 	background "$TESSERA" send demo/cut <held
 	sender=$last
-	exec 7>held
 	background "$TESSERA" recv demo/cut >output 2>errors
 	receiver=$last
 	echo part >&7
@@ -110,12 +110,13 @@ ends() {
 }
 
 @test "a closed pipe ends the receiver, and what it left can be received" {
-	seq 100000 | "$TESSERA" send demo/pipe --block-size 1K
+	seq 1000000 >numbers
+	"$TESSERA" send demo/pipe <numbers
 	run --separate-stderr bash -c "'$TESSERA' recv demo/pipe | head -n 1; exit \${PIPESTATUS[0]}"
 	[ "$status" -eq 1 ]
 	[ "$output" = 1 ]
 	[[ $stderr == *"standard output can't be written"* ]]
-	[ "$("$TESSERA" recv demo/pipe | tail -n 1)" = 100000 ]
+	[ "$("$TESSERA" recv demo/pipe | tail -n 1)" = 1000000 ]
 	ledger_balances
 }
 
@@ -135,9 +136,9 @@ ends() {
 	receiver=$last
 	until_true 10 ends full '.receivers == 1'
 	mkfifo held
+	exec 7<>held
 	background "$TESSERA" send demo/full --block-size 100 <held 2>errors
 	sender=$last
-	exec 7>held
 	until_true 10 ends full '.senders == 1'
 	kill -9 "$receiver"
 	until_true 10 ends full '.receivers == 0'
