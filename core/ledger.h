@@ -18,7 +18,7 @@
 
 struct tsr_ledger {
 	uint32_t tickets;
-	uint32_t in_depot;      /* FREE and listed in exactly one ready cell */
+	uint32_t in_depot; /* FREE and listed in exactly one ready cell */
 	uint32_t with_daemon;
 	uint32_t in_channels;   /* CHANNEL and named by exactly one ready slot */
 	uint32_t with_clients;  /* holder is a living client */

@@ -26,7 +26,8 @@ reaper_reclaim(struct tsr_map const *map, uint64_t name, uint16_t holder)
 	struct tsr_ticket *const ticket = reaper_ticket(map, name);
 	uint64_t generation;
 
-	/* [P1] pairs with [T1], [P2] with [D1]: the kernel's word that the owner is gone orders all. */
+	/* [P1] pairs with [T1], [P2] with [D1]: the kernel's word that the owner is gone orders
+	 * all. */
 	if (ticket == NULL || !tsr_word_is(tsr_ld_acq(&ticket->word), name, holder))
 		return false;
 	generation = tsr_generation_next(tsr_name_generation(name));
@@ -108,9 +109,9 @@ reaper_slot_ready(struct tsr_map const *map, struct tsr_slot *slot, uint64_t wor
 }
 
 /*
- * The one sender writes without claiming: the first empty slot may hold the zdesc of a ticket that is
- * the channel's already. Every empty slot is looked at, for only an exact word counts: a zdesc that
- * was received has another generation.
+ * The one sender writes without claiming: the first empty slot may hold the zdesc of a ticket that
+ * is the channel's already. Every empty slot is looked at, for only an exact word counts: a zdesc
+ * that was received has another generation.
  */
 static void
 reaper_slot_empty(struct tsr_map const *map, struct tsr_slot *slot, struct tsr_reap_result *result)
@@ -200,7 +201,8 @@ tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_r
 	result->woken += tsr_waiters_wake_all(&senders, TSR_HOLDER_DAEMON);
 }
 
-/* A cell that the dead one was filling or emptying: what is free exactly as listed is the daemon's. */
+/* A cell that the dead one was filling or emptying: what is free exactly as listed is the
+ * daemon's. */
 static void
 reaper_cell(struct tsr_map const *map, uint32_t klass, uint32_t number, uint64_t word,
             struct tsr_reap_result *result)
@@ -341,7 +343,8 @@ tsr_ends_publish(struct tsr_channel const *channel, uint32_t side, uint16_t coun
 					: (struct tsr_wait_side){&channel->shm->senders_waiting,
 	                                                         channel->tokens->sender};
 
-	/* [E4] pairs with [E3]: what those ends had sent or received, and its repair, come first. */
+	/* [E4] pairs with [E3]: what those ends had sent or received, and its repair, come
+	 * first. */
 	tsr_st_rel(word, tsr_ends_make(count, died, stream));
 	/* [K1] pairs with [W1]: before the look at the mask. */
 	tsr_fence_sc();

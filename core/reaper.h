@@ -6,12 +6,12 @@
 /*
  * The reaper: completes or undoes what a client left half done when it died (or detached).
  *
- * Trust	works on the ends that the daemon's private table gave the client, never on what shared
- *		memory says about them; believes only generation-tagged words.
+ * Trust	works on the ends that the daemon's private table gave the client, never on what
+ *		shared memory says about them; believes only generation-tagged words.
  * Progress	never waits for a client. Idempotent: it may itself die after any instruction and be
  *		run again from the start.
- * Crash	see shared-memory: claimed and taken slots, one-sided forms, redo, tokens, depot cells,
- *		ticket words, in this order.
+ * Crash	see shared-memory: claimed and taken slots, one-sided forms, redo, tokens, depot
+ *		cells, ticket words, in this order.
  *
  * Context of every call: one thread at a time per realm, under the SIGBUS guard of the caller.
  */
@@ -39,11 +39,13 @@ struct tsr_reap_result {
 /*
  * tsr_reaper_slots - steps 1 to 3: the slots of one end; redo and waking are the next call's
  * tsr_reaper_wake - settle the dead client's tokens on this channel, bump redo for a receiver end,
- *		and wake everybody who sleeps on it. Call after the directory's end counts were changed.
+ *		and wake everybody who sleeps on it. Call after the directory's end counts were
+ *		changed.
  * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; then what
  *		the daemon holds goes back to the depots
  *
- * Return of sweep: 0; -EPROTO a word still names the client (it can't: the realm must be condemned).
+ * Return of sweep: 0; -EPROTO a word still names the client (it can't: the realm must be
+ * condemned).
  */
 void tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
                       struct tsr_reap_result *result);

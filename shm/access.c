@@ -22,14 +22,14 @@ tsr_membarrier(void)
 {
 	TSR_ACCESS_HOOK(TSR_ACCESS_FENCE, NULL);
 	return access_syscall_result(
-	        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0));
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0));
 }
 
 int
 tsr_membarrier_register(void)
 {
 	return access_syscall_result(
-	        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0));
+		syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0));
 }
 
 /* The kernel's futex is 32 bits wide: the low half of our word, first on little-endian. */
@@ -44,15 +44,15 @@ int
 tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns)
 {
 	struct timespec const until = {
-	        .tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
-	        .tv_nsec = (long)(deadline_ns % UINT64_C(1000000000)),
+		.tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
+		.tv_nsec = (long)(deadline_ns % UINT64_C(1000000000)),
 	};
 	struct timespec const *const limit = deadline_ns == UINT64_MAX ? NULL : &until;
 	int result;
 
 	TSR_ACCESS_HOOK(TSR_ACCESS_LOAD, word);
-	result = access_syscall_result(syscall(SYS_futex, access_futex_half(word), FUTEX_WAIT_BITSET,
-	                                       (uint32_t)expected, limit, NULL,
+	result = access_syscall_result(syscall(SYS_futex, access_futex_half(word),
+	                                       FUTEX_WAIT_BITSET, (uint32_t)expected, limit, NULL,
 	                                       FUTEX_BITSET_MATCH_ANY));
 	return result == -EAGAIN ? 0 : result;
 }
@@ -61,5 +61,5 @@ int
 tsr_futex_wake(_Atomic uint64_t *word)
 {
 	return access_syscall_result(
-	        syscall(SYS_futex, access_futex_half(word), FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
+		syscall(SYS_futex, access_futex_half(word), FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
 }

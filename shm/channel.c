@@ -7,22 +7,22 @@ int
 tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_t index,
                  uint64_t offset, uint32_t capacity, uint32_t flags, uint64_t id)
 {
-	uint64_t const bytes = sizeof(struct tsr_channel_shm) +
-	                       (uint64_t)capacity * sizeof(struct tsr_slot);
+	uint64_t const bytes =
+		sizeof(struct tsr_channel_shm) + (uint64_t)capacity * sizeof(struct tsr_slot);
 
 	if (index >= map->channels_count || !tsr_is_power_of_two(capacity) ||
 	    capacity < TSR_SLOTS_MIN || capacity > TSR_SLOTS_MAX || offset % TSR_CACHELINE != 0 ||
 	    offset > map->channels_bytes || bytes > map->channels_bytes - offset)
 		return -EPROTO;
 	*channel = (struct tsr_channel){
-	        .shm = (struct tsr_channel_shm *)(void *)(map->channels_base + offset),
-	        .tokens = &map->tokens[index],
-	        .entry = &map->entries[index],
-	        .capacity = capacity,
-	        .mask = capacity - 1,
-	        .shift = tsr_bit_width(capacity) - 1,
-	        .flags = flags,
-	        .id = id,
+		.shm = (struct tsr_channel_shm *)(void *)(map->channels_base + offset),
+		.tokens = &map->tokens[index],
+		.entry = &map->entries[index],
+		.capacity = capacity,
+		.mask = capacity - 1,
+		.shift = tsr_bit_width(capacity) - 1,
+		.flags = flags,
+		.id = id,
 	};
 	return 0;
 }

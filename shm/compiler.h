@@ -12,13 +12,13 @@
 
 #define TSR_CACHELINE 64
 
-#define TSR_MUST_CHECK  __attribute__((warn_unused_result))
-#define TSR_HOT         __attribute__((hot))
-#define TSR_COLD        __attribute__((cold, noinline))
-#define TSR_INLINE      static inline __attribute__((always_inline))
+#define TSR_MUST_CHECK   __attribute__((warn_unused_result))
+#define TSR_HOT          __attribute__((hot))
+#define TSR_COLD         __attribute__((cold, noinline))
+#define TSR_INLINE       static inline __attribute__((always_inline))
 #define TSR_PRINTF(f, a) __attribute__((format(printf, f, a)))
-#define tsr_likely(x)   __builtin_expect(!!(x), 1)
-#define tsr_unlikely(x) __builtin_expect(!!(x), 0)
+#define tsr_likely(x)    __builtin_expect(!!(x), 1)
+#define tsr_unlikely(x)  __builtin_expect(!!(x), 0)
 
 #define tsr_prefetch(p)       __builtin_prefetch((p), 0, 3)
 #define tsr_prefetch_write(p) __builtin_prefetch((p), 1, 3)

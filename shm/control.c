@@ -252,8 +252,9 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 	}
 	if (fds_count != NULL)
 		control_close_all(fds, *fds_count);
-	tsr_hint_set("the daemon answered with a packet of %zu bytes that is no reply to request %u",
-	             length, type);
+	tsr_hint_set(
+		"the daemon answered with a packet of %zu bytes that is no reply to request %u",
+		length, type);
 	return -EPROTO;
 }
 
@@ -262,9 +263,9 @@ control_request(struct tsr_control *control, uint16_t type, void *request, size_
                 int const *passed, uint64_t deadline_ns)
 {
 	struct tsr_proto_head const head = {
-	        .length = (uint32_t)bytes,
-	        .type = type,
-	        .cookie = ++control->cookie,
+		.length = (uint32_t)bytes,
+		.type = type,
+		.cookie = ++control->cookie,
 	};
 
 	if (control->fd < 0)
@@ -329,10 +330,10 @@ static int
 control_greet(struct tsr_control *control, uint64_t deadline_ns)
 {
 	struct tsr_proto_hello hello = {
-	        .magic = TSR_PROTO_MAGIC,
-	        .version = TSR_PROTO_VERSION,
-	        .layout_version = TSR_LAYOUT_VERSION,
-	        .layout_hash = tsr_layout_hash(),
+		.magic = TSR_PROTO_MAGIC,
+		.version = TSR_PROTO_VERSION,
+		.layout_version = TSR_LAYOUT_VERSION,
+		.layout_hash = tsr_layout_hash(),
 	};
 	struct tsr_proto_hello_reply reply;
 	int const error = tsr_control_ask(control, TSR_PROTO_HELLO, &hello, sizeof(hello), &reply,
@@ -383,8 +384,8 @@ control_connect_nearest(struct tsr_control *control)
 	error = tsr_run_dir(dir, sizeof(dir) - sizeof(TSR_SOCKET_NAME));
 	if (error != 0)
 		return error;
-	(void)snprintf(path, sizeof(path), "%.*s/%s", (int)(sizeof(path) - sizeof(TSR_SOCKET_NAME) - 1),
-	               dir, TSR_SOCKET_NAME);
+	(void)snprintf(path, sizeof(path), "%.*s/%s",
+	               (int)(sizeof(path) - sizeof(TSR_SOCKET_NAME) - 1), dir, TSR_SOCKET_NAME);
 	error = control_connect(control, path);
 	if (error != -ECONNREFUSED)
 		return error;

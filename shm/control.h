@@ -27,8 +27,8 @@ struct tsr_control {
 
 /*
  * tsr_run_dir - where a daemon of this user keeps its socket
- * @out:	$TESSERA_RUNTIME_DIR, $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/tessera, for root /run/tessera,
- *		else /tmp/tessera-UID; nothing is created
+ * @out:	$TESSERA_RUNTIME_DIR, $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/tessera, for root
+ *		/run/tessera, else /tmp/tessera-UID; nothing is created
  *
  * Return: 0; -ENAMETOOLONG.
  */

@@ -10,18 +10,19 @@
  * Writers	empty(n) --filler, CAS--> claimed(n, f) --f, release--> ready(n)
  *		ready(n) --taker, CAS--> taken(n, t) --t, release--> empty(n + 1)
  *		Whoever meets another's cell passes on: a stopped filler holds up one cell.
- * Indices	the lap is a tag against ABA; cells have no order. Everybody looks from the first cell
- *		on, so the tickets that were free last, whose lines are warm, go out first.
+ * Indices	the lap is a tag against ABA; cells have no order. Everybody looks from the first
+ *		cell on, so the tickets that were free last, whose lines are warm, go out first.
  * Ordering	filler				taker
  *		     entries			[D3] acquire: cell is ready
  *		[D1] release: each (FREE, g+1)	     entries
  *		[D2] release: ready		     each (me, g+1)
  *						[D4] release: empty
- *		[D2] pairs with [D3]: entries and stamps are visible, the payload is read or written.
+ *		[D2] pairs with [D3]: entries and stamps are visible, the payload is read or
+ *		written.
  *		[D4] pairs with [D5]: the entries were read before the cell is filled again.
  * Progress	lock-free; one pass over the cells, then it gives up.
- * Crash	a filler leaves claimed(n, f): what it stamped equals an entry exactly and goes to the
- *		daemon, the rest still names f. A taker likewise. See core/reaper.c.
+ * Crash	a filler leaves claimed(n, f): what it stamped equals an entry exactly and goes to
+ *		the daemon, the rest still names f. A taker likewise. See core/reaper.c.
  */
 
 #include <stdint.h>

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "shm/tessera.h"
-
-#include <errno.h>
 
 struct error_text {
 	int number;

@@ -43,16 +43,16 @@ void
 tsr_geometry_default(struct tsr_realm_geometry *geometry)
 {
 	*geometry = (struct tsr_realm_geometry){
-	        .name = "demo",
-	        .backing = "4K",
-	        .channels = 256,
-	        .slots = 256 * 1024,
-	        .clients = 256,
-	        .classes = 5,
-	        .klass = {{64, 16384}, {512, 8192}, {4096, 4096}, {65536, 1024}, {1048576, 64}},
-	        .epoch = 1,
-	        .ticks_per_second = UINT64_C(1000000000),
-	        .first_generation = 1,
+		.name = "demo",
+		.backing = "4K",
+		.channels = 256,
+		.slots = 256 * 1024,
+		.clients = 256,
+		.classes = 5,
+		.klass = {{64, 16384}, {512, 8192}, {4096, 4096}, {65536, 1024}, {1048576, 64}},
+		.epoch = 1,
+		.ticks_per_second = UINT64_C(1000000000),
+		.first_generation = 1,
 	};
 }
 
@@ -77,7 +77,8 @@ geometry_check_classes(struct tsr_realm_geometry const *g, char *why, size_t why
 			return geometry_refuse(why, why_bytes, "bytes of a class", c->block_bytes,
 			                       TSR_BLOCK_BYTES_MIN, TSR_BLOCK_BYTES_MAX);
 		if (c->block_bytes % TSR_CACHELINE != 0) {
-			(void)snprintf(why, why_bytes, "bytes of a class is %u, expected a multiple of 64",
+			(void)snprintf(why, why_bytes,
+			               "bytes of a class is %u, expected a multiple of 64",
 			               c->block_bytes);
 			return -EINVAL;
 		}
@@ -88,7 +89,8 @@ geometry_check_classes(struct tsr_realm_geometry const *g, char *why, size_t why
 			return -EINVAL;
 		}
 		if (c->count == 0)
-			return geometry_refuse(why, why_bytes, "count of a class", 0, 1, TSR_TICKETS_MAX);
+			return geometry_refuse(why, why_bytes, "count of a class", 0, 1,
+			                       TSR_TICKETS_MAX);
 		tickets += c->count;
 	}
 	if (tickets > TSR_TICKETS_MAX)
@@ -101,7 +103,8 @@ int
 tsr_geometry_check(struct tsr_realm_geometry const *g, char *why, size_t why_bytes)
 {
 	if (g->channels < 1 || g->channels > TSR_CHANNELS_MAX)
-		return geometry_refuse(why, why_bytes, "channels", g->channels, 1, TSR_CHANNELS_MAX);
+		return geometry_refuse(why, why_bytes, "channels", g->channels, 1,
+		                       TSR_CHANNELS_MAX);
 	if (g->clients < 1 || g->clients > TSR_CLIENTS_MAX)
 		return geometry_refuse(why, why_bytes, "clients", g->clients, 1, TSR_CLIENTS_MAX);
 	if (g->slots < TSR_SLOTS_MIN || g->slots > UINT32_C(1) << 28)
@@ -133,12 +136,12 @@ geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_
 
 		arena = format_round_up(arena, align);
 		klass[i] = (struct tsr_class){
-		        .block_bytes = g->klass[i].block_bytes,
-		        .count = g->klass[i].count,
-		        .first_ticket = *tickets,
-		        .cells = format_cells(g->klass[i].count),
-		        .batch = format_batch(g->klass[i].count),
-		        .arena_offset = arena,
+			.block_bytes = g->klass[i].block_bytes,
+			.count = g->klass[i].count,
+			.first_ticket = *tickets,
+			.cells = format_cells(g->klass[i].count),
+			.batch = format_batch(g->klass[i].count),
+			.arena_offset = arena,
 		};
 		*tickets += g->klass[i].count;
 		arena += (uint64_t)g->klass[i].count * g->klass[i].block_bytes;
@@ -146,7 +149,8 @@ geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_
 	offset = format_round_up((uint64_t)*tickets * sizeof(struct tsr_ticket), 4096);
 	for (uint32_t i = 0; i < g->classes; i++) {
 		klass[i].words_offset = offset;
-		offset += format_round_up((uint64_t)klass[i].cells * sizeof(uint64_t), TSR_CACHELINE);
+		offset +=
+			format_round_up((uint64_t)klass[i].cells * sizeof(uint64_t), TSR_CACHELINE);
 		klass[i].cells_offset = offset;
 		offset += (uint64_t)klass[i].cells * sizeof(struct tsr_cell);
 	}
@@ -165,7 +169,8 @@ tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEG
 	                               (uint64_t)g->channels * sizeof(struct tsr_channel_entry);
 	bytes[TSR_SEGMENT_CHANNELS] = (uint64_t)g->channels * sizeof(struct tsr_channel_shm) +
 	                              (uint64_t)g->slots * sizeof(struct tsr_slot);
-	bytes[TSR_SEGMENT_ARENA0] = geometry_classes(g, klass, &tickets, &bytes[TSR_SEGMENT_TICKETS]);
+	bytes[TSR_SEGMENT_ARENA0] =
+		geometry_classes(g, klass, &tickets, &bytes[TSR_SEGMENT_TICKETS]);
 	bytes[TSR_SEGMENT_BLOCKS] = (uint64_t)tickets * sizeof(struct tsr_block);
 	bytes[TSR_SEGMENT_STATE] = (uint64_t)g->clients * sizeof(struct tsr_state);
 	bytes[TSR_SEGMENT_TOKENS] = (uint64_t)g->channels * sizeof(struct tsr_tokens);
@@ -201,10 +206,10 @@ format_class(struct tsr_map const *map, uint32_t index, uint64_t first_generatio
 		uint32_t const cell = i / klass->batch;
 
 		blocks[ticket] = (struct tsr_block){
-		        .offset = klass->arena_offset + (uint64_t)i * klass->block_bytes,
-		        .capacity = klass->block_bytes,
-		        .arena = (uint16_t)klass->arena,
-		        .klass = (uint16_t)index,
+			.offset = klass->arena_offset + (uint64_t)i * klass->block_bytes,
+			.capacity = klass->block_bytes,
+			.arena = (uint16_t)klass->arena,
+			.klass = (uint16_t)index,
 		};
 		tsr_st_rlx(&map->tickets[ticket].word,
 		           tsr_word_make(first_generation, TSR_TICKET_IDLE, TSR_HOLDER_FREE));
@@ -281,7 +286,7 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, u
                    uint32_t flags, uint64_t id, char const *name)
 {
 	struct tsr_channel_shm *const shm =
-	        (struct tsr_channel_shm *)(void *)(map->channels_base + offset);
+		(struct tsr_channel_shm *)(void *)(map->channels_base + offset);
 	struct tsr_channel_entry *const entry = &map->entries[index];
 	size_t const name_bytes = strnlen(name, sizeof(entry->name) - 1);
 
@@ -305,6 +310,7 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, u
 	entry->kind = TSR_KIND_BUFFERED;
 	memset(entry->name, 0, sizeof(entry->name));
 	memcpy(entry->name, name, name_bytes);
-	/* [F2]: an entry with an id is complete; ends are opened by message, observers by this word. */
+	/* [F2]: an entry with an id is complete; ends are opened by message, observers by this
+	 * word. */
 	tsr_st_rel(&entry->id, id);
 }

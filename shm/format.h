@@ -4,8 +4,8 @@
 #define TSR_SHM_FORMAT_H
 
 /*
- * Laying out a realm and writing its first bytes: what the daemon (and a test without a daemon) does
- * before anybody else may map the segments.
+ * Laying out a realm and writing its first bytes: what the daemon (and a test without a daemon)
+ * does before anybody else may map the segments.
  */
 
 #include <stdint.h>
@@ -19,11 +19,11 @@ struct tsr_class_config {
 
 struct tsr_realm_geometry {
 	char name[TSR_NAME_BYTES];
-	char backing[16];          /* of the arenas, as shown: set it before tsr_realm_format() */
-	uint32_t channels;         /* at most so many; 1 .. TSR_CHANNELS_MAX */
-	uint32_t slots;            /* of all channels together */
-	uint32_t clients;          /* 1 .. TSR_CLIENTS_MAX */
-	uint32_t classes;          /* 1 .. TSR_CLASSES_MAX, block_bytes ascending */
+	char backing[16];  /* of the arenas, as shown: set it before tsr_realm_format() */
+	uint32_t channels; /* at most so many; 1 .. TSR_CHANNELS_MAX */
+	uint32_t slots;    /* of all channels together */
+	uint32_t clients;  /* 1 .. TSR_CLIENTS_MAX */
+	uint32_t classes;  /* 1 .. TSR_CLASSES_MAX, block_bytes ascending */
 	struct tsr_class_config klass[TSR_CLASSES_MAX];
 	uint64_t epoch;
 	uint64_t ticks_per_second;

@@ -37,7 +37,7 @@
 #define TSR_BLOCK_BYTES_MIN UINT32_C(64)
 #define TSR_BLOCK_BYTES_MAX (UINT32_C(1) << 30)
 
-#define TSR_CELL_ENTRIES   32 /* tickets that travel between magazine and depot at once */
+#define TSR_CELL_ENTRIES    32 /* tickets that travel between magazine and depot at once */
 #define TSR_TOKENS_PER_SIDE 64 /* one bit each in a mask of waiters */
 
 /* Segments, in the order in which their descriptors are sent. */
@@ -70,8 +70,8 @@ struct tsr_block {
 static_assert(sizeof(struct tsr_block) == 16, "layout");
 
 /*
- * The depot of a class: one word a cell, dense so that looking for a cell touches few lines, and the
- * cells beside them. Word as in channel.h: lap, owner, phase. A cell that is ready holds free
+ * The depot of a class: one word a cell, dense so that looking for a cell touches few lines, and
+ * the cells beside them. Word as in channel.h: lap, owner, phase. A cell that is ready holds free
  * tickets, TSR_NAME_NONE where it is not full.
  */
 struct tsr_cell {
@@ -95,7 +95,7 @@ struct tsr_channel_shm {
 	/* Receivers write the mask when they go to sleep and wake up; the reaper writes redo. */
 	alignas(TSR_CACHELINE) _Atomic uint64_t receivers_waiting; /* one bit a token */
 	_Atomic uint64_t fenced; /* not 0: an end can't membarrier, publish with an exchange */
-	_Atomic uint64_t redo;   /* incremented when something before the receivers is ready again */
+	_Atomic uint64_t redo; /* incremented when something before the receivers is ready again */
 	/* Senders write it when they go to sleep and wake up. */
 	alignas(TSR_CACHELINE) _Atomic uint64_t senders_waiting;
 	alignas(TSR_CACHELINE) struct tsr_slot slot[];
@@ -116,7 +116,7 @@ static_assert(sizeof(struct tsr_tokens) == 1024, "layout");
 /* One client's own lines in the state segment: written by that client alone. */
 struct tsr_state {
 	alignas(TSR_CACHELINE) _Atomic uint64_t sleeps; /* times it went to sleep */
-	_Atomic uint64_t wakes;        /* others that it woke */
+	_Atomic uint64_t wakes;                         /* others that it woke */
 	_Atomic uint64_t missed_wakes; /* work that it found by looking again: must stay 0 */
 	_Atomic uint64_t refused;      /* impossible words that it met */
 	_Atomic uint64_t reserved[12];
@@ -127,14 +127,14 @@ static_assert(sizeof(struct tsr_state) == 128, "layout");
 /* Directory: a size class. Constant while the realm lives. */
 struct tsr_class {
 	uint32_t block_bytes;
-	uint32_t count;        /* tickets, from first_ticket on */
+	uint32_t count; /* tickets, from first_ticket on */
 	uint32_t first_ticket;
 	uint32_t cells;        /* of its depot */
 	uint64_t words_offset; /* of the words of its depot, in the tickets segment */
 	uint64_t cells_offset; /* of the cells, likewise */
 	uint64_t arena_offset; /* of its first block */
 	uint32_t arena;        /* number of the arena */
-	uint32_t batch;        /* tickets in a cell, at most TSR_CELL_ENTRIES: fewer where there are few */
+	uint32_t batch; /* tickets in a cell: fewer than TSR_CELL_ENTRIES where there are few */
 };
 
 static_assert(sizeof(struct tsr_class) == 48, "layout");
@@ -143,8 +143,9 @@ static_assert(sizeof(struct tsr_class) == 48, "layout");
 struct tsr_channel_entry {
 	alignas(TSR_CACHELINE) _Atomic uint64_t senders;
 	_Atomic uint64_t receivers;
-	_Atomic uint64_t id; /* 0 free; else index + 1, generation above: changes with each channel */
-	uint64_t offset;     /* of the tsr_channel_shm, in the channels segment */
+	_Atomic uint64_t
+		id;      /* 0 free; else index + 1, generation above: changes with each channel */
+	uint64_t offset; /* of the tsr_channel_shm, in the channels segment */
 	uint32_t capacity;
 	uint32_t flags; /* TSR_CHANNEL_* */
 	uint32_t kind;  /* TSR_KIND_* */
@@ -175,7 +176,7 @@ struct tsr_directory {
 	uint32_t arenas;
 	uint32_t reserved0;
 	uint64_t channels_offset;
-	uint64_t first_lap;    /* of every channel and cell: not 0 in tests of wrap-around */
+	uint64_t first_lap; /* of every channel and cell: not 0 in tests of wrap-around */
 	char name[TSR_NAME_BYTES];
 	char backing[16];
 	struct tsr_class klass[TSR_CLASSES_MAX];

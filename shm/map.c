@@ -75,10 +75,14 @@ map_bind_segments(struct tsr_map *map)
 {
 	struct tsr_mapping const *const s = map->segment;
 
-	if (!map_holds(&s[TSR_SEGMENT_TICKETS], 0, (uint64_t)map->tickets_count * sizeof(*map->tickets)) ||
-	    !map_holds(&s[TSR_SEGMENT_BLOCKS], 0, (uint64_t)map->tickets_count * sizeof(*map->blocks)) ||
-	    !map_holds(&s[TSR_SEGMENT_STATE], 0, (uint64_t)map->clients_count * sizeof(*map->states)) ||
-	    !map_holds(&s[TSR_SEGMENT_TOKENS], 0, (uint64_t)map->channels_count * sizeof(*map->tokens)))
+	if (!map_holds(&s[TSR_SEGMENT_TICKETS], 0,
+	               (uint64_t)map->tickets_count * sizeof(*map->tickets)) ||
+	    !map_holds(&s[TSR_SEGMENT_BLOCKS], 0,
+	               (uint64_t)map->tickets_count * sizeof(*map->blocks)) ||
+	    !map_holds(&s[TSR_SEGMENT_STATE], 0,
+	               (uint64_t)map->clients_count * sizeof(*map->states)) ||
+	    !map_holds(&s[TSR_SEGMENT_TOKENS], 0,
+	               (uint64_t)map->channels_count * sizeof(*map->tokens)))
 		return -EPROTO;
 	map->tickets = s[TSR_SEGMENT_TICKETS].base;
 	map->blocks = s[TSR_SEGMENT_BLOCKS].base;

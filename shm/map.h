@@ -24,8 +24,8 @@ struct tsr_map {
 	struct tsr_directory *directory; /* read-only in clients */
 	struct tsr_ticket *tickets;
 	struct tsr_block const *blocks;
-	struct tsr_state *states;   /* [clients]: client id 1 has the first */
-	struct tsr_tokens *tokens;  /* [channels] */
+	struct tsr_state *states;  /* [clients]: client id 1 has the first */
+	struct tsr_tokens *tokens; /* [channels] */
 	unsigned char *channels_base;
 	unsigned char *arena_base[TSR_ARENAS_MAX];
 	uint64_t arena_bytes[TSR_ARENAS_MAX];

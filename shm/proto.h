@@ -6,18 +6,19 @@
 /*
  * The control protocol: what client and daemon say to each other on the control socket.
  *
- * Bytes	SOCK_SEQPACKET, one message a packet, little-endian, fixed width, no padding. Each begins
- *		with struct tsr_proto_head; length counts the whole packet. A request is answered by
- *		exactly one reply (LIST and LEDGER: by as many as it takes, the last one with
- *		TSR_PROTO_LAST) with the same cookie and type | TSR_PROTO_REPLY, or by TSR_PROTO_ERROR.
+ * Bytes	SOCK_SEQPACKET, one message a packet, little-endian, fixed width, no padding. Each
+ *		begins with struct tsr_proto_head; length counts the whole packet. A request is
+ *		answered by exactly one reply (LIST and LEDGER: by as many as it takes, the last one
+ *		with TSR_PROTO_LAST) with the same cookie and type | TSR_PROTO_REPLY, or by
+ *		TSR_PROTO_ERROR.
  * Order	HELLO first; then, if the reply asks for it, PIDFD; then anything. A connection is
  *		attached to at most one realm. ATTACH makes it a client; END_* need that.
- * Trust	the daemon checks length, type, and every field; a packet that is too short, too long,
- *		of unknown type or out of order, or that carries descriptors nobody asked for, is
- *		answered with TSR_PROTO_ERROR and changes nothing. Names are 0-terminated inside their
- *		array or refused.
- * Descriptors	only with the reply to ATTACH (the segments, in the order of enum tsr_segment) and with
- *		the request PIDFD (one process descriptor of the sender).
+ * Trust	the daemon checks length, type, and every field; a packet that is too short, too
+ *		long, of unknown type or out of order, or that carries descriptors nobody asked for,
+ *		is answered with TSR_PROTO_ERROR and changes nothing. Names are 0-terminated inside
+ *		their array or refused.
+ * Descriptors	only with the reply to ATTACH (the segments, in the order of enum tsr_segment) and
+ *		with the request PIDFD (one process descriptor of the sender).
  */
 
 #include <assert.h>
@@ -27,11 +28,11 @@
 #include "shm/channel.h"
 #include "shm/layout.h"
 
-#define TSR_PROTO_MAGIC         UINT32_C(0x31525354) /* "TSR1" */
-#define TSR_PROTO_VERSION       UINT16_C(1)
-#define TSR_PROTO_PACKET_MAX    8192
-#define TSR_PROTO_TEXT_BYTES    256
-#define TSR_PROTO_REPLY         UINT16_C(0x8000)
+#define TSR_PROTO_MAGIC      UINT32_C(0x31525354) /* "TSR1" */
+#define TSR_PROTO_VERSION    UINT16_C(1)
+#define TSR_PROTO_PACKET_MAX 8192
+#define TSR_PROTO_TEXT_BYTES 256
+#define TSR_PROTO_REPLY      UINT16_C(0x8000)
 
 enum tsr_proto_type {
 	TSR_PROTO_HELLO = 1,
@@ -54,7 +55,7 @@ enum tsr_proto_type {
 struct tsr_proto_head {
 	uint32_t length; /* of the packet, this head included */
 	uint16_t type;
-	uint16_t flags; /* TSR_PROTO_LAST */
+	uint16_t flags;  /* TSR_PROTO_LAST */
 	uint64_t cookie; /* chosen by the asker, echoed */
 };
 
@@ -80,8 +81,8 @@ struct tsr_proto_hello {
 struct tsr_proto_hello_reply {
 	struct tsr_proto_head head;
 	uint16_t version;
-	uint16_t flags; /* TSR_HELLO_* */
-	uint32_t pid;   /* of the daemon */
+	uint16_t flags;    /* TSR_HELLO_* */
+	uint32_t pid;      /* of the daemon */
 	uint64_t instance; /* random, of this run of the daemon */
 	char release[32];  /* "0.1.0" */
 };
@@ -123,7 +124,7 @@ struct tsr_proto_channel {
 
 /* END_OPEN; with TSR_END_MUST_EXIST in end_flags the properties are ignored. */
 struct tsr_proto_end_open {
-	struct tsr_proto_channel channel; /* made so if it is not there; TSR_END_ANY_SHAPE: as it is */
+	struct tsr_proto_channel channel; /* made so if not there; TSR_END_ANY_SHAPE: as it is */
 	uint32_t side;
 	uint32_t end_flags; /* TSR_END_MUST_EXIST, TSR_PROTO_END_ANY_SHAPE */
 };
@@ -138,9 +139,9 @@ struct tsr_proto_end_open_reply {
 	uint32_t capacity;
 	uint32_t flags;
 	uint32_t kind;
-	uint32_t end;  /* number of this end, for END_CLOSE */
-	uint32_t seen; /* 1: the other side is there, or has left something to drain: see protocol.md */
-	uint64_t stream; /* of the other side when this end was counted: what came since shows by it */
+	uint32_t end;    /* number of this end, for END_CLOSE */
+	uint32_t seen;   /* 1: the other side is there, or has left something to drain */
+	uint64_t stream; /* of the other side when this end was counted: shows what came since */
 };
 
 struct tsr_proto_end_close {
@@ -162,9 +163,9 @@ struct tsr_proto_status_reply {
 	uint64_t busy_ns;    /* of the poll core */
 	uint64_t polling_ns; /* looked and found nothing */
 	uint64_t asleep_ns;
-	uint64_t reaped;     /* clients that died and were cleaned up after */
-	uint64_t repaired;   /* slots, cells and tickets given back for them */
-	uint64_t refused;    /* requests */
+	uint64_t reaped;   /* clients that died and were cleaned up after */
+	uint64_t repaired; /* slots, cells and tickets given back for them */
+	uint64_t refused;  /* requests */
 	uint64_t memory_bytes;
 	uint32_t poll_cpu;
 	uint32_t flags; /* TSR_STATUS_* */
@@ -213,9 +214,9 @@ struct tsr_proto_row_client {
 	uint32_t id;
 	uint32_t senders;
 	uint32_t receivers;
-	uint32_t tickets; /* that name it as holder */
-	uint32_t state;   /* 0 attached, 1 closing */
-	uint32_t flags;   /* TSR_PROTO_ATTACH_* */
+	uint32_t tickets;  /* that name it as holder */
+	uint32_t state;    /* 0 attached, 1 closing */
+	uint32_t flags;    /* TSR_PROTO_ATTACH_* */
 	uint64_t since_ns; /* how long it is attached */
 	uint64_t sleeps;   /* as the client says */
 	uint64_t wakes;
@@ -226,8 +227,8 @@ struct tsr_proto_row_channel {
 	char realm[TSR_NAME_BYTES];
 	char name[TSR_NAME_BYTES];
 	uint64_t id;
-	uint64_t sent;     /* the newest position, from the slots */
-	uint32_t depth;    /* slots with a message now */
+	uint64_t sent;  /* the newest position, from the slots */
+	uint32_t depth; /* slots with a message now */
 	uint32_t capacity;
 	uint32_t kind;
 	uint32_t flags;
@@ -254,7 +255,7 @@ struct tsr_proto_ledger {
 
 struct tsr_proto_ledger_reply {
 	struct tsr_proto_head head;
-	uint32_t balanced;      /* 1: everything adds up */
+	uint32_t balanced; /* 1: everything adds up */
 	uint32_t tickets;
 	uint32_t in_depot;
 	uint32_t with_daemon;

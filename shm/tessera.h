@@ -23,25 +23,25 @@
  *	puts(msg.data);
  *	error = tsr_release(client, &msg);                              now it is free again
  *
- * Errors	every call that can fail returns 0 or a negative errno; tsr_strerror() names it. Results
- *		come through pointers and stay untouched on failure. After a refusal by the daemon
- *		tsr_last_hint() says in a sentence what was refused and what was expected.
- * Threads	a client handle may be used by any thread. An end (sender or receiver) is used by one
- *		thread at a time; threads that want the same channel open ends of their own.
+ * Errors	every call that can fail returns 0 or a negative errno; tsr_strerror() names it.
+ *		Results come through pointers and stay untouched on failure. After a refusal by the
+ *		daemon tsr_last_hint() says in a sentence what was refused and what was expected.
+ * Threads	a client handle may be used by any thread. An end (sender or receiver) is used by
+ *		one thread at a time; threads that want the same channel open ends of their own.
  * Deadlines	absolute, nanoseconds of CLOCK_MONOTONIC. TSR_NOWAIT (0) tries once and gives
  *		-EAGAIN; TSR_FOREVER waits; any other gives -ETIMEDOUT once it has passed.
  *
  * Caveats
- *	- A message belongs to exactly one: the client that allocated or received it, or the channel.
- *	  After tsr_send() succeeded, or tsr_release(), its data must not be touched.
+ *	- A message belongs to exactly one: the client that allocated or received it, or the
+ *	  channel. After tsr_send() succeeded, or tsr_release(), its data must not be touched.
  *	- A send that fails leaves the message with the sender, who may try again or release it.
- *	- Handles are dead after tsr_detach(), and in a forked child: calls give -ENOTCONN there. The
- *	  mappings are not inherited either; a child attaches for itself.
+ *	- Handles are dead after tsr_detach(), and in a forked child: calls give -ENOTCONN there.
+ *	  The mappings are not inherited either; a child attaches for itself.
  *	- execve() without tsr_detach() ends the connection while the process lives on: the daemon
  *	  kills such a process after 100 ms, for it can't know what it still does with the memory.
  *	- Participants of a realm trust each other with its memory; see the manual on trust.
- *	- Messages of one sender end arrive in order, as long as no receiver dies; what a dead receiver
- *	  had taken and not received comes again, flagged TSR_MSG_REDELIVERED.
+ *	- Messages of one sender end arrive in order, as long as no receiver dies; what a dead
+ *	  receiver had taken and not received comes again, flagged TSR_MSG_REDELIVERED.
  */
 
 #include <stddef.h>
@@ -116,10 +116,10 @@ struct tsr_channel_options {
 
 /* tsr_sender_open(), tsr_receiver_open(). */
 struct tsr_end_options {
-	size_t size;      /* sizeof(struct tsr_end_options) */
-	uint32_t flags;   /* TSR_END_* */
+	size_t size;          /* sizeof(struct tsr_end_options) */
+	uint32_t flags;       /* TSR_END_* */
 	uint32_t stamp_every; /* senders: stamp one message in so many (a power of two); 0: 64 */
-	uint64_t spin_ns; /* how long to look again before going to sleep; 0: 20,000 */
+	uint64_t spin_ns;     /* how long to look again before going to sleep; 0: 20,000 */
 	const struct tsr_channel_options *create; /* how to make the channel if it is not there */
 };
 
@@ -129,15 +129,15 @@ struct tsr_end_options {
 
 /* What tsr_client_info() tells. */
 struct tsr_client_info {
-	size_t size;              /* sizeof(struct tsr_client_info), set by the caller */
+	size_t size; /* sizeof(struct tsr_client_info), set by the caller */
 	char realm[TSR_NAME_BYTES];
-	char backing[16];         /* of the arenas: "1G", "2M", "thp", "4K" */
-	uint64_t arena_bytes;     /* payload memory of the realm */
-	uint64_t ticks_per_second; /* unit of tsr_ticks() and of stamps */
+	char backing[16];           /* of the arenas: "1G", "2M", "thp", "4K" */
+	uint64_t arena_bytes;       /* payload memory of the realm */
+	uint64_t ticks_per_second;  /* unit of tsr_ticks() and of stamps */
 	uint32_t message_bytes_max; /* the largest message that fits */
-	uint32_t tickets;         /* in the realm */
-	uint16_t client_id;       /* ours */
-	uint16_t flags;           /* TSR_ATTACH_FENCED if that is in force */
+	uint32_t tickets;           /* in the realm */
+	uint16_t client_id;         /* ours */
+	uint16_t flags;             /* TSR_ATTACH_FENCED if that is in force */
 	uint32_t reserved;
 };
 
@@ -178,7 +178,8 @@ TSR_API int tsr_client_info(struct tsr_client client, struct tsr_client_info *in
  *
  * Context: cold, asks the daemon.
  * Return: 0, also if it was there with the same properties; -EEXIST it is there with others;
- * -EINVAL name, capacity or flags; -ENAMETOOLONG; -ENOBUFS the realm's table or slot memory is full;
+ * -EINVAL name, capacity or flags; -ENAMETOOLONG; -ENOBUFS the realm's table or slot memory is
+ * full;
  * -ENOTCONN; -ETIMEDOUT.
  */
 TSR_API int tsr_channel_create(struct tsr_client client, const char *name,
@@ -212,7 +213,8 @@ TSR_API int tsr_receiver_open(struct tsr_client client, const char *name,
  * What was sent stays in the channel. When the last sender has closed, receivers take what is left
  * and then get -EPIPE, until somebody opens a sender again.
  * Context: cold, asks the daemon; the end is closed in any case.
- * Return: 0; -ENOTCONN it was not open, or the daemon is gone; -ETIMEDOUT the daemon did not answer.
+ * Return: 0; -ENOTCONN it was not open, or the daemon is gone; -ETIMEDOUT the daemon did not
+ * answer.
  */
 TSR_API int tsr_sender_close(struct tsr_sender sender);
 TSR_API int tsr_receiver_close(struct tsr_receiver receiver);
@@ -224,14 +226,15 @@ TSR_API int tsr_receiver_close(struct tsr_receiver receiver);
  *
  * Context: hot, any thread, never blocks; nothing shared is written unless the thread's magazine
  * is empty.
- * Return: 0; -ENOMEM no block of that size or larger is free; -EMSGSIZE; -EINVAL 0 bytes; -ENOTCONN.
+ * Return: 0; -ENOMEM no block of that size or larger is free; -EMSGSIZE; -EINVAL 0 bytes;
+ * -ENOTCONN.
  */
 TSR_API int tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg);
 
 /*
  * tsr_send - hand a message to the channel
- * @msg:	allocated or received by this client; length may have been lowered, and tsr_view() gives
- *		any other range
+ * @msg:	allocated or received by this client; length may have been lowered, and tsr_view()
+ *		gives any other range
  *
  * Context: hot, the sender's thread; waits for room until @deadline_ns.
  * Return: 0, the message is the channel's; else it is still the caller's: -EAGAIN full
@@ -265,9 +268,9 @@ TSR_API int tsr_release(struct tsr_client client, struct tsr_msg *msg);
  * tsr_alloc_batch, tsr_send_batch, tsr_recv_batch, tsr_release_batch - the same for up to @count
  * @done:	how many were handled, from the first on; set on failure too
  *
- * A batch goes as far as it can: 0 means at least one was handled, and @done says how many. Only the
- * first waits until @deadline_ns; what it finds beside it is taken along. tsr_release_batch goes
- * through to the end and returns the first error, if any.
+ * A batch goes as far as it can: 0 means at least one was handled, and @done says how many. Only
+ * the first waits until @deadline_ns; what it finds beside it is taken along. tsr_release_batch
+ * goes through to the end and returns the first error, if any.
  * Context and Return: as for one; an error only if none was handled.
  */
 TSR_API int tsr_alloc_batch(struct tsr_client client, uint32_t bytes, struct tsr_msg *msgs,
@@ -293,8 +296,8 @@ TSR_API int tsr_view(const struct tsr_msg *msg, uint32_t offset, uint32_t length
 /*
  * tsr_resolve - turn a zdesc of a ticket that this client owns into a message
  *
- * Context: any thread. Return: 0; -ESTALE generation or owner is another; -EINVAL no such ticket, or
- * the range is not inside its block; -ENOTCONN.
+ * Context: any thread. Return: 0; -ESTALE generation or owner is another; -EINVAL no such ticket,
+ * or the range is not inside its block; -ENOTCONN.
  */
 TSR_API int tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *msg);
 

@@ -61,7 +61,8 @@ tsr_token_acquire(struct tsr_wait_side const *side, uint16_t me, uint32_t *numbe
 			continue;
 		/* [W4] pairs with [W5]: the former owner has withdrawn. */
 		if (tsr_cas_acq(&side->tokens[i], &word,
-		                tsr_token_make(TSR_TOKEN_INIT, tsr_token_generation(word) + 1, me, 0))) {
+		                tsr_token_make(TSR_TOKEN_INIT, tsr_token_generation(word) + 1, me,
+		                               0))) {
 			*number = i;
 			return 0;
 		}
@@ -123,7 +124,6 @@ tsr_token_withdraw(struct tsr_wait_side const *side, uint32_t number, uint16_t m
 	                 tsr_token_make(TSR_TOKEN_CANCELLED, generation, me, 0)))
 		claimed = true;
 	(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << number));
-	tsr_st_rlx(&side->tokens[number],
-	           tsr_token_make(TSR_TOKEN_INIT, generation + 1, me, 0));
+	tsr_st_rlx(&side->tokens[number], tsr_token_make(TSR_TOKEN_INIT, generation + 1, me, 0));
 	return claimed;
 }

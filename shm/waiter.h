@@ -6,12 +6,12 @@
 /*
  * Waiter tokens: how a blocked operation sleeps and is woken, without a fence in the sender.
  *
- * Bytes	token word: state (3, low) | generation (29) | owner (16) | claimer (16). The low half is
- *		the futex: it changes with every change of state.
- * Writers	free --sleeper, CAS--> init --sleeper--> enqueued --waker, CAS--> claimed --sleeper--> init
- *		enqueued --sleeper, CAS--> cancelled (it found work by itself, or gave up) --> init
- *		init --sleeper--> free. The reaper frees what a dead owner had, and wakes what a dead
- *		claimer had claimed.
+ * Bytes	token word: state (3, low) | generation (29) | owner (16) | claimer (16). The low
+ *		half is the futex: it changes with every change of state.
+ * Writers	free --sleeper, CAS--> init --sleeper--> enqueued --waker, CAS--> claimed
+ *		--sleeper--> init enqueued --sleeper, CAS--> cancelled (it found work by itself, or
+ *		gave up) --> init init --sleeper--> free. The reaper frees what a dead owner had,
+ *		and wakes what a dead claimer had claimed.
  * Ordering	sleeper				waker
  *		[W1] token enqueued, its bit	[K1] publish the slot
  *		     set in the mask		     compiler barrier
@@ -21,10 +21,10 @@
  *		Either the waker's load sees the bit, or the sleeper's second look sees the slot.
  *		With a client that can't be reached by membarrier the channel is marked fenced, and
  *		wakers publish with an exchange.
- * Progress	a waker never waits. A sleeper looks again after 100 ms, doubling to 10 s; work found
- *		so is counted in missed_wakes, which must stay 0.
- * Crash	an owner that dies leaves a token and a bit, a claimer a token claimed and not woken:
- *		the reaper settles both.
+ * Progress	a waker never waits. A sleeper looks again after 100 ms, doubling to 10 s; work
+ *		found so is counted in missed_wakes, which must stay 0.
+ * Crash	an owner that dies leaves a token and a bit, a claimer a token claimed and not
+ *		woken: the reaper settles both.
  */
 
 #include <stdbool.h>
