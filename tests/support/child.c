@@ -11,6 +11,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shm/access.h"
@@ -69,6 +70,22 @@ child_join(struct child *child)
 }
 
 void
+child_died(struct child *child)
+{
+	int const status = child_end(child);
+
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "child ended with status %#x",
+	          status);
+}
+
+void
+child_forget(struct child *child)
+{
+	munmap(child->report, sizeof(*child->report));
+	child->pid = 0;
+}
+
+void
 child_kill(struct child *child, int number)
 {
 	kill(child->pid, number);
@@ -91,6 +108,20 @@ void
 child_continue(struct child *child)
 {
 	cr_assert_eq(kill(child->pid, SIGCONT), 0);
+}
+
+int
+child_doom(uint64_t ns)
+{
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+	struct itimerspec const when = {.it_value.tv_sec = (time_t)(ns / TEST_SECOND),
+	                                .it_value.tv_nsec = (long)(ns % TEST_SECOND)};
+	timer_t timer;
+
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
+	    timer_settime(timer, 0, &when, NULL) != 0)
+		return -errno;
+	return 0;
 }
 
 void

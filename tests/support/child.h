@@ -39,12 +39,22 @@ void child_start(struct child *child, child_body *body, void *arg);
 /* child_join - wait for the child's end (20 s at most), and assert that it found nothing wrong. */
 void child_join(struct child *child);
 
+/*
+ * child_died - wait until it is dead by SIGKILL from wherever; it must not have reported.
+ * child_forget - give back the report of a child that has died.
+ */
+void child_died(struct child *child);
+void child_forget(struct child *child);
+
 /* child_kill - end it with a signal, and wait until it is gone. It must not have reported. */
 void child_kill(struct child *child, int number);
 
 /* Stop and continue it; the first returns when it has stopped. */
 void child_stop(struct child *child);
 void child_continue(struct child *child);
+
+/* In the child: have the kernel send it SIGKILL after @ns, in whatever it is doing then. */
+int child_doom(uint64_t ns);
 
 /* In the child: report and end. */
 void child_fail(struct child_report *report, char const *file, int line, char const *format, ...)

@@ -280,8 +280,11 @@ daemon_quiet(struct daemon *daemon)
 	cr_assert_eq(ledger.balanced, 1, "the ledger does not balance: %s", ledger.text);
 	test_same(ledger.lost, 0);
 	test_same(ledger.tickets, ledger.in_depot + ledger.with_daemon + ledger.in_channels);
-	test_same(ledger.descriptors, daemon->descriptors);
-	test_same(ledger.mappings, daemon->mappings);
+	/* Fewer is possible: it may still have been telling us that it was ready. */
+	cr_assert_leq(ledger.descriptors, daemon->descriptors, "%u descriptors are open, %u were",
+	              ledger.descriptors, daemon->descriptors);
+	cr_assert_leq(ledger.mappings, daemon->mappings, "%u segments are mapped, %u were",
+	              ledger.mappings, daemon->mappings);
 }
 
 void
