@@ -230,7 +230,6 @@ daemon_destroy_realms(struct tsr_daemon *daemon)
 void
 tsr_daemon_stop(struct tsr_daemon *daemon)
 {
-	tsr_rundir_unlisten(&daemon->rundir);
 	if (daemon->realms.table != NULL)
 		daemon_close_realms(daemon);
 	if (daemon->server != NULL)

@@ -112,8 +112,8 @@ tsr_member_attach(struct tsr_realm *realm, struct tsr_member_who const *who,
 		                   strerror(errno));
 		goto free_member;
 	}
-	urcu_ref_init(&member->refs);
-	urcu_ref_get(&member->refs); /* the caller's; the first is the registry's */
+	tsr_ref_init(&member->refs);
+	tsr_ref_get(&member->refs); /* the caller's; the first is the registry's */
 	tsr_realm_lock(realm);
 	error = member_enter(realm, member, refusal);
 	tsr_realm_unlock(realm);
@@ -140,7 +140,7 @@ tsr_member_find(struct tsr_daemon *daemon, uint64_t serial)
 	entry = tsr_registry_find_number(&daemon->clients, serial);
 	if (entry != NULL) {
 		member = TSR_CONTAINER_OF(entry, struct tsr_member, entry);
-		if (!urcu_ref_get_unless_zero(&member->refs))
+		if (!tsr_ref_get_unless_zero(&member->refs))
 			member = NULL;
 	}
 	tsr_registry_read_unlock();
@@ -150,14 +150,12 @@ tsr_member_find(struct tsr_daemon *daemon, uint64_t serial)
 void
 tsr_member_get(struct tsr_member *member)
 {
-	urcu_ref_get(&member->refs);
+	tsr_ref_get(&member->refs);
 }
 
 static void
-member_free(struct urcu_ref *refs)
+member_free(struct tsr_member *member)
 {
-	struct tsr_member *const member = TSR_CONTAINER_OF(refs, struct tsr_member, refs);
-
 	/* Somebody may be looking at it who found it before it left the registry. */
 	tsr_registry_synchronize();
 	tsr_realm_put(member->realm);
@@ -168,7 +166,8 @@ member_free(struct urcu_ref *refs)
 void
 tsr_member_put(struct tsr_member *member)
 {
-	urcu_ref_put(&member->refs, member_free);
+	if (tsr_ref_put(&member->refs))
+		member_free(member);
 }
 
 /* A place for one more end; index and its next generation make the number. */

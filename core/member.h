@@ -34,7 +34,7 @@ struct tsr_member_end {
 
 struct tsr_member {
 	struct tsr_registry_entry entry; /* by serial number */
-	struct urcu_ref refs;            /* registry, connection, list of the closing */
+	struct tsr_ref refs;             /* registry, connection, list of the closing */
 	struct tsr_realm *realm;
 	/* Constant. */
 	char name[TSR_NAME_BYTES];

@@ -70,8 +70,8 @@ tsr_realm_create(struct tsr_daemon *daemon, uint32_t config_index, struct tsr_re
 	realm->config = &daemon->config->realms[config_index];
 	realm->entry.name = realm->config->geometry.name;
 	realm->epoch = daemon->epochs[config_index] + 1;
-	urcu_ref_init(&realm->refs);
-	urcu_ref_get(&realm->refs); /* the caller's; the first is the registry's */
+	tsr_ref_init(&realm->refs);
+	tsr_ref_get(&realm->refs); /* the caller's; the first is the registry's */
 	(void)pthread_mutex_init(&realm->lock, NULL);
 	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++)
 		realm->segment[i].fd = -1;
@@ -108,7 +108,7 @@ tsr_realm_lookup(struct tsr_daemon *daemon, const char *name)
 	entry = tsr_registry_find_name(&daemon->realms, name);
 	if (entry != NULL) {
 		realm = TSR_CONTAINER_OF(entry, struct tsr_realm, entry);
-		if (!urcu_ref_get_unless_zero(&realm->refs))
+		if (!tsr_ref_get_unless_zero(&realm->refs))
 			realm = NULL;
 	}
 	tsr_registry_read_unlock();
@@ -139,22 +139,17 @@ tsr_realm_find(struct tsr_daemon *daemon, const char *name, struct tsr_realm **o
 void
 tsr_realm_get(struct tsr_realm *realm)
 {
-	urcu_ref_get(&realm->refs);
-}
-
-static void
-realm_free(struct urcu_ref *refs)
-{
-	struct tsr_realm *const realm = TSR_CONTAINER_OF(refs, struct tsr_realm, refs);
-
-	tsr_registry_synchronize();
-	realm_destroy(realm);
+	tsr_ref_get(&realm->refs);
 }
 
 void
 tsr_realm_put(struct tsr_realm *realm)
 {
-	urcu_ref_put(&realm->refs, realm_free);
+	if (!tsr_ref_put(&realm->refs))
+		return;
+	/* Somebody may be looking at it who found it before it left the registry. */
+	tsr_registry_synchronize();
+	realm_destroy(realm);
 }
 
 void

@@ -22,6 +22,7 @@
 #include "core/area.h"
 #include "core/config.h"
 #include "core/reaper.h"
+#include "core/ref.h"
 #include "core/refusal.h"
 #include "core/registry.h"
 #include "core/segment.h"
@@ -54,7 +55,7 @@ struct tsr_channel_record {
 
 struct tsr_realm {
 	struct tsr_registry_entry entry; /* by name */
-	struct urcu_ref refs;            /* the registry's, and one per client */
+	struct tsr_ref refs;             /* the registry's, and one per client */
 	struct tsr_daemon *daemon;
 	struct tsr_config_realm const *config;
 	uint64_t epoch;

@@ -17,7 +17,6 @@
 #include <stdint.h>
 
 #include <urcu/rculfhash.h>
-#include <urcu/ref.h>
 #include <urcu/urcu-memb.h>
 
 #include "shm/compiler.h"
