@@ -46,6 +46,14 @@ teardown_file() {
 	[ "$status" -eq 1 ]
 }
 
+@test "systemd accepts the units, and finds the service well shut in" {
+	units=$BATS_TEST_TMPDIR
+	cp "$top"/lib/systemd/system/tesserad.* "$units"
+	sed -i "s,^ExecStart=,&$DESTDIR," "$units/tesserad.service"
+	systemd-analyze verify --man=no --recursive-errors=no "$units/tesserad.service" "$units/tesserad.socket"
+	systemd-analyze security --offline=yes --threshold=25 "$units/tesserad.service" | tail -n 1
+}
+
 @test "a program built by pkg-config carries a message through the installed daemon, as C and as C++" {
 	mkdir -m 700 "$TESSERA_RUNTIME_DIR"
 	"$top/bin/tesserad" 2>"$BATS_FILE_TMPDIR/log" 3>&- &
