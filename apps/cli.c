@@ -138,16 +138,6 @@ cli_remedy(int error)
 	}
 }
 
-static void cli_line(const char *format, va_list args) TSR_PRINTF(1, 0);
-
-static void
-cli_line(const char *format, va_list args)
-{
-	fflush(stdout);
-	fputs("tessera: ", stderr);
-	vfprintf(stderr, format, args);
-}
-
 int
 tsr_cli_fail(int error, const char *format, ...)
 {
@@ -155,8 +145,10 @@ tsr_cli_fail(int error, const char *format, ...)
 	const char *remedy = cli_remedy(error);
 	va_list args;
 
+	fflush(stdout);
+	fputs("tessera: ", stderr);
 	va_start(args, format);
-	cli_line(format, args);
+	vfprintf(stderr, format, args);
 	va_end(args);
 	fprintf(stderr, ": %s", tsr_strerror(error));
 	if (hint[0] != '\0')
@@ -172,8 +164,10 @@ tsr_cli_warn(const char *format, ...)
 {
 	va_list args;
 
+	fflush(stdout);
+	fputs("tessera: ", stderr);
 	va_start(args, format);
-	cli_line(format, args);
+	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
 }

@@ -217,6 +217,8 @@ demo_report_input(const struct tsr_demo *demo, json_t *report)
 {
 	const struct tsr_source *source = &demo->source;
 
+	tsr_report_set(report, "load_before", json_real(demo->load));
+	tsr_report_set(report, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
 	tsr_report_set(report, "input", json_string(demo->input));
 	tsr_report_set(report, "files", tsr_report_count(source->files));
 	tsr_report_set(report, "unreadable", tsr_report_count(source->unreadable));
@@ -334,6 +336,8 @@ tsr_cmd_demo(int argc, char **argv)
 	if (arguments.role.name != NULL)
 		return strcmp(arguments.role.name, "send") == 0 ? tsr_demo_send(&arguments.role)
 		                                                : tsr_demo_recv(&arguments.role);
+	if (getloadavg(&demo->load, 1) != 1)
+		demo->load = 0;
 	status = demo_source(demo);
 	if (status != TSR_EXIT_OK)
 		return status;

@@ -84,7 +84,8 @@ ping_show(const struct ping *ping, const char *socket)
 	tsr_report_set(report, "socket", json_string(socket));
 	tsr_report_set(report, "count", tsr_report_count(ping->count));
 	tsr_report_set(report, "min_ns", tsr_report_count(ping->min_ns));
-	tsr_report_set(report, "avg_ns", tsr_report_count(ping->sum_ns / ping->count));
+	tsr_report_set(report, "avg_ns",
+	               tsr_report_count(ping->sum_ns / (ping->count > 0 ? ping->count : 1)));
 	tsr_report_set(report, "max_ns", tsr_report_count(ping->max_ns));
 	if (!tsr_cli_print(stdout, report))
 		tsr_table_facts(stdout, report, ping_facts);

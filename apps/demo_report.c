@@ -99,6 +99,19 @@ report_show_latency(const json_t *report)
 	       TSR_DEMO_STAMP_EVERY, TSR_DEMO_SLOTS);
 }
 
+/* Figures that others' work has spoilt are told as such. */
+static void
+report_show_load(const json_t *report)
+{
+	double const load = json_real_value(json_object_get(report, "load_before"));
+	uint64_t const cpus = report_number(report, "cpus");
+
+	if (load > (double)cpus / 2)
+		printf("This machine was busy with other things before (load average %.1f on %llu "
+		       "CPUs):\nexpect better figures on a quiet one.\n",
+		       load, (unsigned long long)cpus);
+}
+
 static void
 report_show_next(const json_t *report)
 {
@@ -128,5 +141,6 @@ tsr_demo_show(const json_t *report)
 		printf("; faster: %s", report_string(report, "hint"));
 	fputc('\n', stdout);
 	report_show_latency(report);
+	report_show_load(report);
 	report_show_next(report);
 }

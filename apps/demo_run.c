@@ -68,7 +68,6 @@ tsr_demo_reference(const struct tsr_demo *demo, char *hex)
 {
 	int const list = tsr_source_list(&demo->source);
 	struct pollfd answer = {.events = POLLIN};
-	struct tsr_progress progress;
 	struct tsr_hash hash;
 	int error = list < 0 ? list : tsr_hash_list(&hash, list, demo->source.bytes);
 
@@ -76,11 +75,10 @@ tsr_demo_reference(const struct tsr_demo *demo, char *hex)
 		close(list);
 	if (error != 0)
 		return tsr_cli_fail(error, "sha256sum can't be started");
-	tsr_progress_start(&progress, "Hashing the source with sha256sum", demo->source.bytes);
+	fputs("Hashing the source with sha256sum ...\n", stderr);
 	answer.fd = hash.answer;
 	while (!tsr_demo_interrupted() && poll(&answer, 1, DEMO_POLL_MS) <= 0)
 		continue;
-	tsr_progress_end(&progress);
 	if (tsr_demo_interrupted()) {
 		tsr_hash_abort(&hash);
 		return DEMO_INTERRUPTED;
@@ -241,27 +239,47 @@ children_start(const struct tsr_demo *demo, struct demo_child *children, bool th
 	return error == 0 ? TSR_EXIT_OK : tsr_cli_fail(error, "the demo's processes");
 }
 
+/* What the two are at, as they tell it. */
+enum demo_stage {
+	DEMO_LATENCY,
+	DEMO_STREAMING,
+	DEMO_HASHING,
+};
+
+static enum demo_stage
+children_stage(const struct demo_child *children, uint64_t total)
+{
+	if (child_told(&children[DEMO_RECEIVER], "bytes") == total)
+		return DEMO_HASHING;
+	if (child_told(&children[DEMO_SENDER], "start_ns") != 0)
+		return DEMO_STREAMING;
+	return DEMO_LATENCY;
+}
+
 /* Show how far they are until both have closed their output. */
 static int
 children_follow(struct demo_child *children, uint64_t total)
 {
 	struct tsr_progress progress;
-	bool streaming = false;
+	enum demo_stage shown = DEMO_LATENCY;
 
 	fputs("Measuring latency, unloaded ...\n", stderr);
 	while (children[DEMO_RECEIVER].output >= 0 || children[DEMO_SENDER].output >= 0) {
+		enum demo_stage const stage = children_stage(children, total);
+
 		if (tsr_demo_interrupted())
 			return DEMO_INTERRUPTED;
-		children_read(children);
-		if (child_told(&children[DEMO_SENDER], "start_ns") == 0)
-			continue;
-		if (!streaming)
+		if (stage != DEMO_LATENCY && shown == DEMO_LATENCY)
 			tsr_progress_start(&progress, "Streaming", total);
-		streaming = true;
-		tsr_progress_at(&progress, child_told(&children[DEMO_RECEIVER], "bytes"));
+		if (stage != DEMO_LATENCY && shown != DEMO_HASHING)
+			tsr_progress_at(&progress, child_told(&children[DEMO_RECEIVER], "bytes"));
+		if (stage == DEMO_HASHING && shown != DEMO_HASHING) {
+			tsr_progress_end(&progress);
+			fputs("Hashing what arrived with sha256sum ...\n", stderr);
+		}
+		shown = stage;
+		children_read(children);
 	}
-	if (streaming)
-		tsr_progress_end(&progress);
 	return TSR_EXIT_OK;
 }
 

@@ -19,6 +19,7 @@ struct tsr_demo {
 	bool keep;
 	bool corrupt;
 	bool socket_said; /* the user named the socket */
+	double load;      /* of the machine, before all this */
 	struct tsr_source source;
 	char socket[108]; /* of the daemon in use */
 	char channel[TSR_NAME_BYTES];

@@ -93,12 +93,17 @@ tsr_source_walk(const char *dir, uint64_t limit, struct tsr_source *source)
 	if (!S_ISDIR(stat_dir.st_mode))
 		return -ENOTDIR;
 	fd = memfd_create("tessera-demo.list", MFD_CLOEXEC);
-	list = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (list == NULL)
-		return -ENOMEM;
+	if (fd < 0)
+		return -errno;
 	memset(source, 0, sizeof(*source));
+	source->list = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	list = fdopen(fd, "w");
+	if (list == NULL) {
+		close(fd);
+		tsr_source_free(source);
+		return -ENOMEM;
+	}
 	error = source_fill(dir, limit, source, list);
-	source->list = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (fclose(list) != 0 && error == 0)
 		error = -ENOMEM;
 	if (error != 0)
@@ -121,5 +126,7 @@ tsr_source_list(const struct tsr_source *source)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", source->list);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd >= 0 ? fd : -errno;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }

@@ -3,7 +3,6 @@
 /* doctor: run directory, sockets, groups, the programs. */
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 
 #include "apps/cli.h"
 #include "apps/doctor.h"
+#include "apps/names.h"
 #include "apps/process.h"
 
 #define DOCTOR_SYSTEM_DIR "/run/tessera"
@@ -83,16 +83,15 @@ static void
 places_denied(struct tsr_doctor *doctor, const char *check, const char *path)
 {
 	struct stat info = {.st_gid = 0};
-	const struct group *group = NULL;
-	char remedy[160];
+	char group[TSR_ACCOUNT_BYTES] = DOCTOR_GROUP, remedy[160];
 
+	/* Where even that is denied, it is the group that the unit gives it. */
 	if (stat(path, &info) == 0)
-		group = getgrgid(info.st_gid); /* NOLINT(concurrency-mt-unsafe): one thread */
+		tsr_group_name(info.st_gid, group);
 	snprintf(remedy, sizeof(remedy), "sudo usermod -aG %s \"$USER\"   (then log in again)",
-	         group != NULL ? group->gr_name : DOCTOR_GROUP);
+	         group);
 	tsr_doctor_found(doctor, TSR_FINDING_FAIL, check, remedy,
-	                 "%s: only its owner and the group %s may use it", path,
-	                 group != NULL ? group->gr_name : "it belongs to");
+	                 "%s: only its owner and the group %s may use it", path, group);
 }
 
 static void
@@ -123,18 +122,16 @@ places_socket(struct tsr_doctor *doctor, const char *check, const char *path,
 static void
 places_group(struct tsr_doctor *doctor)
 {
-	const struct group *group = getgrnam(DOCTOR_GROUP); /* NOLINT(concurrency-mt-unsafe) */
 	gid_t id;
 	int count;
 	bool member = false;
 	gid_t *groups;
 
-	if (group == NULL) {
+	if (!tsr_group_find(DOCTOR_GROUP, &id)) {
 		tsr_doctor_found(doctor, TSR_FINDING_OK, "group", NULL,
 		                 "no group " DOCTOR_GROUP ": needed by a system daemon only");
 		return;
 	}
-	id = group->gr_gid;
 	count = getgroups(0, NULL);
 	groups = calloc((size_t)(count > 0 ? count : 1), sizeof(*groups));
 	if (groups == NULL)

@@ -70,5 +70,5 @@ void
 tsr_progress_end(struct tsr_progress *progress)
 {
 	if (progress->bar)
-		fputs("\r\033[K", stderr);
+		fputc('\n', stderr);
 }

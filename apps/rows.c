@@ -3,23 +3,24 @@
 
 #include "apps/rows.h"
 
-#include <grp.h>
-#include <pwd.h>
+#include "apps/names.h"
 
 json_t *
 tsr_row_user(uint32_t uid)
 {
-	const struct passwd *user = getpwuid(uid); /* NOLINT(concurrency-mt-unsafe): one thread */
+	char name[TSR_ACCOUNT_BYTES];
 
-	return user != NULL ? json_string(user->pw_name) : json_integer(uid);
+	tsr_user_name(uid, name);
+	return json_string(name);
 }
 
 json_t *
 tsr_row_group(uint32_t gid)
 {
-	const struct group *group = getgrgid(gid); /* NOLINT(concurrency-mt-unsafe): one thread */
+	char name[TSR_ACCOUNT_BYTES];
 
-	return group != NULL ? json_string(group->gr_name) : json_integer(gid);
+	tsr_group_name(gid, name);
+	return json_string(name);
 }
 
 int

@@ -12,6 +12,7 @@
 #include "apps/units.h"
 
 #define TABLE_CELL_BYTES 320
+#define TABLE_COLUMNS    32
 
 static json_t *
 report_made(json_t *value)
@@ -144,10 +145,10 @@ tsr_table_people(FILE *out, const json_t *rows, const struct tsr_column *columns
 {
 	char cell[TABLE_CELL_BYTES];
 	bool const paint = tsr_cli_paint(out);
-	int widths[32];
+	int widths[TABLE_COLUMNS];
 
 	fputs(paint ? "\033[1m" : "", out);
-	for (size_t i = 0; columns[i].key != NULL && i < 32; i++) {
+	for (size_t i = 0; i < TABLE_COLUMNS && columns[i].key != NULL; i++) {
 		struct tsr_column const head = {.format = table_is_right(columns[i].format)
 		                                                  ? TSR_CELL_COUNT
 		                                                  : TSR_CELL_TEXT};
@@ -157,7 +158,7 @@ tsr_table_people(FILE *out, const json_t *rows, const struct tsr_column *columns
 	}
 	fputs(paint ? "\033[0m\n" : "\n", out);
 	for (size_t r = 0; r < json_array_size(rows); r++) {
-		for (size_t i = 0; columns[i].key != NULL && i < 32; i++) {
+		for (size_t i = 0; i < TABLE_COLUMNS && columns[i].key != NULL; i++) {
 			table_cell(json_object_get(json_array_get(rows, r), columns[i].key),
 			           columns[i].format, true, cell);
 			table_put(out, cell, widths[i], &columns[i], columns[i + 1].key == NULL);
