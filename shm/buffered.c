@@ -15,18 +15,20 @@ buffered_find(struct tsr_end *end)
 
 	if (position == end->position)
 		return -EAGAIN;
-	end->position = position;
+	tsr_end_seek(end, position);
 	return 0;
 }
 
-int
-tsr_buffered_send_miss(struct tsr_end *end, uint64_t word)
+/* One step of a sender whose slot is not the empty one that it expects. */
+static int
+buffered_send_step(struct tsr_end *end, uint64_t word)
 {
-	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), tsr_end_lap(end));
+	uint64_t const lap = tsr_channel_lap(&end->channel, end->position);
+	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), lap);
 	bool const empty = tsr_slot_phase(word) == TSR_EMPTY;
 
 	if (distance == 1 || (distance == 0 && !empty)) {
-		end->position++; /* past, or another sender's */
+		tsr_end_step(end); /* past, or another sender's */
 		return 0;
 	}
 	if (distance == 0)
@@ -36,15 +38,17 @@ tsr_buffered_send_miss(struct tsr_end *end, uint64_t word)
 	return buffered_find(end);
 }
 
-int
-tsr_buffered_recv_miss(struct tsr_end *end, uint64_t word)
+/* One step of a receiver whose slot is not the ready one that it expects. */
+static int
+buffered_recv_step(struct tsr_end *end, uint64_t word)
 {
-	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), tsr_end_lap(end));
+	uint64_t const lap = tsr_channel_lap(&end->channel, end->position);
+	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), lap);
 	uint32_t const phase = tsr_slot_phase(word);
 	uint64_t redo;
 
 	if (distance == 1 || (distance == 0 && phase == TSR_TAKEN)) {
-		end->position++; /* past, or another receiver's */
+		tsr_end_step(end); /* past, or another receiver's */
 		return 0;
 	}
 	if (distance == 0 && phase == TSR_READY)
@@ -56,39 +60,108 @@ tsr_buffered_recv_miss(struct tsr_end *end, uint64_t word)
 	if (redo == end->redo_seen)
 		return -EAGAIN;
 	end->redo_seen = redo;
-	end->position -= end->channel.capacity;
+	tsr_end_seek(end, end->position - end->channel.capacity);
 	return 0;
 }
 
-void
-tsr_buffered_wake_others(struct tsr_end *end)
+/*
+ * The slot at the position is not the one that the end expects: go on to one that may be.
+ * Return: 0 try again; -EAGAIN full or empty.
+ */
+static int
+buffered_miss(struct tsr_end *end)
 {
-	if (tsr_waiters_wake_one(&end->others, end->me) > 0)
-		tsr_count(&end->attachment->state->wakes, 1);
+	/* At most two laps a call: what a hostile participant writes does not hold us for ever. */
+	for (uint64_t steps = 2 * (uint64_t)end->channel.capacity + 4; steps > 0; steps--) {
+		/* [S1] pairs with [R2], [R1] with [S2]: only looked at, the try loads it again. */
+		uint64_t const word = tsr_ld_acq(&end->slots[end->position & end->mask].word);
+		int error;
+
+		if (tsr_end_hopes(end, word))
+			return 0;
+		error = end->side == TSR_SIDE_SENDER ? buffered_send_step(end, word)
+		                                     : buffered_recv_step(end, word);
+		if (error != 0)
+			return error;
+	}
+	return -EAGAIN;
+}
+
+int
+tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
+{
+	struct tsr_ticket *ticket;
+	int error;
+
+	for (;;) {
+		enum tsr_fast const fast = tsr_buffered_send_fast(end, zdesc.name, zdesc.range);
+
+		if (fast == TSR_FAST_WAKE)
+			tsr_buffered_wake(end);
+		if (fast != TSR_FAST_MISS)
+			return 0;
+		error = tsr_ticket_own(end->map, zdesc.name, end->me, &ticket);
+		if (error != 0)
+			return error;
+		if (!tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc.name)], zdesc.range))
+			return -EINVAL;
+		error = buffered_miss(end);
+		if (error != 0)
+			return error;
+	}
+}
+
+int
+tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
+{
+	for (;;) {
+		enum tsr_fast const fast = tsr_buffered_recv_fast(end, msg);
+		int error;
+
+		if (fast == TSR_FAST_WAKE)
+			tsr_buffered_wake(end);
+		if (fast == TSR_FAST_REFUSE)
+			return tsr_buffered_refuse(end);
+		if (fast != TSR_FAST_MISS)
+			return 0;
+		error = buffered_miss(end);
+		if (error != 0)
+			return error;
+	}
 }
 
 void
-tsr_buffered_wake_mine(struct tsr_end *end, uint64_t next)
+tsr_buffered_wake_mine(struct tsr_end *end)
 {
-	uint64_t const lap = (next >> end->shift) & TSR_LAP_MASK;
-	uint64_t const word = tsr_ld_rlx(&end->slots[next & end->mask].word);
-	uint32_t const wanted = end->side == TSR_SIDE_SENDER ? TSR_EMPTY : TSR_READY;
+	uint64_t const word = tsr_ld_rlx(&end->slots[end->position & end->mask].word);
 
-	if (tsr_slot_lap(word) != lap || tsr_slot_phase(word) != wanted)
+	if (!tsr_end_hopes(end, word))
 		return;
 	if (tsr_waiters_wake_one(&end->mine, end->me) > 0)
 		tsr_count(&end->attachment->state->wakes, 1);
 }
 
-int
-tsr_buffered_refuse(struct tsr_end *end, struct tsr_slot *slot, uint64_t own)
+void
+tsr_buffered_wake(struct tsr_end *end)
 {
-	tsr_buffered_free(end, slot);
-	tsr_count(&end->attachment->state->refused, 1);
-	if (own != TSR_NAME_NONE) {
-		struct tsr_msg msg = {.zdesc = {.name = own}};
+	if (tsr_waiters_wake_one(&end->others, end->me) > 0)
+		tsr_count(&end->attachment->state->wakes, 1);
+	if (!end->alone)
+		tsr_buffered_wake_mine(end);
+}
 
-		(void)tsr_message_release(end->attachment, &msg);
-	}
+int
+tsr_buffered_refuse(struct tsr_end *end)
+{
+	struct tsr_slot *const slot = &end->slots[end->position & end->mask];
+	uint64_t own;
+
+	tsr_count(&end->attachment->state->refused, 1);
+	/* A range that is not in its block: the ticket itself is good. */
+	if (tsr_ticket_receive(end->map, tsr_ld_rlx(&slot->name), end->me, &own) == 0 &&
+	    tsr_message_release(end->attachment, own) != 0)
+		tsr_count(&end->attachment->state->refused, 1);
+	if (tsr_buffered_free(end, slot) == TSR_FAST_WAKE)
+		tsr_buffered_wake(end);
 	return -EPROTO;
 }

@@ -13,173 +13,129 @@
 #include "shm/clock.h"
 #include "shm/ticket.h"
 
+/* What the fast form of a try came to: only the first two have changed anything. */
+enum tsr_fast {
+	TSR_FAST_DONE = 0,
+	TSR_FAST_WAKE,   /* done, and somebody sleeps: tsr_buffered_wake() */
+	TSR_FAST_MISS,   /* nothing done: the whole try knows why */
+	TSR_FAST_REFUSE, /* the slot is ours, what is in it cannot be: tsr_buffered_refuse() */
+};
+
 /*
- * Where an end goes on when the slot before it is not for it. One step or a jump; -EAGAIN when there
- * is nothing to do but wait. Cold: see buffered.c.
+ * tsr_buffered_try_send, tsr_buffered_try_recv - the whole of one try: past slots that others have,
+ * every error told, sleepers woken
+ *
+ * Context: warm, the end's own thread, never blocks.
+ * Return: 0; -EAGAIN full or empty; send: -EINVAL, -ESTALE; receive: -EPROTO.
  */
-TSR_COLD TSR_MUST_CHECK int tsr_buffered_send_miss(struct tsr_end *end, uint64_t word);
-TSR_COLD TSR_MUST_CHECK int tsr_buffered_recv_miss(struct tsr_end *end, uint64_t word);
+TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc);
+TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg);
 
-/* Somebody sleeps on the other side, or, published out of order, on ours: wake one. */
-TSR_COLD void tsr_buffered_wake_others(struct tsr_end *end);
-TSR_COLD void tsr_buffered_wake_mine(struct tsr_end *end, uint64_t next);
+/* Wake one who sleeps on the other side; and one on ours if the slot at our position is for it. */
+TSR_COLD void tsr_buffered_wake(struct tsr_end *end);
+TSR_COLD void tsr_buffered_wake_mine(struct tsr_end *end);
 
-/* A slot whose content cannot be: passed over and counted. */
-TSR_COLD int tsr_buffered_refuse(struct tsr_end *end, struct tsr_slot *slot, uint64_t own);
+/* Free a slot whose content cannot be, and its ticket if that is the channel's. Return: -EPROTO. */
+TSR_COLD TSR_MUST_CHECK int tsr_buffered_refuse(struct tsr_end *end);
 
-/* How many slots one call may look at before it lets the caller breathe. */
-#define TSR_BUFFERED_STEPS(end) (2 * (uint64_t)(end)->mask + 4)
-
-TSR_INLINE uint64_t
-tsr_end_lap(struct tsr_end const *end)
+/* Publish the next state of the slot at our position and go on. */
+TSR_INLINE enum tsr_fast
+tsr_buffered_publish(struct tsr_end *end, struct tsr_slot *slot, uint64_t word,
+                     _Atomic uint64_t *others_waiting, _Atomic uint64_t *mine_waiting)
 {
-	return (end->position >> end->shift) & TSR_LAP_MASK;
-}
-
-/* The slot at the sender's position, claimed or, for the one sender, seen empty. */
-TSR_INLINE int
-tsr_buffered_claim(struct tsr_end *end, struct tsr_slot **slot)
-{
-	for (uint64_t steps = TSR_BUFFERED_STEPS(end); steps > 0; steps--) {
-		uint64_t const lap = tsr_end_lap(end);
-		uint64_t const empty = tsr_slot_word(lap, 0, TSR_EMPTY);
-		uint64_t word;
-		int error;
-
-		*slot = &end->slots[end->position & end->mask];
-		/* [S1] pairs with [R2]: the last zdesc was read before it is written over. */
-		word = tsr_ld_acq(&(*slot)->word);
-		if (tsr_likely(word == empty)) {
-			if (end->alone)
-				return 0;
-			/* [S1] pairs with [R2]: likewise. */
-			if (tsr_cas_acq(&(*slot)->word, &word,
-			                tsr_slot_word(lap, end->me, TSR_CLAIMED)))
-				return 0;
-		}
-		error = tsr_buffered_send_miss(end, word);
-		if (error != 0)
-			return error;
-	}
-	return -EAGAIN;
-}
-
-TSR_INLINE int
-tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
-{
-	struct tsr_map const *const map = &end->attachment->map;
-	struct tsr_ticket *ticket;
-	struct tsr_slot *slot;
-	uint64_t ready;
-	int error;
-
-	error = tsr_ticket_own(map, zdesc.name, end->me, &ticket);
-	if (tsr_unlikely(error != 0))
-		return error;
-	if (tsr_unlikely(!tsr_block_holds(&map->blocks[tsr_name_index(zdesc.name)], zdesc.range)))
-		return -EINVAL;
-	error = tsr_buffered_claim(end, &slot);
-	if (tsr_unlikely(error != 0))
-		return error;
-	tsr_st_rlx(&slot->name, zdesc.name);
-	tsr_st_rlx(&slot->range, zdesc.range);
-	tsr_st_rlx(&slot->stamp,
-	           (end->position & end->stamp_mask) == end->stamp_match ? tsr_clock_ticks() : 0);
-	tsr_ticket_send(ticket, zdesc.name, end->channel.id);
-	ready = tsr_slot_word(tsr_end_lap(end), 0, TSR_READY);
 	if (tsr_likely(tsr_ld_rlx(&end->shm->fenced) == 0))
-		/* [S2] pairs with [R1]: zdesc, ticket word and payload come first. */
-		tsr_st_rel(&slot->word, ready);
+		/* [S2] pairs with [R1]: zdesc, ticket word and payload come first.
+		 * [R2] pairs with [S1]: zdesc and ticket word were read, the ticket is stamped. */
+		tsr_st_rel(&slot->word, word);
 	else
-		/* [S2] pairs with [R1], and as a fence with [W1] of a client without membarrier. */
-		(void)tsr_xchg_sc(&slot->word, ready);
-	end->position++;
+		/* [S2] pairs with [R1], [R2] with [S1]; and a fence, for a sleeper without membarrier. */
+		(void)tsr_xchg_sc(&slot->word, word);
+	tsr_end_step(end);
 	tsr_barrier_compiler();
 	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees our slot. */
-	if (tsr_unlikely(tsr_ld_rlx(&end->shm->receivers_waiting) != 0))
-		tsr_buffered_wake_others(end);
-	if (!end->alone && tsr_unlikely(tsr_ld_rlx(&end->shm->senders_waiting) != 0))
-		tsr_buffered_wake_mine(end, end->position);
-	return 0;
+	if (tsr_unlikely(tsr_ld_rlx(others_waiting) != 0))
+		return TSR_FAST_WAKE;
+	if (!end->alone && tsr_unlikely(tsr_ld_rlx(mine_waiting) != 0))
+		return TSR_FAST_WAKE;
+	return TSR_FAST_DONE;
 }
 
-/* The slot at the receiver's position, taken or, for the one receiver, seen ready. */
-TSR_INLINE int
-tsr_buffered_take(struct tsr_end *end, struct tsr_slot **slot, uint64_t *taken)
+/* One look at one slot: send there if the ticket is ours and the slot is free. */
+TSR_INLINE enum tsr_fast
+tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 {
-	for (uint64_t steps = TSR_BUFFERED_STEPS(end); steps > 0; steps--) {
-		uint64_t const ready = tsr_slot_word(tsr_end_lap(end), 0, TSR_READY);
-		uint64_t const again = tsr_slot_word(0, TSR_READY_AGAIN, TSR_EMPTY);
-		uint64_t word;
-		int error;
+	struct tsr_map const *const map = end->map;
+	uint32_t const index = tsr_name_index(name);
+	struct tsr_slot *const slot = &end->slots[end->position & end->mask];
+	struct tsr_ticket *const ticket = &map->tickets[index];
+	uint64_t word;
 
-		*slot = &end->slots[end->position & end->mask];
-		/* [R1] pairs with [S2]: zdesc, ticket word and payload are visible. */
-		word = tsr_ld_acq(&(*slot)->word);
-		if (tsr_likely((word & ~again) == ready)) {
-			*taken = word;
-			if (end->alone)
-				return 0;
-			/* [R1] pairs with [S2]: likewise. */
-			if (tsr_cas_acq(&(*slot)->word, &word,
-			                tsr_slot_word(tsr_end_lap(end), end->me, TSR_TAKEN)))
-				return 0;
-		}
-		error = tsr_buffered_recv_miss(end, word);
-		if (error != 0)
-			return error;
-	}
-	return -EAGAIN;
+	if (tsr_unlikely(index >= map->tickets_count) ||
+	    tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, end->me)) ||
+	    tsr_unlikely(!tsr_block_holds(&map->blocks[index], range)))
+		return TSR_FAST_MISS;
+	/* [S1] pairs with [R2]: the last zdesc was read before it is written over. */
+	word = tsr_ld_acq(&slot->word);
+	if (tsr_unlikely(word != end->expect))
+		return TSR_FAST_MISS;
+	/* [S1] pairs with [R2]: likewise. */
+	if (!end->alone && tsr_unlikely(!tsr_cas_acq(&slot->word, &word,
+	                                             end->expect | ((uint64_t)end->me << 3) |
+	                                                     TSR_CLAIMED)))
+		return TSR_FAST_MISS;
+	tsr_st_rlx(&slot->name, name);
+	tsr_st_rlx(&slot->range, range);
+	tsr_st_rlx(&slot->stamp, ((uint32_t)end->position & end->stamp_mask) == end->stamp_mask
+	                                 ? tsr_clock_ticks()
+	                                 : 0);
+	tsr_ticket_send(ticket, name, end->channel_id);
+	return tsr_buffered_publish(end, slot, end->expect | TSR_READY,
+	                            &end->shm->receivers_waiting, &end->shm->senders_waiting);
 }
 
-TSR_INLINE void
+/* Free the slot at the receiver's position: the message is received. */
+TSR_INLINE enum tsr_fast
 tsr_buffered_free(struct tsr_end *end, struct tsr_slot *slot)
 {
-	uint64_t const empty = tsr_slot_word(tsr_end_lap(end) + 1, 0, TSR_EMPTY);
-
-	if (tsr_likely(tsr_ld_rlx(&end->shm->fenced) == 0))
-		/* [R2] pairs with [S1]: zdesc and ticket word were read, the ticket is stamped. */
-		tsr_st_rel(&slot->word, empty);
-	else
-		/* [R2] pairs with [S1], and as a fence with [W1] of a client without membarrier. */
-		(void)tsr_xchg_sc(&slot->word, empty);
-	end->position++;
-	tsr_barrier_compiler();
-	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees our slot. */
-	if (tsr_unlikely(tsr_ld_rlx(&end->shm->senders_waiting) != 0))
-		tsr_buffered_wake_others(end);
-	if (!end->alone && tsr_unlikely(tsr_ld_rlx(&end->shm->receivers_waiting) != 0))
-		tsr_buffered_wake_mine(end, end->position);
+	return tsr_buffered_publish(end, slot, end->expect - TSR_READY + TSR_LAP_ONE,
+	                            &end->shm->senders_waiting, &end->shm->receivers_waiting);
 }
 
-TSR_INLINE int
-tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
+/* One look at one slot: receive what is ready there. */
+TSR_INLINE enum tsr_fast
+tsr_buffered_recv_fast(struct tsr_end *end, struct tsr_msg *msg)
 {
-	struct tsr_map const *const map = &end->attachment->map;
+	struct tsr_map const *const map = end->map;
+	struct tsr_slot *const slot = &end->slots[end->position & end->mask];
+	/* [R1] pairs with [S2]: zdesc, ticket word and payload are visible. */
+	uint64_t const ready = tsr_ld_acq(&slot->word);
 	struct tsr_block const *block;
-	struct tsr_slot *slot;
-	uint64_t word, name, range, stamp, own;
-	int error;
+	uint64_t word = ready;
+	uint64_t range, stamp, own;
 
-	error = tsr_buffered_take(end, &slot, &word);
-	if (tsr_unlikely(error != 0))
-		return error;
-	name = tsr_ld_rlx(&slot->name);
+	if (tsr_unlikely((ready & ~TSR_READY_AGAIN_BIT) != end->expect))
+		return TSR_FAST_MISS;
+	/* [R1] pairs with [S2]: likewise. */
+	if (!end->alone && tsr_unlikely(!tsr_cas_acq(&slot->word, &word,
+	                                             (end->expect - TSR_READY) |
+	                                                     ((uint64_t)end->me << 3) |
+	                                                     TSR_TAKEN)))
+		return TSR_FAST_MISS;
+	own = tsr_ld_rlx(&slot->name);
 	range = tsr_ld_rlx(&slot->range);
 	stamp = tsr_ld_rlx(&slot->stamp);
-	error = tsr_ticket_receive(map, name, end->me, &own);
-	if (tsr_unlikely(error != 0))
-		return tsr_buffered_refuse(end, slot, TSR_NAME_NONE);
 	block = &map->blocks[tsr_name_index(own)];
-	if (tsr_unlikely(!tsr_block_holds(block, range)))
-		return tsr_buffered_refuse(end, slot, own);
-	tsr_buffered_free(end, slot);
-	msg->zdesc = (struct tsr_zdesc){.name = own, .range = range};
+	if (tsr_unlikely(tsr_name_index(own) >= map->tickets_count) ||
+	    tsr_unlikely(!tsr_block_holds(block, range)) ||
+	    tsr_unlikely(tsr_ticket_receive(map, own, end->me, &own) != 0))
+		return TSR_FAST_REFUSE;
+	msg->zdesc.name = own;
+	msg->zdesc.range = range;
 	msg->data = tsr_block_data(map, block, range);
 	msg->length = tsr_range_length(range);
-	msg->flags = tsr_slot_owner(word) == TSR_READY_AGAIN ? TSR_MSG_REDELIVERED : 0;
+	msg->flags = (ready & TSR_READY_AGAIN_BIT) != 0 ? TSR_MSG_REDELIVERED : 0;
 	msg->stamp = stamp;
-	return 0;
+	return tsr_buffered_free(end, slot);
 }
 
 #endif /* TSR_SHM_BUFFERED_H */

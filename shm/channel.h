@@ -60,6 +60,9 @@ enum tsr_side {
 
 /* The owner field of a ready slot holds flags instead: nobody owns it. */
 #define TSR_READY_AGAIN UINT16_C(1) /* a receiver that died had taken it */
+#define TSR_READY_AGAIN_BIT ((uint64_t)TSR_READY_AGAIN << 3)
+
+#define TSR_LAP_ONE (UINT64_C(1) << 19) /* one lap, as it stands in a word */
 
 TSR_INLINE uint64_t
 tsr_slot_word(uint64_t lap, uint16_t owner, enum tsr_phase phase)

@@ -18,7 +18,10 @@
 
 #define CLIENT_DEADLINE_MS 5000
 
-struct tsr_process *tsr_process;
+/* What handles are looked up in before the first attach: nothing. */
+static struct tsr_process client_no_process;
+
+struct tsr_process *tsr_process = &client_no_process;
 pthread_mutex_t tsr_process_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Never runs back, also not in a forked child, so that no handle is ever given out twice. */
@@ -30,13 +33,13 @@ tsr_handle_new(uint32_t index)
 	return (++client_generation << TSR_HANDLE_INDEX_BITS) | index;
 }
 
-/* The tables of this process: pages that a forked child finds zeroed. The process lock is held. */
-static int
-client_tables(void)
+/* Pages that a forked child finds zeroed: every handle of the parent is dead there. */
+int
+tsr_process_open(void)
 {
 	void *tables;
 
-	if (tsr_process != NULL)
+	if (tsr_process != &client_no_process)
 		return 0;
 	tables = mmap(NULL, sizeof(*tsr_process), PROT_READ | PROT_WRITE,
 	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -135,18 +138,17 @@ client_copy_name(char out[TSR_NAME_BYTES], const char *name)
 	return 0;
 }
 
-static void
-client_classes(struct tsr_attachment *attachment)
+void
+tsr_attachment_classes(struct tsr_attachment *attachment)
 {
-	for (uint32_t width = 0; width <= 32; width++) {
-		/* The smallest size of so many bits of bytes - 1. */
-		uint64_t const bytes = width == 0 ? 1 : (UINT64_C(1) << (width - 1)) + 1;
-		uint32_t k = 0;
+	struct tsr_map const *const map = &attachment->map;
+	uint32_t k = 0;
 
-		while (k + 1 < attachment->map.classes_count &&
-		       attachment->map.klass[k].block_bytes < bytes)
+	for (uint32_t lines = 0; lines < TSR_LINES_MAX; lines++) {
+		while (k + 1 < map->classes_count &&
+		       map->klass[k].block_bytes < (lines + 1) * TSR_CACHELINE)
 			k++;
-		attachment->class_of_width[width] = (uint8_t)k;
+		attachment->class_of_lines[lines] = (uint8_t)k;
 	}
 }
 
@@ -174,7 +176,7 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 		return error;
 	attachment->me = reply.client_id;
 	attachment->state = &attachment->map.states[reply.client_id - 1];
-	client_classes(attachment);
+	tsr_attachment_classes(attachment);
 	return 0;
 }
 
@@ -213,7 +215,7 @@ client_attach(struct tsr_attachment *attachment, struct tsr_attach_options const
 static int
 client_place(struct tsr_attachment **attachment, uint32_t *index)
 {
-	int const error = client_tables();
+	int const error = tsr_process_open();
 
 	if (error != 0)
 		return error;

@@ -24,12 +24,12 @@
 #define TSR_ATTACHMENTS_MAX 8
 #define TSR_ENDS_MAX        4096
 
-#define TSR_MAGAZINE_ENTRIES (2 * TSR_CELL_ENTRIES)
+#define TSR_MAGAZINE_ENTRIES (2 * TSR_CELL_ENTRIES - 1) /* and the count: 512 bytes */
 
 /* A thread's private batch of one size class: tickets that name this client and are idle. */
 struct tsr_magazine {
 	uint32_t count;
-	uint32_t limit; /* with so many it is full: two batches of its class */
+	uint32_t limit; /* with so many it is full: about two batches of its class */
 	uint64_t name[TSR_MAGAZINE_ENTRIES];
 };
 
@@ -40,57 +40,95 @@ struct tsr_orphans {
 	uint32_t room;
 };
 
+#define TSR_LINES_MAX 64 /* messages of up to 4 KiB find their class in a table */
+
 /* This process, attached to one realm. */
 struct tsr_attachment {
 	alignas(TSR_CACHELINE) uint64_t handle; /* 0: free */
 	struct tsr_map map;
 	uint16_t me;          /* client id */
 	bool fenced;          /* membarrier does not reach us */
-	uint8_t class_of_width[33]; /* first class that may hold so many bits of bytes */
+	uint8_t class_of_lines[TSR_LINES_MAX]; /* of (bytes - 1) / 64, for small messages */
 	struct tsr_state *state;    /* our lines */
 	struct tsr_control control;
 	struct tsr_orphans orphans[TSR_CLASSES_MAX];
 };
 
-/* One open end. The first two lines are the hot ones. */
+/* One open end. The first line is all that a message needs when nobody is in its way. */
 struct tsr_end {
-	alignas(TSR_CACHELINE) uint64_t handle; /* 0: free */
-	struct tsr_attachment *attachment;
+	alignas(256) uint64_t handle; /* 0: free */
 	struct tsr_slot *slots;
 	struct tsr_channel_shm *shm;
+	struct tsr_map const *map;
 	uint64_t position; /* where it looks next */
-	uint32_t mask;
-	uint32_t shift;
-	uint32_t stamp_mask;  /* stamp when (position & stamp_mask) == stamp_match: */
-	uint32_t stamp_match; /* 0, or 1 with mask 0: never */
-	uint16_t me;
-	bool alone; /* the one end of its side: no claim, no take */
-	/* Second line: what a miss needs. */
+	uint64_t expect;   /* the word that it hopes for there: empty (senders) or ready, of that lap */
+	uint32_t mask;     /* capacity - 1 */
+	uint16_t me;       /* client id */
+	bool alone;        /* the one end of its side: no claim, no take */
+	uint8_t side;      /* enum tsr_side */
+	uint32_t stamp_mask; /* stamp when all these bits of the position are set */
+	uint32_t channel_id;
+	/* What a miss needs. */
+	struct tsr_attachment *attachment;
 	uint64_t redo_seen;
 	uint64_t stream_seen; /* of the other side, when this end was opened */
 	uint64_t spin_ns;
 	struct tsr_wait_side mine;   /* where this end sleeps */
 	struct tsr_wait_side others; /* where the other side sleeps */
-	uint32_t token; /* UINT32_MAX: none yet */
-	uint32_t side;
-	bool seen;   /* the other side has been there */
+	uint32_t token;  /* UINT32_MAX: none yet */
 	uint32_t number; /* at the daemon */
+	bool seen;       /* the other side has been there */
 	struct tsr_channel channel;
 };
 
+static_assert(offsetof(struct tsr_end, attachment) == 64, "the hot line");
+static_assert(sizeof(struct tsr_end) == 256, "a shift finds it");
+
+/* Go to @position. */
+TSR_INLINE void
+tsr_end_seek(struct tsr_end *end, uint64_t position)
+{
+	end->position = position;
+	end->expect = tsr_slot_word(tsr_channel_lap(&end->channel, position), 0,
+	                            end->side == TSR_SIDE_SENDER ? TSR_EMPTY : TSR_READY);
+}
+
+/* Is this what the end hopes for? A ready slot may be flagged as redelivered. */
+TSR_INLINE bool
+tsr_end_hopes(struct tsr_end const *end, uint64_t word)
+{
+	uint64_t const flags = end->side == TSR_SIDE_RECEIVER ? TSR_READY_AGAIN_BIT : 0;
+
+	return (word & ~flags) == end->expect;
+}
+
+/* Go on by one. */
+TSR_INLINE void
+tsr_end_step(struct tsr_end *end)
+{
+	end->position++;
+	if (tsr_unlikely((end->position & end->mask) == 0))
+		end->expect += TSR_LAP_ONE;
+}
+
 struct tsr_process {
 	struct tsr_attachment attachment[TSR_ATTACHMENTS_MAX];
-	uint32_t ends_high; /* beyond the last entry of @end that was ever used */
 	struct tsr_end end[TSR_ENDS_MAX];
+	uint32_t ends_high; /* beyond the last entry of @end that was ever used */
 };
 
-/* NULL until the first attach. */
+/* Never NULL: before the first attach it is an empty table. */
 extern struct tsr_process *tsr_process;
 extern pthread_mutex_t tsr_process_lock;
 
-/* The magazines of this thread for one attachment: [classes]. */
+/* tsr_process_open - the table of this process. The process lock is held. Return: 0; -ENOMEM;
+ * -EOPNOTSUPP no MADV_WIPEONFORK. */
+TSR_MUST_CHECK
+int tsr_process_open(void);
+
+/* One thread's magazines, [TSR_CLASSES_MAX] for each attachment. */
 struct tsr_thread {
-	uint64_t handle[TSR_ATTACHMENTS_MAX]; /* of the attachment they belong to */
+	uint64_t handle[TSR_ATTACHMENTS_MAX]; /* of the attachment they belong to; 0: none */
 	struct tsr_magazine *magazines[TSR_ATTACHMENTS_MAX];
 };
 
@@ -107,29 +145,27 @@ tsr_handle_index(uint64_t handle)
 	return (uint32_t)(handle & ((UINT64_C(1) << TSR_HANDLE_INDEX_BITS) - 1));
 }
 
+/* The entry that a handle means, or NULL: any 64 bits are looked up without harm. */
 TSR_INLINE struct tsr_attachment *
 tsr_attachment_get(struct tsr_client client)
 {
-	uint32_t const index = tsr_handle_index(client.handle);
-	struct tsr_process *const process = tsr_process;
+	struct tsr_attachment *const attachment =
+	        &tsr_process->attachment[client.handle % TSR_ATTACHMENTS_MAX];
 
-	if (tsr_unlikely(process == NULL || index >= TSR_ATTACHMENTS_MAX || client.handle == 0 ||
-	                 process->attachment[index].handle != client.handle))
-		return NULL;
-	return &process->attachment[index];
+	return tsr_likely(attachment->handle == client.handle && client.handle != 0) ? attachment
+	                                                                              : NULL;
 }
 
 TSR_INLINE struct tsr_end *
 tsr_end_get(uint64_t handle)
 {
-	uint32_t const index = tsr_handle_index(handle);
-	struct tsr_process *const process = tsr_process;
+	struct tsr_end *const end = &tsr_process->end[handle % TSR_ENDS_MAX];
 
-	if (tsr_unlikely(process == NULL || index >= TSR_ENDS_MAX || handle == 0 ||
-	                 process->end[index].handle != handle))
-		return NULL;
-	return &process->end[index];
+	return tsr_likely(end->handle == handle && handle != 0) ? end : NULL;
 }
+
+/* tsr_attachment_classes - fill class_of_lines from the map. */
+void tsr_attachment_classes(struct tsr_attachment *attachment);
 
 /*
  * tsr_magazines_open - this thread's magazines for an attachment, made on first use
@@ -138,14 +174,13 @@ tsr_end_get(uint64_t handle)
  */
 struct tsr_magazine *tsr_magazines_open(struct tsr_attachment *attachment);
 
+/* The magazines that this thread has already, or NULL. */
 TSR_INLINE struct tsr_magazine *
-tsr_magazines_get(struct tsr_attachment *attachment)
+tsr_magazines_have(uint64_t handle)
 {
-	uint32_t const index = tsr_handle_index(attachment->handle);
+	uint64_t const index = handle % TSR_ATTACHMENTS_MAX;
 
-	if (tsr_likely(tsr_thread.handle[index] == attachment->handle))
-		return tsr_thread.magazines[index];
-	return tsr_magazines_open(attachment);
+	return tsr_likely(tsr_thread.handle[index] == handle) ? tsr_thread.magazines[index] : NULL;
 }
 
 /*

@@ -45,17 +45,13 @@ tsr_depot_fill(struct tsr_map const *map, uint32_t klass, uint16_t me, uint64_t 
 		uint64_t entry = TSR_NAME_NONE;
 
 		if (i < count)
-			entry = tsr_name_make(tsr_name_index(names[i]),
-			                      tsr_generation_next(tsr_name_generation(names[i])));
+			entry = tsr_name_next(names[i]);
 		tsr_st_rlx(&cell->entry[i], entry);
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		uint64_t const generation = tsr_generation_next(tsr_name_generation(names[i]));
-
+	for (uint32_t i = 0; i < count; i++)
 		/* [D1] pairs with [P2]: the entry is written before the ticket is free. */
 		tsr_st_rel(&map->tickets[tsr_name_index(names[i])].word,
-		           tsr_word_make(generation, TSR_TICKET_IDLE, TSR_HOLDER_FREE));
-	}
+		           tsr_name_word(tsr_name_next(names[i]), TSR_TICKET_IDLE, TSR_HOLDER_FREE));
 	/* [D2] pairs with [D3]: entries, stamps and what was done to the payload come first. */
 	tsr_st_rel(&tsr_map_cell_words(map, klass)[number], tsr_slot_word(lap, 0, TSR_READY));
 	return 0;
@@ -72,13 +68,13 @@ depot_empty(struct tsr_map const *map, uint32_t klass, uint16_t me, uint32_t num
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
 		uint64_t const name = tsr_ld_rlx(&cell->entry[i]);
 		uint32_t const index = tsr_name_index(name);
-		uint64_t const generation = tsr_generation_next(tsr_name_generation(name));
+		uint64_t const own = tsr_name_next(name);
 
 		if (index >= map->tickets_count || map->blocks[index].klass != klass ||
 		    !tsr_word_is(tsr_ld_rlx(&map->tickets[index].word), name, TSR_HOLDER_FREE))
 			continue;
-		tsr_st_rlx(&map->tickets[index].word, tsr_word_make(generation, TSR_TICKET_IDLE, me));
-		names[count++] = tsr_name_make(index, generation);
+		tsr_st_rlx(&map->tickets[index].word, tsr_name_word(own, TSR_TICKET_IDLE, me));
+		names[count++] = own;
 	}
 	/* [D4] pairs with [D5]: the entries were read before the cell is empty. */
 	tsr_st_rel(&tsr_map_cell_words(map, klass)[number], tsr_slot_word(lap + 1, 0, TSR_EMPTY));

@@ -93,13 +93,9 @@ end_spin_is_vain(void)
 static void
 end_stamps(struct tsr_end *end, const struct tsr_end_options *options)
 {
-	if ((options->flags & TSR_END_NO_STAMP) != 0) {
-		end->stamp_mask = 0;
-		end->stamp_match = 1;
-		return;
-	}
 	end->stamp_mask = (options->stamp_every != 0 ? options->stamp_every : END_STAMP_EVERY) - 1;
-	end->stamp_match = 0;
+	if ((options->flags & TSR_END_NO_STAMP) != 0)
+		end->stamp_mask = UINT32_MAX; /* once in 2^32 messages */
 }
 
 /* Fill the end from the daemon's answer: it stands where it should look first. */
@@ -121,16 +117,17 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	receivers = (struct tsr_wait_side){&channel->shm->receivers_waiting, channel->tokens->receiver};
 	senders = (struct tsr_wait_side){&channel->shm->senders_waiting, channel->tokens->sender};
 	end->attachment = attachment;
+	end->map = &attachment->map;
 	end->slots = channel->shm->slot;
 	end->shm = channel->shm;
 	end->mask = channel->mask;
-	end->shift = channel->shift;
 	end->me = attachment->me;
+	end->channel_id = (uint32_t)channel->id;
 	end->alone = (reply->flags & one) != 0;
 	end->mine = sends ? senders : receivers;
 	end->others = sends ? receivers : senders;
 	end->token = UINT32_MAX;
-	end->side = side;
+	end->side = (uint8_t)side;
 	end->number = reply->end;
 	end->spin_ns = (options->flags & TSR_END_NO_SPIN) != 0 || end_spin_is_vain() ? 0
 	               : options->spin_ns != 0                                       ? options->spin_ns
@@ -140,10 +137,13 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	end->redo_seen = tsr_ld_acq(&channel->shm->redo);
 	/* [E3] pairs with [E4]. */
 	ends = tsr_ld_acq(sends ? &channel->entry->receivers : &channel->entry->senders);
-	end->stream_seen = tsr_ends_stream(ends);
+	/* Not what the directory shows by now: the other side may have come and gone since the daemon
+	 * answered. */
+	end->stream_seen = reply->stream;
 	/* Who is there now may be gone before this end has to wait for the first time. */
-	end->seen = reply->seen != 0 || tsr_ends_count(ends) > 0;
-	end->position = tsr_channel_find(channel) - (sends ? 0 : channel->capacity);
+	end->seen = reply->seen != 0 || tsr_ends_count(ends) > 0 ||
+	            tsr_ends_stream(ends) != end->stream_seen;
+	tsr_end_seek(end, tsr_channel_find(channel) - (sends ? 0 : channel->capacity));
 	return 0;
 }
 

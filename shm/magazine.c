@@ -18,7 +18,7 @@ static int
 orphans_push(struct tsr_orphans *orphans, uint64_t name)
 {
 	if (orphans->count == orphans->room) {
-		uint32_t const room = orphans->room == 0 ? TSR_MAGAZINE_ENTRIES : 2 * orphans->room;
+		uint32_t const room = orphans->room == 0 ? TSR_CELL_ENTRIES : 2 * orphans->room;
 		uint64_t *const more = realloc(orphans->name, room * sizeof(*more));
 
 		if (more == NULL)
@@ -37,7 +37,7 @@ magazine_leave(struct tsr_attachment *attachment, uint32_t klass, struct tsr_mag
 {
 	struct tsr_orphans *const orphans = &attachment->orphans[klass];
 	uint32_t const batch = attachment->map.klass[klass].batch;
-	uint32_t left = magazine->count;
+	uint64_t left = magazine->count;
 
 	while (left >= batch && tsr_depot_fill(&attachment->map, klass, attachment->me,
 	                                       &magazine->name[left - batch], batch) == 0)
@@ -78,12 +78,14 @@ magazine_make_key(void)
 struct tsr_magazine *
 tsr_magazines_open(struct tsr_attachment *attachment)
 {
-	uint32_t const index = tsr_handle_index(attachment->handle);
+	uint64_t const index = attachment->handle % TSR_ATTACHMENTS_MAX;
 	struct tsr_magazine *magazines = tsr_thread.magazines[index];
 
+	if (tsr_thread.handle[index] == attachment->handle)
+		return magazines;
 	(void)pthread_once(&magazine_once, magazine_make_key);
 	if (magazines == NULL) {
-		magazines = malloc(TSR_CLASSES_MAX * sizeof(*magazines));
+		magazines = aligned_alloc(TSR_CACHELINE, TSR_CLASSES_MAX * sizeof(*magazines));
 		if (magazines == NULL || pthread_setspecific(magazine_key, &tsr_thread) != 0) {
 			free(magazines);
 			return NULL;
@@ -91,8 +93,10 @@ tsr_magazines_open(struct tsr_attachment *attachment)
 	}
 	/* Of an attachment that has ended: its tickets were swept. */
 	for (uint32_t i = 0; i < attachment->map.classes_count; i++) {
+		uint32_t const batch = attachment->map.klass[i].batch;
+
 		magazines[i].count = 0;
-		magazines[i].limit = 2 * attachment->map.klass[i].batch;
+		magazines[i].limit = batch < TSR_CELL_ENTRIES ? 2 * batch : TSR_MAGAZINE_ENTRIES;
 	}
 	tsr_thread.magazines[index] = magazines;
 	tsr_thread.handle[index] = attachment->handle;

@@ -14,31 +14,100 @@
 
 #define MESSAGE_STRING_COPY_BYTES 1024 /* from here on the string copy wins, see doc/performance.md */
 
+int
+tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
+{
+	struct tsr_map const *const map = &attachment->map;
+	struct tsr_magazine *const magazines = tsr_magazines_open(attachment);
+
+	if (bytes == 0)
+		return -EINVAL;
+	if (bytes > map->message_bytes_max)
+		return -EMSGSIZE;
+	if (magazines == NULL)
+		return -ENOMEM;
+	for (uint32_t k = tsr_message_class(attachment, bytes); k < map->classes_count; k++) {
+		struct tsr_magazine *const magazine = &magazines[k];
+
+		if (magazine->count == 0 && tsr_magazine_refill(attachment, k, magazine) != 0)
+			continue; /* none of that size is free: a larger one will do */
+		tsr_message_fill(map, magazine->name[--magazine->count], bytes, msg);
+		return 0;
+	}
+	return -ENOMEM;
+}
+
+int
+tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
+{
+	struct tsr_magazine *const magazines = tsr_magazines_open(attachment);
+	struct tsr_ticket *ticket;
+	uint32_t klass;
+	int error;
+
+	if (magazines == NULL)
+		return -ENOMEM;
+	error = tsr_ticket_own(&attachment->map, name, attachment->me, &ticket);
+	if (error != 0)
+		return error;
+	klass = attachment->map.blocks[tsr_name_index(name)].klass;
+	if (magazines[klass].count >= magazines[klass].limit) {
+		error = tsr_magazine_drain(attachment, klass, &magazines[klass]);
+		if (error != 0)
+			return error;
+	}
+	magazines[klass].name[magazines[klass].count++] =
+	        tsr_ticket_release(ticket, name, attachment->me);
+	return 0;
+}
+
+/* What the fast form would not do: first use in this thread, an empty magazine, an error. */
+TSR_COLD static int
+message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
+{
+	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+
+	return attachment != NULL ? tsr_message_alloc(attachment, bytes, msg) : -ENOTCONN;
+}
+
+TSR_COLD static int
+message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
+{
+	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+
+	return attachment != NULL ? tsr_message_release(attachment, msg->zdesc.name) : -ENOTCONN;
+}
+
 TSR_HOT int
 tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+	struct tsr_magazine *const magazines = tsr_magazines_have(client.handle);
 
-	return tsr_likely(attachment != NULL) ? tsr_message_alloc(attachment, bytes, msg) : -ENOTCONN;
+	if (tsr_likely(attachment != NULL) && tsr_likely(magazines != NULL) &&
+	    tsr_likely(tsr_message_alloc_fast(attachment, magazines, bytes, msg)))
+		return 0;
+	return message_alloc_slow(client, bytes, msg);
 }
 
 TSR_HOT int
 tsr_release(struct tsr_client client, struct tsr_msg *msg)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+	struct tsr_magazine *const magazines = tsr_magazines_have(client.handle);
 
-	return tsr_likely(attachment != NULL) ? tsr_message_release(attachment, msg) : -ENOTCONN;
+	if (tsr_likely(attachment != NULL) && tsr_likely(magazines != NULL) &&
+	    tsr_likely(tsr_message_release_fast(attachment, magazines, msg->zdesc.name)))
+		return 0;
+	return message_release_slow(client, msg);
 }
 
-/* What is sent: the range of the zdesc, shortened to the message's length. */
-TSR_INLINE int
-message_zdesc(struct tsr_msg const *msg, struct tsr_zdesc *zdesc)
+/* What is sent: the range of the zdesc, shortened to the message's length; false: it is longer. */
+TSR_INLINE bool
+message_range(struct tsr_msg const *msg, uint64_t *range)
 {
-	if (tsr_unlikely(msg->length > tsr_range_length(msg->zdesc.range)))
-		return -EINVAL;
-	zdesc->name = msg->zdesc.name;
-	zdesc->range = tsr_range_make(tsr_range_offset(msg->zdesc.range), msg->length);
-	return 0;
+	*range = tsr_range_make(tsr_range_offset(msg->zdesc.range), msg->length);
+	return msg->length <= tsr_range_length(msg->zdesc.range);
 }
 
 /* A miss that must not wait: nothing there, or, on a second look, the reason why nothing comes. */
@@ -98,32 +167,74 @@ message_recv_wait(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns
 	return last == -EAGAIN ? error : last;
 }
 
+/* The whole of a send: every error told, waiting. */
+TSR_COLD static int
+message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint64_t deadline_ns)
+{
+	struct tsr_end *const end = tsr_end_get(sender.handle);
+	struct tsr_zdesc zdesc = {.name = msg->zdesc.name};
+	int error;
+
+	if (end == NULL || end->side != TSR_SIDE_SENDER)
+		return -ENOTCONN;
+	if (!message_range(msg, &zdesc.range))
+		return -EINVAL;
+	error = tsr_buffered_try_send(end, zdesc);
+	return error != -EAGAIN ? error : message_send_wait(end, zdesc, deadline_ns);
+}
+
+TSR_COLD static int
+message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	struct tsr_end *const end = tsr_end_get(receiver.handle);
+	int error;
+
+	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
+		return -ENOTCONN;
+	error = tsr_buffered_try_recv(end, msg);
+	return error != -EAGAIN ? error : message_recv_wait(end, msg, deadline_ns);
+}
+
+/* It is done; somebody sleeps, or what was in the slot cannot be. */
+TSR_COLD static int
+message_after(struct tsr_end *end, enum tsr_fast fast)
+{
+	if (fast == TSR_FAST_REFUSE)
+		return tsr_buffered_refuse(end);
+	tsr_buffered_wake(end);
+	return 0;
+}
+
 TSR_HOT int
 tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
 {
 	struct tsr_end *const end = tsr_end_get(sender.handle);
-	struct tsr_zdesc zdesc;
-	int error;
+	enum tsr_fast fast;
+	uint64_t range;
 
-	if (tsr_unlikely(end == NULL || end->side != TSR_SIDE_SENDER))
-		return -ENOTCONN;
-	error = message_zdesc(msg, &zdesc);
-	if (tsr_unlikely(error != 0))
-		return error;
-	error = tsr_buffered_try_send(end, zdesc);
-	return tsr_likely(error != -EAGAIN) ? error : message_send_wait(end, zdesc, deadline_ns);
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_SENDER) ||
+	    tsr_unlikely(!message_range(msg, &range)))
+		return message_send_slow(sender, msg, deadline_ns);
+	fast = tsr_buffered_send_fast(end, msg->zdesc.name, range);
+	if (tsr_likely(fast == TSR_FAST_DONE))
+		return 0;
+	return fast == TSR_FAST_MISS ? message_send_slow(sender, msg, deadline_ns)
+	                             : message_after(end, fast);
 }
 
 TSR_HOT int
 tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
 {
 	struct tsr_end *const end = tsr_end_get(receiver.handle);
-	int error;
+	enum tsr_fast fast;
 
-	if (tsr_unlikely(end == NULL || end->side != TSR_SIDE_RECEIVER))
-		return -ENOTCONN;
-	error = tsr_buffered_try_recv(end, msg);
-	return tsr_likely(error != -EAGAIN) ? error : message_recv_wait(end, msg, deadline_ns);
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
+		return message_recv_slow(receiver, msg, deadline_ns);
+	fast = tsr_buffered_recv_fast(end, msg);
+	if (tsr_likely(fast == TSR_FAST_DONE))
+		return 0;
+	return fast == TSR_FAST_MISS ? message_recv_slow(receiver, msg, deadline_ns)
+	                             : message_after(end, fast);
 }
 
 TSR_HOT int
@@ -131,21 +242,21 @@ tsr_alloc_batch(struct tsr_client client, uint32_t bytes, struct tsr_msg *msgs, 
                 size_t *done)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
-	struct tsr_magazine *magazine;
-	uint32_t klass;
+	struct tsr_magazine *magazines = tsr_magazines_have(client.handle);
 	size_t made = 0;
 	int error = 0;
 
 	*done = 0;
 	if (tsr_unlikely(attachment == NULL))
 		return -ENOTCONN;
-	while (made < count) {
-		error = tsr_message_magazine(attachment, bytes, &klass, &magazine);
-		if (tsr_unlikely(error != 0))
+	for (; made < count; made++) {
+		if (tsr_likely(magazines != NULL) &&
+		    tsr_likely(tsr_message_alloc_fast(attachment, magazines, bytes, &msgs[made])))
+			continue;
+		error = tsr_message_alloc(attachment, bytes, &msgs[made]);
+		if (error != 0)
 			break;
-		while (made < count && magazine->count > 0)
-			tsr_message_fill(&attachment->map, magazine->name[--magazine->count], bytes,
-			                 &msgs[made++]);
+		magazines = tsr_magazines_have(client.handle);
 	}
 	*done = made;
 	return made > 0 ? 0 : error;
@@ -155,14 +266,21 @@ TSR_HOT int
 tsr_release_batch(struct tsr_client client, struct tsr_msg *msgs, size_t count, size_t *done)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+	struct tsr_magazine *magazines = tsr_magazines_have(client.handle);
 	int first = 0;
 
 	*done = 0;
 	if (tsr_unlikely(attachment == NULL))
 		return -ENOTCONN;
 	for (size_t i = 0; i < count; i++) {
-		int const error = tsr_message_release(attachment, &msgs[i]);
+		int error = 0;
 
+		if (tsr_unlikely(magazines == NULL) ||
+		    tsr_unlikely(!tsr_message_release_fast(attachment, magazines,
+		                                           msgs[i].zdesc.name))) {
+			error = tsr_message_release(attachment, msgs[i].zdesc.name);
+			magazines = tsr_magazines_have(client.handle);
+		}
 		if (tsr_likely(error == 0))
 			(*done)++;
 		else if (first == 0)
@@ -176,22 +294,29 @@ tsr_send_batch(struct tsr_sender sender, struct tsr_msg *msgs, size_t count, uin
                size_t *done)
 {
 	struct tsr_end *const end = tsr_end_get(sender.handle);
-	struct tsr_zdesc zdesc;
 	size_t sent = 0;
 	int error = 0;
 
 	*done = 0;
-	if (tsr_unlikely(end == NULL || end->side != TSR_SIDE_SENDER))
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_SENDER))
 		return -ENOTCONN;
-	while (sent < count) {
-		error = message_zdesc(&msgs[sent], &zdesc);
-		if (tsr_likely(error == 0))
-			error = tsr_buffered_try_send(end, zdesc);
-		if (tsr_unlikely(error == -EAGAIN && sent == 0))
-			error = message_send_wait(end, zdesc, deadline_ns);
-		if (tsr_unlikely(error != 0))
+	for (; sent < count; sent++) {
+		uint64_t range;
+
+		if (tsr_likely(message_range(&msgs[sent], &range))) {
+			enum tsr_fast const fast =
+			        tsr_buffered_send_fast(end, msgs[sent].zdesc.name, range);
+
+			if (tsr_likely(fast == TSR_FAST_DONE))
+				continue;
+			if (fast == TSR_FAST_WAKE) {
+				tsr_buffered_wake(end);
+				continue;
+			}
+		}
+		error = message_send_slow(sender, &msgs[sent], sent == 0 ? deadline_ns : TSR_NOWAIT);
+		if (error != 0)
 			break;
-		sent++;
 	}
 	*done = sent;
 	return sent > 0 ? 0 : error;
@@ -206,15 +331,19 @@ tsr_recv_batch(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
 	int error = 0;
 
 	*done = 0;
-	if (tsr_unlikely(end == NULL || end->side != TSR_SIDE_RECEIVER))
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
 		return -ENOTCONN;
-	while (received < count) {
-		error = tsr_buffered_try_recv(end, &msgs[received]);
-		if (tsr_unlikely(error == -EAGAIN && received == 0))
-			error = message_recv_wait(end, &msgs[received], deadline_ns);
-		if (tsr_unlikely(error != 0))
+	for (; received < count; received++) {
+		enum tsr_fast const fast = tsr_buffered_recv_fast(end, &msgs[received]);
+
+		if (tsr_likely(fast == TSR_FAST_DONE))
+			continue;
+		error = fast == TSR_FAST_MISS
+		                ? message_recv_slow(receiver, &msgs[received],
+		                                    received == 0 ? deadline_ns : TSR_NOWAIT)
+		                : message_after(end, fast);
+		if (error != 0)
 			break;
-		received++;
 	}
 	*done = received;
 	return received > 0 ? 0 : error;

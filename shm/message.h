@@ -13,81 +13,76 @@
 #include "shm/client.h"
 #include "shm/ticket.h"
 
-/* The magazine of the smallest class that holds @bytes and has a ticket, refilled if need be. */
-TSR_INLINE int
-tsr_message_magazine(struct tsr_attachment *attachment, uint32_t bytes, uint32_t *klass,
-                     struct tsr_magazine **magazine)
+/* The smallest class for so many bytes, 1 .. message_bytes_max. */
+TSR_INLINE uint32_t
+tsr_message_class(struct tsr_attachment const *attachment, uint32_t bytes)
 {
-	struct tsr_map const *const map = &attachment->map;
-	struct tsr_magazine *const magazines = tsr_magazines_get(attachment);
+	uint32_t const lines = (bytes - 1) / TSR_CACHELINE;
 	uint32_t k;
 
-	if (tsr_unlikely(bytes - 1 >= map->message_bytes_max))
-		return bytes == 0 ? -EINVAL : -EMSGSIZE;
-	if (tsr_unlikely(magazines == NULL))
-		return -ENOMEM;
-	k = attachment->class_of_width[tsr_bit_width(bytes - 1)];
-	while (map->klass[k].block_bytes < bytes)
+	if (tsr_likely(lines < TSR_LINES_MAX))
+		return attachment->class_of_lines[lines];
+	k = attachment->class_of_lines[TSR_LINES_MAX - 1];
+	while (attachment->map.klass[k].block_bytes < bytes)
 		k++;
-	while (tsr_unlikely(magazines[k].count == 0)) {
-		if (tsr_magazine_refill(attachment, k, &magazines[k]) == 0)
-			break;
-		if (++k == map->classes_count)
-			return -ENOMEM;
-	}
-	*klass = k;
-	*magazine = &magazines[k];
-	return 0;
+	return k;
 }
 
 TSR_INLINE void
 tsr_message_fill(struct tsr_map const *map, uint64_t name, uint32_t bytes, struct tsr_msg *msg)
 {
-	uint64_t const range = tsr_range_make(0, bytes);
+	struct tsr_block const *const block = &map->blocks[tsr_name_index(name)];
 
-	msg->zdesc = (struct tsr_zdesc){.name = name, .range = range};
-	msg->data = tsr_block_data(map, &map->blocks[tsr_name_index(name)], range);
+	msg->zdesc.name = name;
+	msg->zdesc.range = (uint64_t)bytes << 32;
+	msg->data = map->arena_base[block->arena] + block->offset;
 	msg->length = bytes;
 	msg->flags = 0;
 	msg->stamp = 0;
 }
 
-TSR_INLINE int
-tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
+/* Take a ticket from the magazine of the class, if one is there. Return: done or not. */
+TSR_INLINE bool
+tsr_message_alloc_fast(struct tsr_attachment *attachment, struct tsr_magazine *magazines,
+                       uint32_t bytes, struct tsr_msg *msg)
 {
 	struct tsr_magazine *magazine;
-	uint32_t klass;
-	int const error = tsr_message_magazine(attachment, bytes, &klass, &magazine);
 
-	if (tsr_unlikely(error != 0))
-		return error;
+	if (tsr_unlikely(bytes - 1 >= attachment->map.message_bytes_max))
+		return false;
+	magazine = &magazines[tsr_message_class(attachment, bytes)];
+	if (tsr_unlikely(magazine->count == 0))
+		return false;
 	tsr_message_fill(&attachment->map, magazine->name[--magazine->count], bytes, msg);
-	return 0;
+	return true;
 }
 
-TSR_INLINE int
-tsr_message_release(struct tsr_attachment *attachment, struct tsr_msg const *msg)
+/* Put a ticket that is ours into its magazine, if there is room. Return: done or not. */
+TSR_INLINE bool
+tsr_message_release_fast(struct tsr_attachment *attachment, struct tsr_magazine *magazines,
+                         uint64_t name)
 {
 	struct tsr_map const *const map = &attachment->map;
-	uint64_t const name = msg->zdesc.name;
-	struct tsr_magazine *magazine = tsr_magazines_get(attachment);
-	struct tsr_ticket *ticket;
-	int error;
+	uint32_t const index = tsr_name_index(name);
+	struct tsr_magazine *magazine;
 
-	if (tsr_unlikely(magazine == NULL))
-		return -ENOMEM;
-	error = tsr_ticket_own(map, name, attachment->me, &ticket);
-	if (tsr_unlikely(error != 0))
-		return error;
-	magazine += map->blocks[tsr_name_index(name)].klass;
-	if (tsr_unlikely(magazine->count >= magazine->limit)) {
-		error = tsr_magazine_drain(attachment, map->blocks[tsr_name_index(name)].klass,
-		                           magazine);
-		if (error != 0)
-			return error;
-	}
-	magazine->name[magazine->count++] = tsr_ticket_release(ticket, name, attachment->me);
-	return 0;
+	if (tsr_unlikely(index >= map->tickets_count) ||
+	    tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&map->tickets[index].word), name, attachment->me)))
+		return false;
+	magazine = &magazines[map->blocks[index].klass];
+	if (tsr_unlikely(magazine->count >= magazine->limit))
+		return false;
+	magazine->name[magazine->count++] =
+	        tsr_ticket_release(&map->tickets[index], name, attachment->me);
+	return true;
 }
+
+/*
+ * tsr_message_alloc, tsr_message_release - the whole of it: magazines made, refilled, drained; every
+ * error told. Context: warm.
+ */
+TSR_COLD TSR_MUST_CHECK int tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes,
+                                              struct tsr_msg *msg);
+TSR_COLD TSR_MUST_CHECK int tsr_message_release(struct tsr_attachment *attachment, uint64_t name);
 
 #endif /* TSR_SHM_MESSAGE_H */

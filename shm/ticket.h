@@ -33,15 +33,6 @@ tsr_block_data(struct tsr_map const *map, struct tsr_block const *block, uint64_
 	return map->arena_base[block->arena] + block->offset + tsr_range_offset(range);
 }
 
-/* The word is the generation of @name and its holder is @holder, whatever the kind. */
-TSR_INLINE bool
-tsr_word_is(uint64_t word, uint64_t name, uint16_t holder)
-{
-	uint64_t const kind_mask = UINT64_C(0xff) << 16;
-
-	return (word & ~kind_mask) == tsr_word_make(tsr_name_generation(name), TSR_TICKET_IDLE, holder);
-}
-
 /*
  * tsr_ticket_own - the ticket of @name, if @me holds it
  *
@@ -72,7 +63,7 @@ tsr_ticket_send(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
 	tsr_st_rlx(&ticket->tag, channel_id);
 	/* [T1] pairs with [P1]: the zdesc is written before the ticket is the channel's. */
 	tsr_st_rel(&ticket->word,
-	           tsr_word_make(tsr_name_generation(name), TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
+	           tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
 }
 
 /*
@@ -85,16 +76,16 @@ TSR_INLINE int
 tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64_t *own)
 {
 	uint32_t const index = tsr_name_index(name);
-	uint64_t const generation = tsr_generation_next(tsr_name_generation(name));
 	struct tsr_ticket *ticket;
 
 	if (tsr_unlikely(index >= map->tickets_count))
 		return -EPROTO;
 	ticket = &map->tickets[index];
-	if (tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, TSR_HOLDER_CHANNEL)))
+	if (tsr_unlikely(tsr_ld_rlx(&ticket->word) !=
+	                 tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL)))
 		return -EPROTO;
-	tsr_st_rlx(&ticket->word, tsr_word_make(generation, TSR_TICKET_RECEIVED, me));
-	*own = tsr_name_make(index, generation);
+	*own = tsr_name_next(name);
+	tsr_st_rlx(&ticket->word, tsr_name_word(*own, TSR_TICKET_RECEIVED, me));
 	return 0;
 }
 
@@ -102,10 +93,10 @@ tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64
 TSR_INLINE uint64_t
 tsr_ticket_release(struct tsr_ticket *ticket, uint64_t name, uint16_t me)
 {
-	uint64_t const generation = tsr_generation_next(tsr_name_generation(name));
+	uint64_t const next = tsr_name_next(name);
 
-	tsr_st_rlx(&ticket->word, tsr_word_make(generation, TSR_TICKET_IDLE, me));
-	return tsr_name_make(tsr_name_index(name), generation);
+	tsr_st_rlx(&ticket->word, tsr_name_word(next, TSR_TICKET_IDLE, me));
+	return next;
 }
 
 #endif /* TSR_SHM_TICKET_H */

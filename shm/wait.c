@@ -52,13 +52,11 @@ tsr_end_check(struct tsr_end *end)
 static bool
 wait_has_work(struct tsr_end const *end)
 {
-	uint64_t const lap = (end->position >> end->shift) & TSR_LAP_MASK;
 	uint64_t const word = tsr_ld_rlx(&end->slots[end->position & end->mask].word);
-	uint32_t const wanted = end->side == TSR_SIDE_SENDER ? TSR_EMPTY : TSR_READY;
 
 	if (end->side == TSR_SIDE_RECEIVER && tsr_ld_rlx(&end->shm->redo) != end->redo_seen)
 		return true;
-	return tsr_slot_lap(word) == lap && tsr_slot_phase(word) == wanted;
+	return tsr_end_hopes(end, word);
 }
 
 /* The daemon hung up: it is gone, or it cut us off. */
@@ -162,5 +160,5 @@ tsr_wait_end(struct tsr_end *end, struct tsr_wait *wait)
 	if (wait->token_word == 0 || !tsr_token_withdraw(&end->mine, end->token, end->me))
 		return;
 	/* A wake-up was spent on us while we helped ourselves: if there is more, hand it on. */
-	tsr_buffered_wake_mine(end, end->position);
+	tsr_buffered_wake_mine(end);
 }

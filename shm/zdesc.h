@@ -107,4 +107,31 @@ tsr_generation_next(uint64_t generation)
 	return (generation + 1) & TSR_GENERATION_MASK;
 }
 
+/*
+ * Name and word carry the generation in the same upper 40 bits, so that one becomes the other without
+ * taking it apart.
+ */
+#define TSR_GENERATION_ONE (UINT64_C(1) << TSR_TICKET_INDEX_BITS)
+
+/* The word of the ticket @name, held by @holder. */
+TSR_INLINE uint64_t
+tsr_name_word(uint64_t name, enum tsr_ticket_kind kind, uint16_t holder)
+{
+	return (name & ~(uint64_t)TSR_TICKETS_MAX) | ((uint64_t)kind << 16) | holder;
+}
+
+/* The same ticket in its next generation; the 40 bits wrap by themselves. */
+TSR_INLINE uint64_t
+tsr_name_next(uint64_t name)
+{
+	return name + TSR_GENERATION_ONE;
+}
+
+/* The word says the generation of @name and @holder, whatever the kind. */
+TSR_INLINE bool
+tsr_word_is(uint64_t word, uint64_t name, uint16_t holder)
+{
+	return (word & ~(UINT64_C(0xff) << 16)) == tsr_name_word(name, TSR_TICKET_IDLE, holder);
+}
+
 #endif /* TSR_SHM_ZDESC_H */

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,30 +13,13 @@
 /* The daemon's end of each attachment's socket. */
 static int local_daemon[TSR_ATTACHMENTS_MAX];
 
-static int
-local_tables(void)
-{
-	void *tables;
-
-	if (tsr_process != NULL)
-		return 0;
-	tables = mmap(NULL, sizeof(*tsr_process), PROT_READ | PROT_WRITE,
-	              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (tables == MAP_FAILED)
-		return -errno;
-	if (madvise(tables, sizeof(*tsr_process), MADV_WIPEONFORK) != 0)
-		return -errno;
-	tsr_process = tables;
-	return 0;
-}
-
 int
 local_attach(struct tsr_map const *map, uint16_t id, bool fenced, struct tsr_client *out)
 {
 	struct tsr_attachment *attachment;
 	uint32_t index = 0;
 	int pair[2];
-	int error = local_tables();
+	int error = tsr_process_open();
 
 	if (error != 0)
 		return error;
@@ -56,6 +38,7 @@ local_attach(struct tsr_map const *map, uint16_t id, bool fenced, struct tsr_cli
 	*attachment = (struct tsr_attachment){.map = *map, .me = id, .fenced = fenced};
 	memset(attachment->map.segment, 0, sizeof(attachment->map.segment));
 	attachment->state = &attachment->map.states[id - 1];
+	tsr_attachment_classes(attachment);
 	attachment->control.fd = pair[0];
 	local_daemon[index] = pair[1];
 	attachment->handle = tsr_handle_new(index);
