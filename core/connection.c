@@ -151,11 +151,22 @@ tsr_connection_close(struct tsr_connection *connection)
 	free(connection);
 }
 
+static void
+connection_say_stalled(struct tsr_connection *connection)
+{
+	tsr_log_limited(&connection->server->log_drops, TSR_LOG_WARNING,
+	                "pid %d, user %u does not read its answers: its connection is closed",
+	                (int)connection->pid, connection->uid);
+}
+
 void
 tsr_connection_send(struct tsr_connection *connection, void const *packet, size_t bytes)
 {
-	if (send(connection->fd, packet, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)bytes)
-		connection->broken = true;
+	if (send(connection->fd, packet, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)bytes)
+		return;
+	if (errno == EAGAIN)
+		connection_say_stalled(connection);
+	connection->broken = true;
 }
 
 int
@@ -343,9 +354,7 @@ tsr_connection_expire(struct tsr_server *server, uint64_t now_ns)
 			tsr_server_arm(server, c->out_deadline_ns);
 			continue;
 		}
-		tsr_log_limited(&server->log_drops, TSR_LOG_WARNING,
-		                "pid %d does not read its answers: its connection is closed",
-		                (int)c->pid);
+		connection_say_stalled(c);
 		tsr_connection_close(c);
 	}
 }

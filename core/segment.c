@@ -22,6 +22,7 @@
 #define SEGMENT_4K_LOG2 12
 #define SEGMENT_2M_LOG2 21
 #define SEGMENT_1G_LOG2 30
+#define SEGMENT_RETRIES 64
 
 static const struct {
 	const char *name;
@@ -110,12 +111,16 @@ segment_collapse(struct tsr_memory const *segment)
 {
 	size_t const huge = (size_t)1 << SEGMENT_2M_LOG2;
 
-	for (uint64_t at = 0; at < segment->bytes; at += huge) {
+	unsigned retries = 0;
+
+	for (uint64_t at = 0; at < segment->bytes;) {
 		unsigned char *const page = (unsigned char *)segment->base + at;
 
-		if (madvise(page, (size_t)1 << SEGMENT_4K_LOG2, MADV_POPULATE_WRITE) != 0 ||
-		    madvise(page, huge, MADV_COLLAPSE) != 0)
-			return -errno;
+		if (madvise(page, (size_t)1 << SEGMENT_4K_LOG2, MADV_POPULATE_WRITE) == 0 &&
+		    madvise(page, huge, MADV_COLLAPSE) == 0)
+			at += huge;
+		else if (errno != EAGAIN || retries++ == SEGMENT_RETRIES)
+			return -errno; /* EAGAIN: somebody had hold of the page for a moment */
 	}
 	return 0;
 }
