@@ -60,6 +60,7 @@ demo_parse_hidden(int key, char *arg, struct demo_arguments *arguments, struct a
 		return 0;
 	case DEMO_THROUGH:
 		arguments->role.through = true;
+		arguments->demo.through = true;
 		return 0;
 	case DEMO_CORRUPT:
 		arguments->role.corrupt = true;
@@ -250,6 +251,7 @@ demo_report_result(json_t *report, json_t *result, const char *hex)
 	               json_integer((json_int_t)((double)bytes / seconds)));
 	tsr_report_set(report, "messages_per_second",
 	               json_integer((json_int_t)((double)messages / seconds)));
+	tsr_report_set(report, "sends_that_waited", json_incref(json_object_get(result, "waited")));
 	tsr_report_set(report, "hashed_on_the_way",
 	               json_incref(json_object_get(result, "through")));
 	tsr_report_set(report, "sha256_source", json_string(hex));
@@ -349,6 +351,8 @@ tsr_cmd_demo(int argc, char **argv)
 	/* What failed is not worth keeping. */
 	if (daemon.pid != 0 && (!demo->keep || status != TSR_EXIT_OK))
 		tsr_daemon_end(&daemon);
+	if (tsr_demo_interrupted())
+		tsr_cli_warn("interrupted: all that was started for the demo has ended");
 	tsr_source_free(&demo->source);
 	return status;
 }

@@ -37,7 +37,7 @@ struct tsr_demo_role {
 	const char *channel; /* the channels are NAME.latency and NAME.stream */
 	uint64_t bytes;      /* length of the stream */
 	bool corrupt;        /* recv: flip a bit of what was received */
-	bool through;        /* recv: hash on the way instead of keeping all in memory first */
+	bool through;        /* files are read and hashed on the way: memory is short */
 };
 
 /* Both roles: an exit status. The sender reads the 0-separated list of files from its input. */

@@ -61,8 +61,8 @@ report_show_stream(const json_t *report)
 	printf("bytes      %s (%s) in %s\n", exact, bytes, took);
 	printf("rate       %s/s, %s messages/s%s\n", rate, per_second,
 	       json_is_true(json_object_get(report, "hashed_on_the_way"))
-	               ? " (sha256sum ran on the way and sets the pace: memory is short)"
-	               : ", from reading the files to the far end's memory");
+	               ? " (memory is short: reading the files and sha256sum set the pace)"
+	               : ", from memory to memory");
 }
 
 static void
@@ -80,6 +80,7 @@ report_show_latency(const json_t *report)
 {
 	static const char *const phases[] = {"unloaded", "saturated"};
 	json_t *latency = json_object_get(report, "latency");
+	char waited[TSR_UNIT_TEXT_BYTES];
 	json_t *rows = json_array();
 
 	for (size_t i = 0; i < 2; i++) {
@@ -91,12 +92,13 @@ report_show_latency(const json_t *report)
 	fputc('\n', stdout);
 	tsr_table_people(stdout, rows, report_latency);
 	json_decref(rows);
+	tsr_count_format(report_number(report, "sends_that_waited"), waited);
 	printf("From send to receive, by the stamp in the slot. Unloaded: a message of %d bytes "
 	       "every\n%llu us, each stamped, the receiver looking. Saturated: the stream above, "
-	       "1 in %d stamped,\nthrough a channel of %d slots that is full or empty most of the "
-	       "time.\n",
+	       "1 in %d stamped,\nas fast as it goes; the sender found all %d slots full %s "
+	       "times.\n",
 	       TSR_DEMO_LATENCY_BYTES, (unsigned long long)TSR_DEMO_LATENCY_GAP_NS / 1000,
-	       TSR_DEMO_STAMP_EVERY, TSR_DEMO_SLOTS);
+	       TSR_DEMO_STAMP_EVERY, TSR_DEMO_SLOTS, waited);
 }
 
 /* Figures that others' work has spoilt are told as such. */
@@ -138,7 +140,7 @@ tsr_demo_show(const json_t *report)
 	report_show_hash(report);
 	printf("memory     pages of %s", report_string(report, "backing"));
 	if (report_string(report, "hint")[0] != '\0')
-		printf("; faster: %s", report_string(report, "hint"));
+		printf("\n           %s", report_string(report, "hint"));
 	fputc('\n', stdout);
 	report_show_latency(report);
 	report_show_load(report);

@@ -89,7 +89,7 @@ tsr_demo_reference(const struct tsr_demo *demo, char *hex)
 	return error == 0 ? TSR_EXIT_OK : TSR_EXIT_RUNTIME;
 }
 
-/* Is there memory for the whole of what is received, beside what the realm takes? */
+/* Is there memory for all that is sent and all that is received, beside what the realm takes? */
 static bool
 demo_fits_in_memory(uint64_t bytes)
 {
@@ -104,7 +104,7 @@ demo_fits_in_memory(uint64_t bytes)
 			break;
 	}
 	fclose(file);
-	return kib * 1024 > bytes + UINT64_C(512) * 1048576;
+	return kib * 1024 / 2 > bytes + UINT64_C(256) * 1048576;
 }
 
 static int
@@ -241,6 +241,7 @@ children_start(const struct tsr_demo *demo, struct demo_child *children, bool th
 
 /* What the two are at, as they tell it. */
 enum demo_stage {
+	DEMO_LOADING,
 	DEMO_LATENCY,
 	DEMO_STREAMING,
 	DEMO_HASHING,
@@ -253,7 +254,8 @@ children_stage(const struct demo_child *children, uint64_t total)
 		return DEMO_HASHING;
 	if (child_told(&children[DEMO_SENDER], "start_ns") != 0)
 		return DEMO_STREAMING;
-	return DEMO_LATENCY;
+	return json_object_get(children[DEMO_SENDER].state, "loaded") != NULL ? DEMO_LATENCY
+	                                                                      : DEMO_LOADING;
 }
 
 /* Show how far they are until both have closed their output. */
@@ -261,17 +263,19 @@ static int
 children_follow(struct demo_child *children, uint64_t total)
 {
 	struct tsr_progress progress;
-	enum demo_stage shown = DEMO_LATENCY;
+	enum demo_stage shown = DEMO_LOADING;
 
-	fputs("Measuring latency, unloaded ...\n", stderr);
+	fputs("Reading the files ...\n", stderr);
 	while (children[DEMO_RECEIVER].output >= 0 || children[DEMO_SENDER].output >= 0) {
 		enum demo_stage const stage = children_stage(children, total);
 
 		if (tsr_demo_interrupted())
 			return DEMO_INTERRUPTED;
-		if (stage != DEMO_LATENCY && shown == DEMO_LATENCY)
+		if (stage >= DEMO_LATENCY && shown < DEMO_LATENCY)
+			fputs("Measuring latency, unloaded ...\n", stderr);
+		if (stage >= DEMO_STREAMING && shown < DEMO_STREAMING)
 			tsr_progress_start(&progress, "Streaming", total);
-		if (stage != DEMO_LATENCY && shown != DEMO_HASHING)
+		if (stage >= DEMO_STREAMING && shown < DEMO_HASHING)
 			tsr_progress_at(&progress, child_told(&children[DEMO_RECEIVER], "bytes"));
 		if (stage == DEMO_HASHING && shown != DEMO_HASHING) {
 			tsr_progress_end(&progress);
@@ -310,7 +314,7 @@ int
 tsr_demo_run(const struct tsr_demo *demo, json_t **result)
 {
 	static struct demo_child children[DEMO_CHILDREN];
-	bool const through = !demo_fits_in_memory(demo->source.bytes);
+	bool const through = demo->through || !demo_fits_in_memory(demo->source.bytes);
 	json_t *out;
 	int status, ended;
 
@@ -329,6 +333,8 @@ tsr_demo_run(const struct tsr_demo *demo, json_t **result)
 		json_incref(out);
 		tsr_report_set(out, "start_ns",
 		               tsr_report_count(child_told(&children[DEMO_SENDER], "start_ns")));
+		tsr_report_set(out, "waited",
+		               tsr_report_count(child_told(&children[DEMO_SENDER], "waited")));
 		tsr_report_set(out, "through", json_boolean(through));
 		*result = out;
 	}

@@ -18,6 +18,7 @@ struct tsr_demo {
 	uint64_t limit;    /* bytes at most; 0: not said */
 	bool keep;
 	bool corrupt;
+	bool through;     /* as if memory were short */
 	bool socket_said; /* the user named the socket */
 	double load;      /* of the machine, before all this */
 	struct tsr_source source;
@@ -39,7 +40,8 @@ int tsr_demo_reference(const struct tsr_demo *demo, char *hex);
 
 /*
  * tsr_demo_run - let the two roles run
- * @result:	what the receiver told at its end, with start_ns of the sender and "through"
+ * @result:	what the receiver told at its end, with start_ns and waited of the sender,
+ *		and through
  *
  * Return: an exit status; what failed is said. Both processes have ended.
  */

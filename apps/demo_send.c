@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
-/* The sending process of the demo: reads the files straight into shared memory. */
+/* The sending process of the demo. */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,6 +57,9 @@ struct demo_input {
 	size_t name_room;
 	int file;      /* -1: none is open */
 	uint64_t left; /* of the stream */
+	char *ahead;   /* what was read ahead; NULL: files are read on the way */
+	uint64_t ahead_bytes;
+	uint64_t ahead_at;
 };
 
 /* Open the next file. Return: 1; 0 there is none; a negative errno. */
@@ -104,6 +108,43 @@ input_read(struct demo_input *input, char *to, size_t bytes)
 	return (ssize_t)filled;
 }
 
+/*
+ * Read all of it ahead, so that the stream is not held up by the files.
+ * Return: 0; a negative errno.
+ */
+static int
+input_load(struct demo_input *input)
+{
+	uint64_t const bytes = input->left;
+	ssize_t got;
+
+	input->ahead =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (input->ahead == MAP_FAILED)
+		return -ENOMEM;
+	(void)madvise(input->ahead, bytes, MADV_HUGEPAGE);
+	got = input_read(input, input->ahead, bytes);
+	if (got < 0)
+		return (int)got;
+	input->ahead_bytes = (uint64_t)got;
+	return 0;
+}
+
+/* The next block. Return: as input_read(). */
+static ssize_t
+input_take(struct demo_input *input, char *to, size_t bytes)
+{
+	uint64_t const left = input->ahead_bytes - input->ahead_at;
+
+	if (input->ahead == NULL)
+		return input_read(input, to, bytes);
+	if (bytes > left)
+		bytes = left;
+	tsr_copy_in(to, input->ahead + input->ahead_at, bytes);
+	input->ahead_at += bytes;
+	return (ssize_t)bytes;
+}
+
 /* Until the next message is due: without a sleep, whose end would be part of what is measured. */
 static void
 latency_gap(uint64_t due_ns, bool alone)
@@ -138,9 +179,23 @@ latency_send(struct tsr_client client, struct tsr_sender sender)
 	return 0;
 }
 
+/* Send one block, counting whether it had to wait for room. */
+static int
+stream_send_one(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns,
+                uint64_t *waited)
+{
+	int const error = tsr_send(sender, msg, TSR_NOWAIT);
+
+	if (error != -EAGAIN)
+		return error;
+	++*waited;
+	return tsr_send(sender, msg, deadline_ns);
+}
+
 static int
 stream_send(struct tsr_client client, struct tsr_sender sender, struct demo_input *input)
 {
+	uint64_t waited = 0;
 	struct tsr_msg msg;
 	ssize_t bytes;
 	int error;
@@ -151,14 +206,15 @@ stream_send(struct tsr_client client, struct tsr_sender sender, struct demo_inpu
 		error = tsr_alloc_wait(client, TSR_DEMO_BLOCK_BYTES, &msg, deadline);
 		if (error != 0)
 			return error;
-		bytes = input_read(input, msg.data, TSR_DEMO_BLOCK_BYTES);
+		bytes = input_take(input, msg.data, TSR_DEMO_BLOCK_BYTES);
 		if (bytes <= 0)
 			break;
 		msg.length = (uint32_t)bytes;
-		error = tsr_send(sender, &msg, deadline);
+		error = stream_send_one(sender, &msg, deadline, &waited);
 		if (error != 0)
 			return error;
 	}
+	tsr_demo_tell("waited", tsr_report_count(waited));
 	return bytes < 0 ? (int)bytes : tsr_release(client, &msg);
 }
 
@@ -182,8 +238,11 @@ demo_send_phases(const struct tsr_demo_role *role, struct tsr_client client,
                  struct demo_input *input)
 {
 	struct tsr_sender sender;
-	int error = demo_sender(role, client, TSR_DEMO_LATENCY, &sender);
+	int error = role->through ? 0 : input_load(input);
 
+	tsr_demo_tell("loaded", json_true());
+	if (error == 0)
+		error = demo_sender(role, client, TSR_DEMO_LATENCY, &sender);
 	if (error == 0)
 		error = latency_send(client, sender);
 	if (error == 0)

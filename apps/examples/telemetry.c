@@ -4,8 +4,9 @@
  * telemetry source [COUNT] | filter | alarms: batches, and views that are passed on.
  *
  * The source sends messages of 16 readings, a batch of them at a time. The filter looks at each,
- * and where a reading is too high it sends that one reading on: a view of the same block, so nothing
- * is copied between the source and the alarms. Start them in any order, each in its own shell.
+ * and where a reading is too high it sends that one reading on: a view of the same block, so
+ * nothing is copied between the source and the alarms. Start them in any order, each in its own
+ * shell.
  */
 
 #include <errno.h>

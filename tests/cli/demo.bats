@@ -45,6 +45,15 @@ demo() {
 	value .stop
 }
 
+@test "where memory is short it hashes on the way, and says so" {
+	run --separate-stderr demo --input "$input" --through
+	[ "$status" -eq 0 ]
+	[[ $output == *identical* && $output == *"memory is short"* ]]
+	run --separate-stderr demo --input "$input" --through --corrupt-one-bit --json
+	[ "$status" -eq 1 ]
+	[ "$(value .hashed_on_the_way)" = true ]
+}
+
 @test "one flipped bit fails it" {
 	run --separate-stderr demo --input "$input" --corrupt-one-bit
 	[ "$status" -eq 1 ]
