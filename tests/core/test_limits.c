@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/support/check.h"
+#include "tests/support/daemon.h"
+#include "tests/support/raw.h"
+
+/*
+ * Each limit is shown to bite: what fits is admitted, one more is refused with -ENOBUFS and the name
+ * of the limit, nothing else has changed, and what is given back can be taken again.
+ */
+
+static struct daemon daemon_;
+
+TestSuite(limits, .timeout = 30);
+
+static void
+limits_start(char const *set1, char const *set2)
+{
+	char const *const sets[] = {set1, set2, NULL};
+
+	daemon_start(&daemon_, sets);
+}
+
+static void
+says(char const *words)
+{
+	cr_assert_not_null(strstr(tsr_last_hint(), words), "'%s' does not say '%s'",
+	                   tsr_last_hint(), words);
+	daemon_log_has(&daemon_, words);
+}
+
+static struct tsr_channel_options
+slots(uint32_t capacity)
+{
+	return (struct tsr_channel_options){.size = sizeof(struct tsr_channel_options),
+	                                    .capacity = capacity};
+}
+
+Test(limits, connections_of_a_user)
+{
+	struct tsr_attach_options options;
+	struct tsr_client client = {.handle = 42};
+	int fd[7];
+
+	limits_start("limits.connections_per_user=8", NULL);
+	options = daemon_options(&daemon_);
+	for (int i = 0; i < 7; i++)
+		fd[i] = raw_greet(&daemon_);
+	test_ok(tsr_attach(&options, &client));
+	test_is(tsr_attach(&options, &client), -ENOBUFS);
+	says("connections_per_user");
+	test_is(tsr_attach(&options, &client), -ENOBUFS);
+	for (int i = 0; i < 7; i++)
+		cr_assert(raw_alive(fd[i]), "connection %d was hurt", i);
+	close(fd[3]);
+	for (uint64_t deadline = test_deadline(5000);;) {
+		struct tsr_client other;
+		int const error = tsr_attach(&options, &other);
+
+		if (error == 0) {
+			test_ok(tsr_detach(other));
+			break;
+		}
+		cr_assert_eq(error, -ENOBUFS);
+		cr_assert(!test_passed(deadline), "its place is not given back");
+	}
+	for (int i = 0; i < 7; i++) {
+		if (i != 3)
+			close(fd[i]);
+	}
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, clients_of_a_realm)
+{
+	struct tsr_attach_options options;
+	struct tsr_client client[3], more = {.handle = 42};
+
+	limits_start("realms.demo.clients=3", NULL);
+	options = daemon_options(&daemon_);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 3; i++)
+			test_ok(tsr_attach(&options, &client[i]));
+		test_is(tsr_attach(&options, &more), -ENOBUFS);
+		says("clients");
+		test_same(more.handle, 42);
+		test_same(daemon_status(&daemon_).clients, 3);
+		for (int i = 0; i < 3; i++)
+			test_ok(tsr_detach(client[i]));
+	}
+	daemon_stop(&daemon_);
+}
+
+Test(limits, channels_of_a_realm)
+{
+	struct tsr_channel_options const small = slots(8);
+	struct tsr_client client;
+
+	limits_start("realms.demo.channels=3", NULL);
+	client = daemon_attach(&daemon_, 0);
+	for (int round = 0; round < 300; round++) {
+		test_ok(tsr_channel_create(client, "one", &small));
+		test_ok(tsr_channel_create(client, "two", &small));
+		test_ok(tsr_channel_create(client, "three", &small));
+		test_is(tsr_channel_create(client, "four", &small), -ENOBUFS);
+		if (round == 0)
+			says("channels");
+		/* One that is there is no further one. */
+		test_ok(tsr_channel_create(client, "two", &small));
+		test_ok(tsr_channel_remove(client, "two"));
+		test_ok(tsr_channel_create(client, "four", &small));
+		test_ok(tsr_channel_remove(client, "one"));
+		test_ok(tsr_channel_remove(client, "three"));
+		test_ok(tsr_channel_remove(client, "four"));
+	}
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, slots_of_a_realm)
+{
+	struct tsr_channel_options const half = slots(512), whole = slots(1024), small = slots(2);
+	struct tsr_client client;
+
+	limits_start("realms.demo.slots=1024", "realms.demo.channels=4");
+	client = daemon_attach(&daemon_, 0);
+	for (int round = 0; round < 50; round++) {
+		test_ok(tsr_channel_create(client, "one", &half));
+		test_ok(tsr_channel_create(client, "two", &half));
+		test_is(tsr_channel_create(client, "more", &half), -ENOBUFS);
+		test_ok(tsr_channel_remove(client, "one"));
+		test_is(tsr_channel_create(client, "more", &whole), -ENOBUFS);
+		test_ok(tsr_channel_create(client, "three", &small));
+		test_ok(tsr_channel_remove(client, "two"));
+		test_ok(tsr_channel_remove(client, "three"));
+		/* In one piece again. */
+		test_ok(tsr_channel_create(client, "whole", &whole));
+		test_is(tsr_channel_create(client, "more", &half), -ENOBUFS);
+		test_ok(tsr_channel_remove(client, "whole"));
+	}
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, bytes_of_a_user)
+{
+	struct tsr_channel_options const small = slots(64);
+	struct tsr_client client;
+	char name[16];
+	int count = 0;
+
+	limits_start("limits.bytes_per_user=16384", NULL);
+	client = daemon_attach(&daemon_, 0);
+	for (int round = 0; round < 20; round++) {
+		int error = 0, had = 0;
+
+		while (had < 100 && error == 0) {
+			snprintf(name, sizeof(name), "bytes/%d", had);
+			error = tsr_channel_create(client, name, &small);
+			had += error == 0;
+		}
+		test_is(error, -ENOBUFS);
+		if (round == 0)
+			says("bytes_per_user");
+		/* 64 slots of 32 bytes and a head are 2,176 bytes. */
+		test_same(had, 16384 / 2176);
+		while (had > 0) {
+			snprintf(name, sizeof(name), "bytes/%d", --had);
+			test_ok(tsr_channel_remove(client, name));
+		}
+		count++;
+	}
+	test_same(count, 20);
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, attachments_and_ends_of_a_process, .timeout = 60)
+{
+	static struct tsr_sender sender[4096];
+	struct tsr_client client[8], more = {.handle = 42};
+	struct tsr_sender one_more = {.handle = 42};
+	struct tsr_attach_options options;
+	int attached = 0, opened = 0, error = 0;
+
+	limits_start(NULL, NULL);
+	options = daemon_options(&daemon_);
+	while (attached < 8 && tsr_attach(&options, &client[attached]) == 0)
+		attached++;
+	test_same(attached, 8);
+	test_is(tsr_attach(&options, &more), -ENOBUFS);
+	cr_assert_str_not_empty(tsr_last_hint());
+	while (opened < 4096 &&
+	       (error = tsr_sender_open(client[0], "ends", NULL, &sender[opened])) == 0)
+		opened++;
+	cr_assert(opened == 4096 || error == -ENOBUFS, "%d after %d ends", error, opened);
+	test_is(tsr_sender_open(client[1], "ends", NULL, &one_more), -ENOBUFS);
+	cr_assert_str_not_empty(tsr_last_hint());
+	test_same(one_more.handle, 42);
+	test_ok(tsr_sender_close(sender[7]));
+	test_ok(tsr_sender_open(client[1], "ends", NULL, &sender[7]));
+	for (int i = 0; i < 8; i++)
+		test_ok(tsr_detach(client[i]));
+	test_ok(tsr_attach(&options, &more));
+	test_ok(tsr_detach(more));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, blocks_of_a_small_realm_go_round_among_those_who_only_send_or_receive)
+{
+	struct tsr_client from, to;
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+
+	limits_start("realms.demo.classes=4096:32", NULL);
+	from = daemon_attach(&daemon_, 0);
+	to = daemon_attach(&daemon_, 0);
+	test_ok(tsr_sender_open(from, "few", NULL, &sender));
+	test_ok(tsr_receiver_open(to, "few", NULL, &receiver));
+	for (int i = 0; i < 1000; i++) {
+		int const error = tsr_alloc(from, 4096, &msg);
+
+		cr_assert_eq(error, 0, "%d at message %d: the receiver keeps all blocks", error, i);
+		test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+		test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+		test_ok(tsr_release(to, &msg));
+	}
+	test_ok(tsr_detach(from));
+	test_ok(tsr_detach(to));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, laps_and_generations_that_begin_just_below_their_wrap_are_as_good_as_any)
+{
+	struct tsr_channel_options const small = slots(4);
+	struct tsr_client client;
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+
+	limits_start("realms.demo.first_lap=0x1ffffffffffe",
+	             "realms.demo.first_generation=0xfffffffffe");
+	client = daemon_attach(&daemon_, 0);
+	test_ok(tsr_channel_create(client, "wrap", &small));
+	test_ok(tsr_sender_open(client, "wrap", NULL, &sender));
+	test_ok(tsr_receiver_open(client, "wrap", NULL, &receiver));
+	for (uint64_t i = 0; i < 1000; i++) {
+		test_ok(tsr_alloc(client, 8, &msg));
+		*(uint64_t *)msg.data = i;
+		test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+		test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+		test_same(*(uint64_t *)msg.data, i);
+		test_ok(tsr_release(client, &msg));
+		if (i % 100 == 0)
+			daemon_balanced(&daemon_, "demo");
+	}
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
