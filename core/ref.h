@@ -53,7 +53,7 @@ tsr_ref_get_unless_zero(struct tsr_ref *ref)
 TSR_INLINE bool
 tsr_ref_put(struct tsr_ref *ref)
 {
-	/* private: as above; [Z2] pairs with [Z1], [Z2]: whoever frees it sees all that was done. */
+	/* private: as above; [Z2] pairs with [Z1], [Z2]: who frees it sees all that was done. */
 	return atomic_fetch_sub_explicit(&ref->count, 1, memory_order_acq_rel) == 1;
 }
 
