@@ -19,9 +19,10 @@
 #include "core/systemd.h"
 #include "shm/access.h"
 
-#define DAEMON_REALM_BUCKETS  64
-#define DAEMON_CLIENT_BUCKETS 1024
-#define DAEMON_KEY_BYTES      sizeof(uint64_t)
+#define DAEMON_DESCRIPTORS_MIN 64
+#define DAEMON_REALM_BUCKETS   64
+#define DAEMON_CLIENT_BUCKETS  1024
+#define DAEMON_KEY_BYTES       sizeof(uint64_t)
 
 /* Signals: SIGTERM and SIGINT come by descriptor, a write to nobody or beyond a limit is an errno.
  * */
@@ -39,16 +40,23 @@ daemon_block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
-/* Two or three descriptors a client: the soft limit of 1,024 is soon reached. */
-static void
-daemon_raise_limits(void)
+/* Two or three descriptors a client: the soft limit of 1,024 is soon reached. Without a few dozen EAL
+ * would not fail but abort. */
+static int
+daemon_raise_limits(struct tsr_refusal *refusal)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-		return;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 0;
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max >= DAEMON_DESCRIPTORS_MIN)
+		return 0;
+	return tsr_refuse(
+		refusal, -ENOBUFS,
+		"this process may open %llu descriptors (ulimit -n), expected at least %d",
+		(unsigned long long)limit.rlim_max, DAEMON_DESCRIPTORS_MIN);
 }
 
 /* Where the poll core is pinned; -1: nowhere. A core that never sleeps gets the last we may use,
@@ -153,7 +161,9 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
 	                              .poll = {.epoll = -1, .doorbell = -1}};
 	(void)umask(077);
 	daemon_block_signals();
-	daemon_raise_limits();
+	error = daemon_raise_limits(refusal);
+	if (error != 0)
+		return error;
 	if (sched_getaffinity(0, sizeof(daemon->cpus), &daemon->cpus) != 0)
 		return tsr_refuse(refusal, -errno, "sched_getaffinity: %s", strerror(errno));
 	tsr_registry_thread_begin();

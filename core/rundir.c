@@ -217,8 +217,18 @@ rundir_remove_entry(const char *path, struct stat const *status, int kind, struc
 static void
 rundir_remove_eal(struct tsr_rundir const *rundir)
 {
-	(void)nftw(rundir->eal_folder, rundir_remove_entry, RUNDIR_DEPTH,
-	           FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	static const char *const made[] = {"/dpdk/tessera/dpdk_telemetry.v2", "/dpdk/tessera",
+	                                   "/dpdk", ""};
+	char path[TSR_PATH_BYTES + sizeof("/dpdk/tessera/dpdk_telemetry.v2")];
+
+	if (nftw(rundir->eal_folder, rundir_remove_entry, RUNDIR_DEPTH,
+	         FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0)
+		return;
+	/* Without a descriptor or memory to look: what EAL makes has names that are known. */
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s%s", rundir->eal_folder, made[i]);
+		(void)remove(path);
+	}
 }
 
 /* A fresh private folder for EAL. */
