@@ -75,11 +75,12 @@ daemon_exec(struct daemon *daemon, char const *const *args, char const *notify, 
 {
 	char const *program = getenv("TESSERAD");
 	char const *argv[DAEMON_ARGS_MAX + 2] = {program};
-	int count = 1;
+	int count = 1, fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || program == NULL)
 		_exit(99);
+	fd = open(program, O_RDONLY | O_CLOEXEC);
 	for (; args != NULL && *args != NULL && count <= DAEMON_ARGS_MAX; args++)
 		argv[count++] = *args;
 	dup2(daemon->log, STDERR_FILENO);
@@ -89,9 +90,12 @@ daemon_exec(struct daemon *daemon, char const *const *args, char const *notify, 
 	unsetenv("JOURNAL_STREAM");
 	if (daemon->uid != geteuid() && (setgid(daemon->uid) != 0 || setuid(daemon->uid) != 0))
 		_exit(98);
+	if (daemon->prepare != NULL && daemon->prepare(daemon->prepare_arg) != 0)
+		_exit(96);
 	/* A change of user resets it. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execv(program, (char *const *)(uintptr_t)argv);
+	/* By descriptor: another user may not reach it by its path. */
+	fexecve(fd, (char *const *)(uintptr_t)argv, environ);
 	_exit(97);
 }
 
@@ -183,7 +187,6 @@ daemon_start_as(struct daemon *daemon, char const *const *sets, uid_t uid)
 	ledger = daemon_ledger(daemon, "demo");
 	daemon->descriptors = ledger.descriptors;
 	daemon->mappings = ledger.mappings;
-	daemon->tickets_with_daemon = ledger.with_daemon;
 }
 
 void

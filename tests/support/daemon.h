@@ -27,7 +27,9 @@ struct daemon {
 	uid_t uid;            /* whom it runs as */
 	uint32_t descriptors; /* open in it when it was ready, and mapped */
 	uint32_t mappings;
-	uint32_t tickets_with_daemon;
+	/* Called in the child before it becomes tesserad; not 0: it gives up. */
+	int (*prepare)(void *arg);
+	void *prepare_arg;
 };
 
 /*

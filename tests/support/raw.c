@@ -47,8 +47,9 @@ raw_send(int fd, void const *packet, size_t bytes, int const *fds, size_t fds_co
 	return sendmsg(fd, &message, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-int
-raw_recv(int fd, void *packet, size_t bytes, size_t *fds_count)
+/* As raw_recv(), and keep up to @kept_max descriptors. */
+static int
+raw_recv_keep(int fd, void *packet, size_t bytes, int *kept, size_t kept_max, size_t *fds_count)
 {
 	union {
 		struct cmsghdr align;
@@ -75,13 +76,22 @@ raw_recv(int fd, void *packet, size_t bytes, size_t *fds_count)
 			int passed;
 
 			memcpy(&passed, CMSG_DATA(c) + i * sizeof(int), sizeof(passed));
-			close(passed);
+			if (count < kept_max)
+				kept[count] = passed;
+			else
+				close(passed);
 			count++;
 		}
 	}
 	if (fds_count != NULL)
 		*fds_count = count;
 	return (int)got;
+}
+
+int
+raw_recv(int fd, void *packet, size_t bytes, size_t *fds_count)
+{
+	return raw_recv_keep(fd, packet, bytes, NULL, 0, fds_count);
 }
 
 void
@@ -125,19 +135,29 @@ raw_greet(struct daemon const *daemon)
 }
 
 int
-raw_attach(struct daemon const *daemon)
+raw_attach_segments(struct daemon const *daemon, int *segments,
+                    struct tsr_proto_attach_reply *reply)
 {
 	struct tsr_proto_attach attach = {.realm = "demo", .name = "raw"};
-	struct tsr_proto_attach_reply reply;
 	int const fd = raw_greet(daemon);
 	size_t count = 0;
 
 	raw_head(&attach, TSR_PROTO_ATTACH, sizeof(attach));
 	test_ok(raw_send(fd, &attach, sizeof(attach), NULL, 0));
-	cr_assert_eq(raw_recv(fd, &reply, sizeof(reply), &count), (int)sizeof(reply));
-	test_same(reply.head.type, TSR_PROTO_ATTACH | TSR_PROTO_REPLY);
-	test_same(count, reply.segments);
+	cr_assert_eq(raw_recv_keep(fd, reply, sizeof(*reply), segments,
+	                           segments == NULL ? 0 : TSR_SEGMENTS_MAX, &count),
+	             (int)sizeof(*reply));
+	test_same(reply->head.type, TSR_PROTO_ATTACH | TSR_PROTO_REPLY);
+	test_same(count, reply->segments);
 	return fd;
+}
+
+int
+raw_attach(struct daemon const *daemon)
+{
+	struct tsr_proto_attach_reply reply;
+
+	return raw_attach_segments(daemon, NULL, &reply);
 }
 
 void
