@@ -59,5 +59,6 @@ tessera_teardown() {
 
 # value KEY: a number or text of the JSON in $output, by its path: .realms[0].realm
 value() {
+	# shellcheck disable=SC2154 # bats sets it
 	jq -er "$1" <<<"$output"
 }
