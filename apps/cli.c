@@ -209,6 +209,16 @@ cli_is_absent(int error)
 	       error == -ENOTDIR;
 }
 
+/* The socket itself keeps this user out: the daemon was not even asked. */
+static int
+cli_denied(void)
+{
+	tsr_cli_warn("this user may not use the daemon's socket: '%s doctor' shows whose it is and "
+	             "how to be let in, or start a daemon of your own with '%s'",
+	             tsr_globals.program, tsr_cli_daemon_command());
+	return TSR_EXIT_PERMISSION;
+}
+
 int
 tsr_cli_connect(struct tsr_control *control)
 {
@@ -218,6 +228,8 @@ tsr_cli_connect(struct tsr_control *control)
 		return TSR_EXIT_OK;
 	if (cli_is_absent(error))
 		return cli_no_daemon();
+	if (error == -EACCES && tsr_last_hint()[0] == '\0')
+		return cli_denied();
 	return tsr_cli_fail(error, "the daemon can't be reached");
 }
 
@@ -236,6 +248,8 @@ tsr_cli_attach(const char *realm, struct tsr_client *client)
 		return TSR_EXIT_OK;
 	if (error == -ECONNREFUSED || error == -ENOTCONN)
 		return cli_no_daemon();
+	if (error == -EACCES && tsr_last_hint()[0] == '\0')
+		return cli_denied();
 	return tsr_cli_fail(error, "can't attach to the realm '%s'",
 	                    realm != NULL ? realm : TSR_REALM_DEFAULT);
 }

@@ -267,16 +267,16 @@ static void
 demo_report_daemon(const struct tsr_demo *demo, bool started, json_t *report)
 {
 	bool const lives = !started || demo->keep;
-	const char *program = tsr_globals.program;
 	json_t *next = json_array();
+	json_t *called = demo->socket_said
+	                         ? json_sprintf("%s --socket %s", tsr_globals.program, demo->socket)
+	                         : json_string(tsr_globals.program);
+	const char *program = json_string_value(called);
 
 	tsr_report_set(report, "socket", json_string(demo->socket));
 	tsr_report_set(report, "daemon_started", json_boolean(started));
 	tsr_report_set(report, "daemon_runs", json_boolean(lives));
-	tsr_report_set(report, "stop",
-	               demo->socket_said
-	                       ? json_sprintf("%s stop --socket %s", program, demo->socket)
-	                       : json_sprintf("%s stop", program));
+	tsr_report_set(report, "stop", json_sprintf("%s stop", program));
 	tsr_report_add(next, json_sprintf("%s doctor", program));
 	if (!lives)
 		tsr_report_add(next, json_sprintf("%s demo --keep", program));
@@ -286,6 +286,7 @@ demo_report_daemon(const struct tsr_demo *demo, bool started, json_t *report)
 		                                  program, program));
 	tsr_report_add(next, json_sprintf("%s status", program));
 	tsr_report_set(report, "next", next);
+	json_decref(called);
 }
 
 /* With the daemon there: hash, stream, compare, report. Return: an exit status. */

@@ -83,13 +83,17 @@ static void
 places_denied(struct tsr_doctor *doctor, const char *check, const char *path)
 {
 	struct stat info = {.st_gid = 0};
-	char group[TSR_ACCOUNT_BYTES] = DOCTOR_GROUP, remedy[160];
+	char group[TSR_ACCOUNT_BYTES] = DOCTOR_GROUP, remedy[600];
 
 	/* Where even that is denied, it is the group that the unit gives it. */
 	if (stat(path, &info) == 0)
 		tsr_group_name(info.st_gid, group);
-	snprintf(remedy, sizeof(remedy), "sudo usermod -aG %s \"$USER\"   (then log in again)",
-	         group);
+	if (strcmp(group, "root") == 0)
+		snprintf(remedy, sizeof(remedy), "%s   (one of your own)",
+		         tsr_cli_daemon_command());
+	else
+		snprintf(remedy, sizeof(remedy),
+		         "sudo usermod -aG %s \"$USER\"   (then log in again)", group);
 	tsr_doctor_found(doctor, TSR_FINDING_FAIL, check, remedy,
 	                 "%s: only its owner and the group %s may use it", path, group);
 }

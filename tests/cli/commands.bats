@@ -191,3 +191,29 @@ json() {
 	run "$TESSERA" stop
 	[ "$status" -eq 3 ]
 }
+
+@test "another user is kept out with 5, by the socket and by the realm, and told how to be let in" {
+	[ "$(id -u)" -eq 0 ] || skip "only root can be somebody else"
+	nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	chmod 711 "$TESSERA_RUNTIME_DIR" "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_RUN_TMPDIR" \
+		"${BATS_TEST_TMPDIR%/*}"
+	"${nobody[@]}" test -x "$TESSERA" || skip "nobody can't reach the build folder"
+	start_daemon
+	for command in status "send demo/x"; do
+		# shellcheck disable=SC2086
+		run --separate-stderr "${nobody[@]}" "$TESSERA" $command </dev/null
+		[ "$status" -eq 5 ]
+		[[ $stderr == *"this user may not use the daemon's socket"*doctor* ]]
+	done
+	run --separate-stderr "${nobody[@]}" "$TESSERA" doctor --json
+	[ "$(value '.findings[] | select(.check == "your daemon") | .state')" = FAIL ]
+	chmod 666 "$TESSERA_RUNTIME_DIR/control.sock"
+	run --separate-stderr "${nobody[@]}" "$TESSERA" send demo/x </dev/null
+	echo "$stderr"
+	[ "$status" -eq 5 ]
+	[[ $stderr == *"realm 'demo'"* ]]
+	run --separate-stderr "${nobody[@]}" "$TESSERA" stop
+	[ "$status" -eq 5 ]
+	kill -0 "$daemon"
+	ledger_balances
+}
