@@ -224,10 +224,11 @@ memory_descriptors(struct tsr_doctor *doctor)
 	snprintf(remedy, sizeof(remedy),
 	         "ulimit -n %" PRIu64 "   (in the shell that starts tesserad)",
 	         limit.rlim_max > 65536 ? UINT64_C(65536) : (uint64_t)limit.rlim_max);
-	tsr_doctor_found(
-		doctor, limit.rlim_cur > 1024 ? TSR_FINDING_OK : TSR_FINDING_WARN, "descriptors",
-		remedy, "%" PRIu64 " at most (hard limit %" PRIu64 "); a daemon takes two a client",
-		(uint64_t)limit.rlim_cur, (uint64_t)limit.rlim_max);
+	tsr_doctor_found(doctor, limit.rlim_cur > 1024 ? TSR_FINDING_OK : TSR_FINDING_WARN,
+	                 "descriptors", remedy,
+	                 "%" PRIu64 " at most (hard limit %" PRIu64
+	                 "); a daemon takes three a client",
+	                 (uint64_t)limit.rlim_cur, (uint64_t)limit.rlim_max);
 }
 
 void
