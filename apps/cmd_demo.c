@@ -33,7 +33,8 @@ static const struct argp_option demo_options[] = {
 	{"limit", DEMO_LIMIT, "SIZE", 0,
          "Only the first SIZE of them, as in 64M (default: all of DIR; 512M of /usr/share)", 0},
 	{"keep", DEMO_KEEP, NULL, 0, "Leave the daemon running that was started for this", 0},
-	{"set", DEMO_SET, "PATH=VALUE", 0, "A setting for the daemon that is started for this", 0},
+	{"set", DEMO_SET, "PATH=VALUE", 0,
+         "A setting for the daemon that is started for this; repeatable", 0},
 	{"role", DEMO_ROLE, "ROLE", OPTION_HIDDEN, NULL, 0},
 	{"channel", DEMO_CHANNEL, "NAME", OPTION_HIDDEN, NULL, 0},
 	{"through", DEMO_THROUGH, NULL, OPTION_HIDDEN, NULL, 0},
@@ -90,7 +91,9 @@ demo_parse(int key, char *arg, struct argp_state *state)
 		demo->keep = true;
 		return 0;
 	case DEMO_SET:
-		demo->set = arg;
+		if (demo->sets_count == TSR_DAEMON_SETS_MAX)
+			argp_error(state, "--set can be given %d times", TSR_DAEMON_SETS_MAX);
+		demo->sets[demo->sets_count++] = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s' is one argument too many", arg);
@@ -164,7 +167,7 @@ demo_daemon(struct tsr_demo *demo, struct tsr_daemon *daemon)
 	if (error != 0 && !start)
 		return tsr_cli_fail(error, "the daemon can't be used");
 	if (error != 0) {
-		status = tsr_daemon_start(tsr_globals.socket, demo->set, demo->keep, daemon);
+		status = tsr_daemon_start(tsr_globals.socket, demo->sets, demo->keep, daemon);
 		if (status != TSR_EXIT_OK)
 			return status;
 		strcpy(demo->socket, daemon->path);

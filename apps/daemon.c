@@ -62,10 +62,10 @@ daemon_await(struct tsr_daemon *daemon, const char *socket)
 }
 
 static int
-daemon_spawn(const char *program, const char *socket, const char *set, bool keep,
+daemon_spawn(const char *program, const char *socket, const char *const *sets, bool keep,
              struct tsr_daemon *daemon)
 {
-	char *arguments[6] = {(char *)(uintptr_t) "tesserad"};
+	const char *arguments[2 * TSR_DAEMON_SETS_MAX + 4] = {"tesserad"};
 	char *where = NULL;
 	size_t count = 1;
 	struct tsr_spawn const spawn = {
@@ -82,12 +82,12 @@ daemon_spawn(const char *program, const char *socket, const char *set, bool keep
 	if (tsr_globals.socket != NULL) {
 		if (asprintf(&where, "socket=%s", socket) < 0)
 			return -ENOMEM;
-		arguments[count++] = (char *)(uintptr_t) "--set";
+		arguments[count++] = "--set";
 		arguments[count++] = where;
 	}
-	if (set != NULL) {
-		arguments[count++] = (char *)(uintptr_t) "--set";
-		arguments[count++] = (char *)(uintptr_t)set;
+	for (size_t i = 0; sets[i] != NULL; i++) {
+		arguments[count++] = "--set";
+		arguments[count++] = sets[i];
 	}
 	error = tsr_process_spawn(&spawn, &daemon->pid);
 	free(where);
@@ -95,7 +95,7 @@ daemon_spawn(const char *program, const char *socket, const char *set, bool keep
 }
 
 int
-tsr_daemon_start(const char *socket, const char *set, bool keep, struct tsr_daemon *daemon)
+tsr_daemon_start(const char *socket, const char *const *sets, bool keep, struct tsr_daemon *daemon)
 {
 	char *program, *place = NULL;
 	char dir[108];
@@ -117,7 +117,7 @@ tsr_daemon_start(const char *socket, const char *set, bool keep, struct tsr_daem
 		socket = place;
 	}
 	daemon->log = memfd_create("tesserad.log", MFD_CLOEXEC);
-	status = daemon_spawn(program, socket, set, keep, daemon);
+	status = daemon_spawn(program, socket, sets, keep, daemon);
 	free(program);
 	status = status == 0 ? daemon_await(daemon, socket)
 	                     : tsr_cli_fail(status, "tesserad can't be started");

@@ -13,6 +13,8 @@
 
 #include "shm/control.h"
 
+#define TSR_DAEMON_SETS_MAX 8
+
 /* A daemon that we started. */
 struct tsr_daemon {
 	pid_t pid;
@@ -23,7 +25,7 @@ struct tsr_daemon {
 /*
  * tsr_daemon_start - start a tesserad of this user and wait until it answers
  * @socket:	where it shall listen; NULL: in its run directory
- * @set:	one more setting PATH=VALUE for it, or NULL
+ * @sets:	more settings PATH=VALUE for it, up to TSR_DAEMON_SETS_MAX, then a NULL
  * @keep:	it outlives us
  *
  * What it logs goes to memory, and is shown if the start fails; of one that is kept it can be read
@@ -31,7 +33,8 @@ struct tsr_daemon {
  * Return: an exit status; what failed is said.
  */
 TSR_MUST_CHECK
-int tsr_daemon_start(const char *socket, const char *set, bool keep, struct tsr_daemon *daemon);
+int tsr_daemon_start(const char *socket, const char *const *sets, bool keep,
+                     struct tsr_daemon *daemon);
 
 /* tsr_daemon_end - end what tsr_daemon_start() started. Return: its exit status. */
 int tsr_daemon_end(struct tsr_daemon *daemon);

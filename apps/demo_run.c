@@ -108,7 +108,7 @@ demo_fits_in_memory(uint64_t bytes)
 }
 
 static int
-child_start(struct demo_child *child, char *const *argv, int input)
+child_start(struct demo_child *child, const char *const *argv, int input)
 {
 	int pipe_fds[2];
 	struct tsr_spawn spawn = {.argv = argv, .input = input, .error = -1, .tied = true};
@@ -154,7 +154,7 @@ child_start_as(struct demo_child *child, const struct tsr_demo *demo, const char
 		argv[count++] = "--through";
 	if (demo->corrupt)
 		argv[count++] = "--corrupt-one-bit";
-	return child_start(child, (char *const *)(uintptr_t)argv, input);
+	return child_start(child, argv, input);
 }
 
 /* One line of a role: its members replace those of the same name. */

@@ -9,13 +9,15 @@
 
 #include <stdbool.h>
 
+#include "apps/daemon.h"
 #include "apps/demo.h"
 
 /* Everything that the one at the front knows. */
 struct tsr_demo {
-	const char *input; /* NULL: /usr/share */
-	const char *set;   /* a setting for a daemon that we start, or NULL */
-	uint64_t limit;    /* bytes at most; 0: not said */
+	const char *input;                         /* NULL: /usr/share */
+	const char *sets[TSR_DAEMON_SETS_MAX + 1]; /* for a daemon that we start; NULL ends them */
+	size_t sets_count;
+	uint64_t limit; /* bytes at most; 0: not said */
 	bool keep;
 	bool corrupt;
 	bool through;     /* as if memory were short */

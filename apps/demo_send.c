@@ -233,18 +233,17 @@ demo_sender(const struct tsr_demo_role *role, struct tsr_client client, enum tsr
 	return tsr_sender_open(client, name, &options, sender);
 }
 
+/* Both phases, each through an end of its own. */
 static int
 demo_send_phases(const struct tsr_demo_role *role, struct tsr_client client,
                  struct demo_input *input)
 {
 	struct tsr_sender sender;
-	int error = role->through ? 0 : input_load(input);
+	int error = demo_sender(role, client, TSR_DEMO_LATENCY, &sender);
 
-	tsr_demo_tell("loaded", json_true());
-	if (error == 0)
-		error = demo_sender(role, client, TSR_DEMO_LATENCY, &sender);
-	if (error == 0)
-		error = latency_send(client, sender);
+	if (error != 0)
+		return error;
+	error = latency_send(client, sender);
 	if (error == 0)
 		error = tsr_sender_close(sender);
 	if (error == 0)
@@ -266,7 +265,10 @@ tsr_demo_send(const struct tsr_demo_role *role)
 	status = tsr_cli_attach(tsr_globals.realm, &client);
 	if (status != 0)
 		return status;
-	error = demo_send_phases(role, client, &input);
+	error = role->through ? 0 : input_load(&input);
+	tsr_demo_tell("loaded", json_true());
+	if (error == 0)
+		error = demo_send_phases(role, client, &input);
 	free(input.name);
 	/* Cut short: our death tells the receiver. */
 	if (error != 0)

@@ -17,7 +17,7 @@
 static const char hash_script[] = "xargs -0 -r cat -- 2>/dev/null | head -c \"$1\" | sha256sum";
 
 static int
-hash_spawn(struct tsr_hash *hash, const char *path, char *const *argv, int input)
+hash_spawn(struct tsr_hash *hash, const char *path, const char *const *argv, int input)
 {
 	int pipe_fds[2];
 	struct tsr_spawn spawn = {.path = path,
@@ -42,8 +42,7 @@ hash_spawn(struct tsr_hash *hash, const char *path, char *const *argv, int input
 int
 tsr_hash_file(struct tsr_hash *hash, int file)
 {
-	char *argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
-	                (char *)(uintptr_t) "exec sha256sum", NULL};
+	const char *argv[] = {"sh", "-c", "exec sha256sum", NULL};
 
 	return hash_spawn(hash, "/bin/sh", argv, file);
 }
@@ -70,12 +69,7 @@ int
 tsr_hash_list(struct tsr_hash *hash, int list, uint64_t bytes)
 {
 	char count[24];
-	char *argv[] = {(char *)(uintptr_t) "sh",
-	                (char *)(uintptr_t) "-c",
-	                (char *)(uintptr_t)hash_script,
-	                (char *)(uintptr_t) "sh",
-	                count,
-	                NULL};
+	const char *argv[] = {"sh", "-c", hash_script, "sh", count, NULL};
 
 	snprintf(count, sizeof(count), "%" PRIu64, bytes);
 	return hash_spawn(hash, "/bin/sh", argv, list);

@@ -51,7 +51,7 @@ process_become(const struct tsr_spawn *spawn, pid_t parent)
 	(void)close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	execv(spawn->path, spawn->argv);
+	execv(spawn->path, (char *const *)(uintptr_t)spawn->argv);
 	_exit(127);
 }
 

@@ -16,7 +16,7 @@
 /* What a child begins with. Descriptors of -1 become /dev/null (in, out) or stay ours (error). */
 struct tsr_spawn {
 	const char *path;
-	char *const *argv;
+	const char *const *argv; /* ends with a NULL */
 	int input;
 	int output;
 	int error;
