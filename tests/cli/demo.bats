@@ -145,7 +145,7 @@ demo() {
 }
 
 @test "interrupted, it ends its processes and its daemon" {
-	head -c 1G /dev/zero >big
+	truncate -s 1G big
 	mkdir tree
 	mv big tree
 	background "$TESSERA" demo "${settings[@]}" --input tree 2>progress
