@@ -10,7 +10,7 @@
 #include "shm/access.h"
 #include "shm/ticket.h"
 
-#define LIST_FIRST_BYTES (4 * TSR_PROTO_PACKET_MAX)
+#define LIST_FIRST_BYTES ((size_t)4 * TSR_PROTO_PACKET_MAX)
 
 /* The packets of an answer, one behind the other. */
 struct list_out {

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -156,8 +157,10 @@ segment_available_bytes(void)
 	if (info == NULL)
 		return UINT64_MAX;
 	while (fgets(line, sizeof(line), info) != NULL) {
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+		if (strncmp(line, "MemAvailable:", 13) == 0) {
+			kib = strtoull(line + 13, NULL, 10);
 			break;
+		}
 	}
 	(void)fclose(info);
 	return (uint64_t)kib << 10;

@@ -126,7 +126,7 @@ control_send(int fd, void const *packet, size_t bytes, int const *passed, uint64
 static void
 control_close_all(int const *fds, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; fds != NULL && i < count; i++)
 		(void)close(fds[i]);
 }
 
@@ -220,15 +220,16 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 	/* The size of a stack frame is bounded, and no call asks twice at a time. */
 	static _Thread_local _Alignas(8) unsigned char packet[TSR_PROTO_PACKET_MAX];
 	struct tsr_proto_head head;
-	size_t const fds_max = fds_count == NULL ? 0 : *fds_count;
+	size_t none = 0;
+	size_t *const count = fds_count != NULL ? fds_count : &none;
+	size_t const fds_max = *count;
 	size_t length = 0;
 	int error;
 
 	for (;;) {
-		if (fds_count != NULL)
-			*fds_count = fds_max;
-		error = control_receive(control->fd, packet, sizeof(packet), &length, fds,
-		                        fds_count, deadline_ns);
+		*count = fds_max;
+		error = control_receive(control->fd, packet, sizeof(packet), &length, fds, count,
+		                        deadline_ns);
 		if (error != 0)
 			return error;
 		if (length < sizeof(head))
@@ -236,8 +237,7 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 		memcpy(&head, packet, sizeof(head));
 		if (head.length != length || head.cookie == control->cookie)
 			break;
-		if (fds_count != NULL)
-			control_close_all(fds, *fds_count);
+		control_close_all(fds, *count);
 	}
 	if (length >= sizeof(head) && head.length == length) {
 		if (head.type == (TSR_PROTO_ERROR | TSR_PROTO_REPLY))
@@ -250,8 +250,7 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 			return 0;
 		}
 	}
-	if (fds_count != NULL)
-		control_close_all(fds, *fds_count);
+	control_close_all(fds, *count);
 	tsr_hint_set(
 		"the daemon answered with a packet of %zu bytes that is no reply to request %u",
 		length, type);
