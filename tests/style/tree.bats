@@ -44,6 +44,12 @@ setup() {
 	grep -rlE '^#!/bin/(ba)?sh' tools .ci | xargs shellcheck
 }
 
+@test "clang-tidy and cppcheck have nothing to say about the product" {
+	clang_build=${TESSERA_BUILD%/*}/build-clang
+	[ -r "$clang_build/compile_commands.json" ] || skip "no build folder made with clang beside this one"
+	tools/check-lint "$clang_build"
+}
+
 @test "words are spelled right" {
 	git ls-files -z 2>/dev/null | xargs -0 codespell --skip '*.bats' --ignore-words tests/style/words
 }
