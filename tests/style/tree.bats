@@ -51,7 +51,7 @@ setup() {
 }
 
 @test "words are spelled right" {
-	git ls-files -z 2>/dev/null | xargs -0 codespell --skip '*.bats' --ignore-words tests/style/words
+	tools/files | xargs -0 codespell --skip '*.bats' --ignore-words tests/style/words
 }
 
 @test "manual pages are clean for mandoc" {
