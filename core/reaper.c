@@ -26,8 +26,7 @@ reaper_reclaim(struct tsr_map const *map, uint64_t name, uint16_t holder)
 	struct tsr_ticket *const ticket = reaper_ticket(map, name);
 	uint64_t generation;
 
-	/* [P1] pairs with [T1], [P2] with [D1]: the kernel's word that the owner is gone orders
-	 * all. */
+	/* [P1] pairs with [T1]; [P2] pairs with [D1]: what the owner wrote before its stamp. */
 	if (ticket == NULL || !tsr_word_is(tsr_ld_acq(&ticket->word), name, holder))
 		return false;
 	generation = tsr_generation_next(tsr_name_generation(name));
@@ -131,7 +130,7 @@ tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		struct tsr_slot *const slot = &channel->shm->slot[i];
-		/* [R1] pairs with [S2], [S1] with [R2]: as any end would. */
+		/* [R1] pairs with [S2]; [S1] pairs with [R2]: as any end would. */
 		uint64_t const word = tsr_ld_acq(&slot->word);
 		uint32_t const phase = tsr_slot_phase(word);
 		bool const own = tsr_slot_owner(word) == dead;
@@ -193,7 +192,7 @@ tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_r
 	if (end->side == TSR_SIDE_RECEIVER)
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. */
 		(void)tsr_add_rel(&channel->shm->redo, 1);
-	/* [K1] pairs with [W1]: what the slots say comes before the look at the masks. */
+	/* [K2] pairs with [W1]: what the slots say comes before the look at the masks. */
 	tsr_fence_sc();
 	reaper_tokens(&receivers, dead, result);
 	reaper_tokens(&senders, dead, result);
@@ -346,7 +345,7 @@ tsr_ends_publish(struct tsr_channel const *channel, uint32_t side, uint16_t coun
 	/* [E4] pairs with [E3]: what those ends had sent or received, and its repair, come
 	 * first. */
 	tsr_st_rel(word, tsr_ends_make(count, died, stream));
-	/* [K1] pairs with [W1]: before the look at the mask. */
+	/* [K2] pairs with [W1]: before the look at the mask. */
 	tsr_fence_sc();
 	(void)tsr_waiters_wake_all(&other, TSR_HOLDER_DAEMON);
 }

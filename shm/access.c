@@ -48,13 +48,15 @@ tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns)
 		.tv_nsec = (long)(deadline_ns % UINT64_C(1000000000)),
 	};
 	struct timespec const *const limit = deadline_ns == UINT64_MAX ? NULL : &until;
-	int result;
+	long result;
 
 	TSR_ACCESS_HOOK(TSR_ACCESS_LOAD, word);
-	result = access_syscall_result(syscall(SYS_futex, access_futex_half(word),
-	                                       FUTEX_WAIT_BITSET, (uint32_t)expected, limit, NULL,
-	                                       FUTEX_BITSET_MATCH_ANY));
-	return result == -EAGAIN ? 0 : result;
+	result = syscall(SYS_futex, access_futex_half(word), FUTEX_WAIT_BITSET, (uint32_t)expected,
+	                 limit, NULL, FUTEX_BITSET_MATCH_ANY);
+	/* The value changed already, or a signal came: the caller looks. */
+	if (result < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return access_syscall_result(result);
 }
 
 int

@@ -138,7 +138,7 @@ tsr_barrier_compiler(void)
 /*
  * tsr_membarrier - a full fence on every running thread of every process that registered
  *
- * Context: cold, 3 to 9 us. Return: 0 or a negative errno (-ENOSYS, -EPERM, -EINVAL: not there).
+ * Context: cold, 3 to 9 us. Return: 0, or negative: the kernel has it not, or does not permit it.
  */
 int tsr_membarrier(void);
 
@@ -149,7 +149,7 @@ int tsr_membarrier_register(void);
  * tsr_futex_wait - sleep while the low half of @word equals the low half of @expected
  * @deadline_ns:	absolute CLOCK_MONOTONIC, UINT64_MAX for ever
  *
- * Return: 0 woken or value changed; -ETIMEDOUT; -EINTR a signal came.
+ * Return: 0 woken, the value changed, or a signal came: look; -ETIMEDOUT.
  */
 int tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns);
 

@@ -11,7 +11,7 @@ buffered_find(struct tsr_end *end)
 {
 	uint64_t const newest = tsr_channel_find(&end->channel);
 	uint64_t const position =
-	        end->side == TSR_SIDE_SENDER ? newest : newest - end->channel.capacity;
+		end->side == TSR_SIDE_SENDER ? newest : newest - end->channel.capacity;
 
 	if (position == end->position)
 		return -EAGAIN;
@@ -73,7 +73,7 @@ buffered_miss(struct tsr_end *end)
 {
 	/* At most two laps a call: what a hostile participant writes does not hold us for ever. */
 	for (uint64_t steps = 2 * (uint64_t)end->channel.capacity + 4; steps > 0; steps--) {
-		/* [S1] pairs with [R2], [R1] with [S2]: only looked at, the try loads it again. */
+		/* [S1] pairs with [R2]; [R1] pairs with [S2]: a look, the try loads it again. */
 		uint64_t const word = tsr_ld_acq(&end->slots[end->position & end->mask].word);
 		int error;
 

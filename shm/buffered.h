@@ -44,11 +44,12 @@ tsr_buffered_publish(struct tsr_end *end, struct tsr_slot *slot, uint64_t word,
                      _Atomic uint64_t *others_waiting, _Atomic uint64_t *mine_waiting)
 {
 	if (tsr_likely(tsr_ld_rlx(&end->shm->fenced) == 0))
-		/* [S2] pairs with [R1]: zdesc, ticket word and payload come first.
+		/* [S2] pairs with [R1]: zdesc, ticket word and payload come first;
 		 * [R2] pairs with [S1]: zdesc and ticket word were read, the ticket is stamped. */
 		tsr_st_rel(&slot->word, word);
 	else
-		/* [S2] pairs with [R1], [R2] with [S1]; and a fence, for a sleeper without membarrier. */
+		/* [S2] pairs with [R1]; [R2] pairs with [S1]; a fence too: no membarrier reaches
+		 * us. */
 		(void)tsr_xchg_sc(&slot->word, word);
 	tsr_end_step(end);
 	tsr_barrier_compiler();
@@ -79,9 +80,9 @@ tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 	if (tsr_unlikely(word != end->expect))
 		return TSR_FAST_MISS;
 	/* [S1] pairs with [R2]: likewise. */
-	if (!end->alone && tsr_unlikely(!tsr_cas_acq(&slot->word, &word,
-	                                             end->expect | ((uint64_t)end->me << 3) |
-	                                                     TSR_CLAIMED)))
+	if (!end->alone &&
+	    tsr_unlikely(!tsr_cas_acq(&slot->word, &word,
+	                              end->expect | ((uint64_t)end->me << 3) | TSR_CLAIMED)))
 		return TSR_FAST_MISS;
 	tsr_st_rlx(&slot->name, name);
 	tsr_st_rlx(&slot->range, range);
@@ -118,8 +119,7 @@ tsr_buffered_recv_fast(struct tsr_end *end, struct tsr_msg *msg)
 	/* [R1] pairs with [S2]: likewise. */
 	if (!end->alone && tsr_unlikely(!tsr_cas_acq(&slot->word, &word,
 	                                             (end->expect - TSR_READY) |
-	                                                     ((uint64_t)end->me << 3) |
-	                                                     TSR_TAKEN)))
+	                                                     ((uint64_t)end->me << 3) | TSR_TAKEN)))
 		return TSR_FAST_MISS;
 	own = tsr_ld_rlx(&slot->name);
 	range = tsr_ld_rlx(&slot->range);

@@ -30,7 +30,9 @@ tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_
 uint64_t
 tsr_channel_find(struct tsr_channel const *channel)
 {
-	uint64_t const first_lap = tsr_slot_lap(tsr_ld_acq(&channel->shm->slot[0].word));
+	/* The lap to count from; relaxed, for whatever it is, it is only subtracted and added
+	 * again. */
+	uint64_t const first_lap = tsr_slot_lap(tsr_ld_rlx(&channel->shm->slot[0].word));
 	int64_t newest = -2 * (int64_t)channel->capacity;
 
 	for (uint32_t i = 0; i < channel->capacity; i++) {
@@ -42,7 +44,7 @@ tsr_channel_find(struct tsr_channel const *channel)
 		if (tsr_slot_phase(word) == TSR_EMPTY)
 			laps--; /* what it shows is the lap before */
 		if (laps < -2 || laps > 2)
-			continue; /* cannot be: a capacity is the farthest that two slots are apart */
+			continue; /* cannot be: two slots are at most a capacity apart */
 		position = laps * (int64_t)channel->capacity + i;
 		if (position > newest)
 			newest = position;

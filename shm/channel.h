@@ -59,7 +59,7 @@ enum tsr_side {
 #define TSR_LAP_MASK ((UINT64_C(1) << TSR_LAP_BITS) - 1)
 
 /* The owner field of a ready slot holds flags instead: nobody owns it. */
-#define TSR_READY_AGAIN UINT16_C(1) /* a receiver that died had taken it */
+#define TSR_READY_AGAIN     UINT16_C(1) /* a receiver that died had taken it */
 #define TSR_READY_AGAIN_BIT ((uint64_t)TSR_READY_AGAIN << 3)
 
 #define TSR_LAP_ONE (UINT64_C(1) << 19) /* one lap, as it stands in a word */

@@ -162,9 +162,9 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 	size_t count;
 	int error;
 
-	error = tsr_control_ask_fds(&attachment->control, TSR_PROTO_ATTACH, request, sizeof(*request),
-	                            &reply, sizeof(reply), fds, TSR_SEGMENTS_MAX, &count,
-	                            deadline_ns);
+	error = tsr_control_ask_fds(&attachment->control, TSR_PROTO_ATTACH, request,
+	                            sizeof(*request), &reply, sizeof(reply), fds, TSR_SEGMENTS_MAX,
+	                            &count, deadline_ns);
 	if (error != 0)
 		return error;
 	error = client_map(&attachment->map, &reply, fds, count);
@@ -196,8 +196,8 @@ client_attach(struct tsr_attachment *attachment, struct tsr_attach_options const
 		                                               : program_invocation_short_name);
 	if (error != 0)
 		return error;
-	attachment->fenced = (options->flags & TSR_ATTACH_FENCED) != 0 ||
-	                     tsr_membarrier_register() != 0;
+	attachment->fenced =
+		(options->flags & TSR_ATTACH_FENCED) != 0 || tsr_membarrier_register() != 0;
 	if (attachment->fenced)
 		request.flags = TSR_PROTO_ATTACH_FENCED;
 	error = tsr_control_open(&attachment->control, options->socket, deadline_ns);
@@ -226,7 +226,8 @@ client_place(struct tsr_attachment **attachment, uint32_t *index)
 			return 0;
 		}
 	}
-	tsr_hint_set("this process is attached %d times, expected at most that", TSR_ATTACHMENTS_MAX);
+	tsr_hint_set("this process is attached %d times, expected at most that",
+	             TSR_ATTACHMENTS_MAX);
 	return -ENOBUFS;
 }
 
@@ -278,7 +279,8 @@ tsr_detach(struct tsr_client client)
 	attachment->handle = 0;
 	client_unmap(&attachment->map);
 	error = tsr_control_ask(&attachment->control, TSR_PROTO_DETACH, &request, sizeof(request),
-	                        &reply, sizeof(reply), NULL, tsr_deadline_in_ms(CLIENT_DEADLINE_MS));
+	                        &reply, sizeof(reply), NULL,
+	                        tsr_deadline_in_ms(CLIENT_DEADLINE_MS));
 	tsr_control_close(&attachment->control);
 	for (uint32_t k = 0; k < TSR_CLASSES_MAX; k++)
 		free(attachment->orphans[k].name);
@@ -299,12 +301,12 @@ tsr_client_info(struct tsr_client client, struct tsr_client_info *info)
 		return -EINVAL;
 	directory = attachment->map.directory;
 	*info = (struct tsr_client_info){
-	        .size = sizeof(*info),
-	        .ticks_per_second = attachment->map.ticks_per_second,
-	        .message_bytes_max = attachment->map.message_bytes_max,
-	        .tickets = attachment->map.tickets_count,
-	        .client_id = attachment->me,
-	        .flags = attachment->fenced ? TSR_ATTACH_FENCED : 0,
+		.size = sizeof(*info),
+		.ticks_per_second = attachment->map.ticks_per_second,
+		.message_bytes_max = attachment->map.message_bytes_max,
+		.tickets = attachment->map.tickets_count,
+		.client_id = attachment->me,
+		.flags = attachment->fenced ? TSR_ATTACH_FENCED : 0,
 	};
 	memcpy(info->realm, directory->name, sizeof(info->realm));
 	memcpy(info->backing, directory->backing, sizeof(info->backing));

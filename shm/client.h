@@ -6,11 +6,12 @@
 /*
  * What one process keeps about its attachments and open ends: private memory, nobody else sees it.
  *
- * Handles	index (16, low) | generation (48): a table entry that holds another generation, or none,
- *		is -ENOTCONN. The tables lie in memory that a forked child finds zeroed
+ * Handles	index (16, low) | generation (48): a table entry that holds another generation, or
+ *		none, is -ENOTCONN. The tables lie in memory that a forked child finds zeroed
  *		(MADV_WIPEONFORK), so every handle of the parent is -ENOTCONN in the child.
- * Threads	attach, detach, open and close take the process lock. An end is used by one thread at a
- *		time. Magazines belong to a thread; its last act is to give them to the attachment.
+ * Threads	attach, detach, open and close take the process lock. An end is used by one thread
+ *		at a time. Magazines belong to a thread; its last act is to give them to the
+ *		attachment.
  */
 
 #include <pthread.h>
@@ -46,10 +47,10 @@ struct tsr_orphans {
 struct tsr_attachment {
 	alignas(TSR_CACHELINE) uint64_t handle; /* 0: free */
 	struct tsr_map map;
-	uint16_t me;          /* client id */
-	bool fenced;          /* membarrier does not reach us */
+	uint16_t me;                           /* client id */
+	bool fenced;                           /* membarrier does not reach us */
 	uint8_t class_of_lines[TSR_LINES_MAX]; /* of (bytes - 1) / 64, for small messages */
-	struct tsr_state *state;    /* our lines */
+	struct tsr_state *state;               /* our lines */
 	struct tsr_control control;
 	struct tsr_orphans orphans[TSR_CLASSES_MAX];
 };
@@ -60,12 +61,12 @@ struct tsr_end {
 	struct tsr_slot *slots;
 	struct tsr_channel_shm *shm;
 	struct tsr_map const *map;
-	uint64_t position; /* where it looks next */
-	uint64_t expect;   /* the word that it hopes for there: empty (senders) or ready, of that lap */
-	uint32_t mask;     /* capacity - 1 */
-	uint16_t me;       /* client id */
-	bool alone;        /* the one end of its side: no claim, no take */
-	uint8_t side;      /* enum tsr_side */
+	uint64_t position;   /* where it looks next */
+	uint64_t expect;     /* the word it hopes for: empty (senders) or ready, of that lap */
+	uint32_t mask;       /* capacity - 1 */
+	uint16_t me;         /* client id */
+	bool alone;          /* the one end of its side: no claim, no take */
+	uint8_t side;        /* enum tsr_side */
 	uint32_t stamp_mask; /* stamp when all these bits of the position are set */
 	uint32_t channel_id;
 	/* What a miss needs. */
@@ -75,9 +76,9 @@ struct tsr_end {
 	uint64_t spin_ns;
 	struct tsr_wait_side mine;   /* where this end sleeps */
 	struct tsr_wait_side others; /* where the other side sleeps */
-	uint32_t token;  /* UINT32_MAX: none yet */
-	uint32_t number; /* at the daemon */
-	bool seen;       /* the other side has been there */
+	uint32_t token;              /* UINT32_MAX: none yet */
+	uint32_t number;             /* at the daemon */
+	bool seen;                   /* the other side has been there */
 	struct tsr_channel channel;
 };
 
@@ -150,10 +151,10 @@ TSR_INLINE struct tsr_attachment *
 tsr_attachment_get(struct tsr_client client)
 {
 	struct tsr_attachment *const attachment =
-	        &tsr_process->attachment[client.handle % TSR_ATTACHMENTS_MAX];
+		&tsr_process->attachment[client.handle % TSR_ATTACHMENTS_MAX];
 
 	return tsr_likely(attachment->handle == client.handle && client.handle != 0) ? attachment
-	                                                                              : NULL;
+	                                                                             : NULL;
 }
 
 TSR_INLINE struct tsr_end *
@@ -200,8 +201,8 @@ int tsr_magazine_drain(struct tsr_attachment *attachment, uint32_t klass,
 /*
  * A blocked operation: begin; while the try gives -EAGAIN, next; end. See wait.c.
  *
- * tsr_wait_next Return: 0 look again; -ETIMEDOUT, -EPIPE, -ECONNRESET, -ENOTCONN: give up, after end
- * and one last look.
+ * tsr_wait_next Return: 0 look again; -ETIMEDOUT, -EPIPE, -ECONNRESET, -ENOTCONN: give up, after
+ * end and one last look.
  */
 struct tsr_wait {
 	uint64_t deadline_ns;

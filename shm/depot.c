@@ -23,7 +23,7 @@ depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_pha
 		if (tsr_slot_phase(word) != (uint32_t)from)
 			continue;
 		*lap = tsr_slot_lap(word);
-		/* [D3] pairs with [D2], and [D5] with [D4]: what the last one left is visible. */
+		/* [D3] pairs with [D2]; [D5] pairs with [D4]: what the last one left is visible. */
 		if (tsr_cas_acq(&words[i], &word, tsr_slot_word(*lap, me, to)))
 			return i;
 	}
@@ -50,8 +50,9 @@ tsr_depot_fill(struct tsr_map const *map, uint32_t klass, uint16_t me, uint64_t 
 	}
 	for (uint32_t i = 0; i < count; i++)
 		/* [D1] pairs with [P2]: the entry is written before the ticket is free. */
-		tsr_st_rel(&map->tickets[tsr_name_index(names[i])].word,
-		           tsr_name_word(tsr_name_next(names[i]), TSR_TICKET_IDLE, TSR_HOLDER_FREE));
+		tsr_st_rel(
+			&map->tickets[tsr_name_index(names[i])].word,
+			tsr_name_word(tsr_name_next(names[i]), TSR_TICKET_IDLE, TSR_HOLDER_FREE));
 	/* [D2] pairs with [D3]: entries, stamps and what was done to the payload come first. */
 	tsr_st_rel(&tsr_map_cell_words(map, klass)[number], tsr_slot_word(lap, 0, TSR_READY));
 	return 0;

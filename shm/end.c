@@ -2,7 +2,8 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 /*
- * Channels and their ends, from the client's side: each call asks the daemon, under the process lock.
+ * Channels and their ends, from the client's side: each call asks the daemon, under the process
+ * lock.
  */
 
 #include <errno.h>
@@ -11,11 +12,11 @@
 
 #include "shm/client.h"
 
-#define END_DEADLINE_MS    5000
-#define END_SPIN_NS        20000
-#define END_STAMP_EVERY    64
-#define END_FLAGS          (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
-#define END_CHANNEL_FLAGS  (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
+#define END_DEADLINE_MS   5000
+#define END_SPIN_NS       20000
+#define END_STAMP_EVERY   64
+#define END_FLAGS         (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
+#define END_CHANNEL_FLAGS (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
 
 static int
 end_name(char out[TSR_NAME_BYTES], const char *name)
@@ -37,8 +38,8 @@ static int
 end_channel_request(struct tsr_proto_channel *request, const char *name,
                     const struct tsr_channel_options *options)
 {
-	if (options != NULL && (options->size != sizeof(*options) ||
-	                        (options->flags & ~END_CHANNEL_FLAGS) != 0))
+	if (options != NULL &&
+	    (options->size != sizeof(*options) || (options->flags & ~END_CHANNEL_FLAGS) != 0))
 		return -EINVAL;
 	request->kind = TSR_KIND_BUFFERED;
 	request->capacity = options != NULL ? options->capacity : 0;
@@ -59,11 +60,10 @@ end_ask_channel(struct tsr_client client, uint16_t type, const char *name,
 		return error;
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	attachment = tsr_attachment_get(client);
-	error = attachment == NULL
-	                ? -ENOTCONN
-	                : tsr_control_ask(&attachment->control, type, &request, sizeof(request),
-	                                  &reply, sizeof(reply), NULL,
-	                                  tsr_deadline_in_ms(END_DEADLINE_MS));
+	error = attachment == NULL ? -ENOTCONN
+	                           : tsr_control_ask(&attachment->control, type, &request,
+	                                             sizeof(request), &reply, sizeof(reply), NULL,
+	                                             tsr_deadline_in_ms(END_DEADLINE_MS));
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return error;
 }
@@ -106,15 +106,19 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	struct tsr_channel *const channel = &end->channel;
 	int const error = tsr_channel_bind(channel, &attachment->map, reply->index, reply->offset,
 	                                   reply->capacity, reply->flags, reply->channel_id);
-	uint32_t const one = side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER
-	                                             : TSR_CHANNEL_ONE_RECEIVER;
+	uint32_t const one =
+		side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER;
 	bool const sends = side == TSR_SIDE_SENDER;
 	struct tsr_wait_side receivers, senders;
 	uint64_t ends;
 
 	if (error != 0)
 		return error;
-	receivers = (struct tsr_wait_side){&channel->shm->receivers_waiting, channel->tokens->receiver};
+	/* [F3] pairs with [F2]: the channel that the daemon means stands there, and is complete. */
+	if (tsr_ld_acq(&channel->entry->id) != channel->id)
+		return -EPROTO;
+	receivers =
+		(struct tsr_wait_side){&channel->shm->receivers_waiting, channel->tokens->receiver};
 	senders = (struct tsr_wait_side){&channel->shm->senders_waiting, channel->tokens->sender};
 	end->attachment = attachment;
 	end->map = &attachment->map;
@@ -130,15 +134,15 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	end->side = (uint8_t)side;
 	end->number = reply->end;
 	end->spin_ns = (options->flags & TSR_END_NO_SPIN) != 0 || end_spin_is_vain() ? 0
-	               : options->spin_ns != 0                                       ? options->spin_ns
-	                                                                             : END_SPIN_NS;
+	               : options->spin_ns != 0 ? options->spin_ns
+	                                       : END_SPIN_NS;
 	end_stamps(end, options);
-	/* [Q1] pairs with [Q2], [E3] with [E4]. */
+	/* [Q1] pairs with [Q2]: what is ready again from here on is found by the redo. */
 	end->redo_seen = tsr_ld_acq(&channel->shm->redo);
-	/* [E3] pairs with [E4]. */
+	/* [E3] pairs with [E4]: who is there now. */
 	ends = tsr_ld_acq(sends ? &channel->entry->receivers : &channel->entry->senders);
-	/* Not what the directory shows by now: the other side may have come and gone since the daemon
-	 * answered. */
+	/* Not what the directory shows by now: the other side may have come and gone since the
+	 * daemon answered. */
 	end->stream_seen = reply->stream;
 	/* Who is there now may be gone before this end has to wait for the first time. */
 	end->seen = reply->seen != 0 || tsr_ends_count(ends) > 0 ||

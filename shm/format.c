@@ -310,7 +310,6 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, u
 	entry->kind = TSR_KIND_BUFFERED;
 	memset(entry->name, 0, sizeof(entry->name));
 	memcpy(entry->name, name, name_bytes);
-	/* [F2]: an entry with an id is complete; ends are opened by message, observers by this
-	 * word. */
+	/* [F2] pairs with [F3]: an entry with an id is complete. */
 	tsr_st_rel(&entry->id, id);
 }

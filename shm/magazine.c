@@ -58,7 +58,7 @@ magazine_thread_ends(void *thread_pointer)
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	for (uint32_t i = 0; i < TSR_ATTACHMENTS_MAX; i++) {
 		struct tsr_attachment *const attachment =
-		        tsr_attachment_get((struct tsr_client){thread->handle[i]});
+			tsr_attachment_get((struct tsr_client){thread->handle[i]});
 
 		for (uint32_t k = 0; attachment != NULL && k < attachment->map.classes_count; k++)
 			magazine_leave(attachment, k, &thread->magazines[i][k]);
@@ -128,8 +128,7 @@ tsr_magazine_refill(struct tsr_attachment *attachment, uint32_t klass,
 }
 
 int
-tsr_magazine_drain(struct tsr_attachment *attachment, uint32_t klass,
-                   struct tsr_magazine *magazine)
+tsr_magazine_drain(struct tsr_attachment *attachment, uint32_t klass, struct tsr_magazine *magazine)
 {
 	uint32_t const batch = attachment->map.klass[klass].batch;
 	int error = tsr_depot_fill(&attachment->map, klass, attachment->me, magazine->name, batch);

@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 /*
- * The calls of a message's path, exported. Each is the inline form of message.h and buffered.h behind
- * a handle; what waits is in wait.c.
+ * The calls of a message's path, exported. Each is the inline form of message.h and buffered.h
+ * behind a handle; what waits is in wait.c.
  */
 
 #include "shm/message.h"
@@ -12,7 +12,8 @@
 
 #include "shm/buffered.h"
 
-#define MESSAGE_STRING_COPY_BYTES 1024 /* from here on the string copy wins, see doc/performance.md */
+#define MESSAGE_STRING_COPY_BYTES \
+	1024 /* from here on the string copy wins, see doc/performance.md */
 
 int
 tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
@@ -57,7 +58,7 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 			return error;
 	}
 	magazines[klass].name[magazines[klass].count++] =
-	        tsr_ticket_release(ticket, name, attachment->me);
+		tsr_ticket_release(ticket, name, attachment->me);
 	return 0;
 }
 
@@ -276,8 +277,8 @@ tsr_release_batch(struct tsr_client client, struct tsr_msg *msgs, size_t count, 
 		int error = 0;
 
 		if (tsr_unlikely(magazines == NULL) ||
-		    tsr_unlikely(!tsr_message_release_fast(attachment, magazines,
-		                                           msgs[i].zdesc.name))) {
+		    tsr_unlikely(
+			    !tsr_message_release_fast(attachment, magazines, msgs[i].zdesc.name))) {
 			error = tsr_message_release(attachment, msgs[i].zdesc.name);
 			magazines = tsr_magazines_have(client.handle);
 		}
@@ -305,7 +306,7 @@ tsr_send_batch(struct tsr_sender sender, struct tsr_msg *msgs, size_t count, uin
 
 		if (tsr_likely(message_range(&msgs[sent], &range))) {
 			enum tsr_fast const fast =
-			        tsr_buffered_send_fast(end, msgs[sent].zdesc.name, range);
+				tsr_buffered_send_fast(end, msgs[sent].zdesc.name, range);
 
 			if (tsr_likely(fast == TSR_FAST_DONE))
 				continue;
@@ -314,7 +315,8 @@ tsr_send_batch(struct tsr_sender sender, struct tsr_msg *msgs, size_t count, uin
 				continue;
 			}
 		}
-		error = message_send_slow(sender, &msgs[sent], sent == 0 ? deadline_ns : TSR_NOWAIT);
+		error = message_send_slow(sender, &msgs[sent],
+		                          sent == 0 ? deadline_ns : TSR_NOWAIT);
 		if (error != 0)
 			break;
 	}
@@ -357,11 +359,11 @@ tsr_view(const struct tsr_msg *msg, uint32_t offset, uint32_t length, struct tsr
 	if ((uint64_t)offset + length > tsr_range_length(msg->zdesc.range))
 		return -EINVAL;
 	*out = (struct tsr_msg){
-	        .zdesc = {.name = msg->zdesc.name, .range = tsr_range_make(base + offset, length)},
-	        .data = (unsigned char *)msg->data + offset,
-	        .length = length,
-	        .flags = msg->flags,
-	        .stamp = msg->stamp,
+		.zdesc = {.name = msg->zdesc.name, .range = tsr_range_make(base + offset, length)},
+		.data = (unsigned char *)msg->data + offset,
+		.length = length,
+		.flags = msg->flags,
+		.stamp = msg->stamp,
 	};
 	return 0;
 }
@@ -383,9 +385,9 @@ tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *ms
 	if (!tsr_block_holds(block, zdesc.range))
 		return -EINVAL;
 	*msg = (struct tsr_msg){
-	        .zdesc = zdesc,
-	        .data = tsr_block_data(&attachment->map, block, zdesc.range),
-	        .length = tsr_range_length(zdesc.range),
+		.zdesc = zdesc,
+		.data = tsr_block_data(&attachment->map, block, zdesc.range),
+		.length = tsr_range_length(zdesc.range),
 	};
 	return 0;
 }

@@ -6,8 +6,8 @@
 /*
  * Messages in one's own hands: allocate, release, resolve. See tessera.h for the contract.
  *
- * Context	hot, any thread of the client; shared memory is written only by a release's stamp, and
- *		by the depot every 32nd time.
+ * Context	hot, any thread of the client; shared memory is written only by a release's stamp,
+ *		and by the depot every 32nd time.
  */
 
 #include "shm/client.h"
@@ -73,13 +73,13 @@ tsr_message_release_fast(struct tsr_attachment *attachment, struct tsr_magazine 
 	if (tsr_unlikely(magazine->count >= magazine->limit))
 		return false;
 	magazine->name[magazine->count++] =
-	        tsr_ticket_release(&map->tickets[index], name, attachment->me);
+		tsr_ticket_release(&map->tickets[index], name, attachment->me);
 	return true;
 }
 
 /*
- * tsr_message_alloc, tsr_message_release - the whole of it: magazines made, refilled, drained; every
- * error told. Context: warm.
+ * tsr_message_alloc, tsr_message_release - the whole of it: magazines made, refilled, drained;
+ * every error told. Context: warm.
  */
 TSR_COLD TSR_MUST_CHECK int tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes,
                                               struct tsr_msg *msg);

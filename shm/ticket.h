@@ -6,10 +6,11 @@
 /*
  * Tickets: from a zdesc to bytes, and the stamps that hand a block from one owner to the next.
  *
- * Writers	the holder that a ticket word names; the reaper for a dead one. Nobody else may touch a
- *		word, so a stamp is a plain store: by compare-and-swap it cost 2.5 times the rate.
- * Trust	a name is data from a peer: index, generation, holder and range are checked against a
- *		single load of the word and the daemon's block descriptor.
+ * Writers	the holder that a ticket word names; the reaper for a dead one. Nobody else may
+ *		touch a word, so a stamp is a plain store: by compare-and-swap it cost 2.5 times the
+ *		rate.
+ * Trust	a name is data from a peer: index, generation, holder and range are checked against
+ *		a single load of the word and the daemon's block descriptor.
  * Crash	each stamp is one store, before or after it the word names exactly one owner.
  */
 
@@ -62,8 +63,7 @@ tsr_ticket_send(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
 {
 	tsr_st_rlx(&ticket->tag, channel_id);
 	/* [T1] pairs with [P1]: the zdesc is written before the ticket is the channel's. */
-	tsr_st_rel(&ticket->word,
-	           tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
+	tsr_st_rel(&ticket->word, tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
 }
 
 /*
@@ -89,7 +89,8 @@ tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64
 	return 0;
 }
 
-/* tsr_ticket_release - the next generation, idle: @name and all its copies are stale from here on. */
+/* tsr_ticket_release - the next generation, idle: @name and all its copies are stale from here on.
+ * */
 TSR_INLINE uint64_t
 tsr_ticket_release(struct tsr_ticket *ticket, uint64_t name, uint16_t me)
 {

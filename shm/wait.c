@@ -2,8 +2,8 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 /*
- * How a blocked operation waits: look again for a while, then sleep on a token. See waiter.h for why
- * no wake-up is lost, and client.h for the calls.
+ * How a blocked operation waits: look again for a while, then sleep on a token. See waiter.h for
+ * why no wake-up is lost, and client.h for the calls.
  */
 
 #include <errno.h>
@@ -24,9 +24,9 @@ void
 tsr_wait_begin(struct tsr_end const *end, struct tsr_wait *wait, uint64_t deadline_ns)
 {
 	*wait = (struct tsr_wait){
-	        .deadline_ns = deadline_ns,
-	        .spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : tsr_now_ns() + end->spin_ns,
-	        .look_ns = tsr_wait_look_ns,
+		.deadline_ns = deadline_ns,
+		.spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : tsr_now_ns() + end->spin_ns,
+		.look_ns = tsr_wait_look_ns,
 	};
 }
 
@@ -81,8 +81,8 @@ wait_after(uint64_t now_ns, uint64_t more_ns)
 }
 
 /*
- * The safety look: we slept long and nobody woke us. If there is work all the same, its sender may be
- * about to: only if it has not after the grace was a wake-up missed.
+ * The safety look: we slept long and nobody woke us. If there is work all the same, its sender may
+ * be about to: only if it has not after the grace was a wake-up missed.
  */
 static int
 wait_look(struct tsr_end *end, struct tsr_wait *wait)
@@ -145,12 +145,11 @@ tsr_wait_next(struct tsr_end *end, struct tsr_wait *wait)
 		return -ETIMEDOUT;
 	if (now < wait->spin_until_ns)
 		return 0;
-	if (end->token == UINT32_MAX &&
-	    tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
+	if (end->token == UINT32_MAX && tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
 		return wait_without_token();
 	wait->spin_until_ns = 0;
-	wait->token_word = tsr_token_enqueue(&end->mine, end->token, end->me,
-	                                     end->attachment->fenced);
+	wait->token_word =
+		tsr_token_enqueue(&end->mine, end->token, end->me, end->attachment->fenced);
 	return 0;
 }
 

@@ -9,12 +9,12 @@
 static bool
 waiters_claim(_Atomic uint64_t *token, uint16_t me)
 {
-	/* [K3] pairs with [W1]: what the sleeper wrote before it enqueued. */
+	/* [K3] pairs with [W1], [W3] and [W6]: what the sleeper wrote before it enqueued. */
 	uint64_t word = tsr_ld_acq(token);
 
 	if (tsr_token_state(word) != TSR_TOKEN_ENQUEUED)
 		return false;
-	/* [K3] pairs with [W1], [W3]: what was published before is visible to the sleeper. */
+	/* [K3] pairs with [W1], [W3] and [W6]: what was published is visible to the sleeper. */
 	if (!tsr_cas_acq_rel(token, &word,
 	                     tsr_token_make(TSR_TOKEN_CLAIMED, tsr_token_generation(word),
 	                                    tsr_token_owner(word), me)))
@@ -120,6 +120,7 @@ tsr_token_withdraw(struct tsr_wait_side const *side, uint32_t number, uint16_t m
 	bool claimed = tsr_token_state(word) == TSR_TOKEN_CLAIMED;
 
 	if (tsr_token_state(word) == TSR_TOKEN_ENQUEUED &&
+	    /* [W6] pairs with [K3]: likewise. */
 	    !tsr_cas_acq(&side->tokens[number], &word,
 	                 tsr_token_make(TSR_TOKEN_CANCELLED, generation, me, 0)))
 		claimed = true;

@@ -113,7 +113,7 @@ uint64_t tsr_token_enqueue(struct tsr_wait_side const *side, uint32_t number, ui
 /*
  * tsr_token_sleep - until claimed, or until @deadline_ns
  *
- * Return: 0 claimed; -ETIMEDOUT; -EINTR.
+ * Return: 0 claimed; -ETIMEDOUT.
  */
 TSR_MUST_CHECK
 int tsr_token_sleep(struct tsr_wait_side const *side, uint32_t number, uint64_t enqueued,

@@ -108,8 +108,8 @@ tsr_generation_next(uint64_t generation)
 }
 
 /*
- * Name and word carry the generation in the same upper 40 bits, so that one becomes the other without
- * taking it apart.
+ * Name and word carry the generation in the same upper 40 bits, so that one becomes the other
+ * without taking it apart.
  */
 #define TSR_GENERATION_ONE (UINT64_C(1) << TSR_TICKET_INDEX_BITS)
 
