@@ -156,6 +156,8 @@ Test(reaper, slot_claimed_with_its_ticket_given_away_is_passed_over_and_the_tick
 	reap(TSR_SIDE_SENDER, &result);
 	test_same(result.slots_voided, 1);
 	slot_is(start, 1, 0, TSR_EMPTY);
+	/* Once for the reaper, once for the depot: no zdesc of it matches any more. */
+	word_is(names[0], tsr_name_generation(names[0]) + 2, TSR_HOLDER_FREE);
 	sound_after(TSR_SIDE_SENDER, 0);
 }
 
@@ -612,6 +614,21 @@ Test(reaper, sleepers_on_a_dead_clients_channel_are_woken)
 	cr_assert(report_await(child.report, 1, 1, 5000), "nobody woke it: %s", child.report->text);
 	child_join(&child);
 	sound_after(TSR_SIDE_SENDER, 0);
+}
+
+Test(reaper, receivers_that_sleep_are_woken_for_what_is_redelivered)
+{
+	struct tsr_reap_result result;
+	struct child child;
+
+	child_start(&child, sleeper, NULL);
+	cr_assert(report_await(child.report, 0, 1, 5000));
+	published(start, names[0]);
+	realm_slot(channel, start, DEAD, TSR_TAKEN, names[0], 10);
+	reap(TSR_SIDE_RECEIVER, &result);
+	cr_assert(report_await(child.report, 1, 1, 5000), "nobody woke it: %s", child.report->text);
+	child_join(&child);
+	sound_after(TSR_SIDE_RECEIVER, 1);
 }
 
 Test(reaper, death_is_written_into_the_directory)
