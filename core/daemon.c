@@ -40,8 +40,8 @@ daemon_block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
-/* Two or three descriptors a client: the soft limit of 1,024 is soon reached. Without a few dozen EAL
- * would not fail but abort. */
+/* Two or three descriptors a client: the soft limit of 1,024 is soon reached. Without a few dozen
+ * EAL would not fail but abort. */
 static int
 daemon_raise_limits(struct tsr_refusal *refusal)
 {

@@ -10,8 +10,8 @@
 #include "tests/support/raw.h"
 
 /*
- * Each limit is shown to bite: what fits is admitted, one more is refused with -ENOBUFS and the name
- * of the limit, nothing else has changed, and what is given back can be taken again.
+ * Each limit is shown to bite: what fits is admitted, one more is refused with -ENOBUFS and the
+ * name of the limit, nothing else has changed, and what is given back can be taken again.
  */
 
 static struct daemon daemon_;

@@ -13,8 +13,8 @@
 
 /*
  * Every state in which a client can leave a realm, written by hand as the prologues of channel.h,
- * depot.h and waiter.h say, then reaped twice. Afterwards everything adds up, what was sent is there
- * or accounted for, and messages go through as before.
+ * depot.h and waiter.h say, then reaped twice. Afterwards everything adds up, what was sent is
+ * there or accounted for, and messages go through as before.
  *
  * DEAD is the client that died, LIVING another one that is in the middle of things.
  */

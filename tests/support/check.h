@@ -4,8 +4,8 @@
 #define TSR_TESTS_SUPPORT_CHECK_H
 
 /*
- * What every suite uses: asserts for calls that return an errno, seeds, and counts of what a process
- * has open.
+ * What every suite uses: asserts for calls that return an errno, seeds, and counts of what a
+ * process has open.
  *
  * Context	the test process only. A child that a test forked never asserts: see child.h.
  */
@@ -21,8 +21,8 @@
 #define TEST_SECOND UINT64_C(1000000000)
 
 /*
- * A test of a suite that ends with checks: SUITE_setup(), the body, SUITE_teardown(). A suite's .fini
- * does not do: criterion 2.4.1 prints an assertion that fails there, and the test passes.
+ * A test of a suite that ends with checks: SUITE_setup(), the body, SUITE_teardown(). A suite's
+ * .fini does not do: criterion 2.4.1 prints an assertion that fails there, and the test passes.
  */
 #define test_case(suite, name) TEST_CASE(suite, name, Test(suite, name))
 #define test_case_within(suite, name, seconds) \

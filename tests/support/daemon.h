@@ -78,7 +78,8 @@ bool daemon_channel(struct daemon const *daemon, char const *name,
 /* The sum of missed_wakes over the clients that are attached. */
 uint64_t daemon_missed_wakes(struct daemon const *daemon);
 
-/* Wait until it has cleaned up after @reaped deaths in all (10 s at most), and nothing is pending. */
+/* Wait until it has cleaned up after @reaped deaths in all (10 s at most), and nothing is
+ * pending. */
 void daemon_reaped(struct daemon const *daemon, uint64_t reaped);
 
 /* Assert that the realm balances now, with so many tickets in the hands of clients. */

@@ -5,10 +5,11 @@
 
 /*
  * Clients of a realm that is inside the test process: the real client library, but what the daemon
- * would answer is put into its socket beforehand, so that the path of a message can be driven call by
- * call. Several of them may live in one process, over one mapping.
+ * would answer is put into its socket beforehand, so that the path of a message can be driven
+ * call by call. Several of them may live in one process, over one mapping.
  *
- * Uses shm and libc only: the twins under ThreadSanitizer link it too. Return: 0 or a negative errno.
+ * Uses shm and libc only: the twins under ThreadSanitizer link it too. Return: 0 or a negative
+ * errno.
  */
 
 #include <stdbool.h>

@@ -169,7 +169,8 @@ raw_close(int fd)
 
 	raw_head(&detach, TSR_PROTO_DETACH, sizeof(detach));
 	if (raw_send(fd, &detach, sizeof(detach), NULL, 0) == 0) {
-		/* Answers to earlier requests may come first; a refusal is one that is not attached. */
+		/* Answers to earlier requests may come first; a refusal is one that is not
+		 * attached. */
 		while (raw_recv(fd, reply, sizeof(reply), NULL) > 0) {
 			memcpy(&head, reply, sizeof(head));
 			if (head.cookie == detach.head.cookie)

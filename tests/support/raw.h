@@ -4,8 +4,8 @@
 #define TSR_TESTS_SUPPORT_RAW_H
 
 /*
- * A connection to the control socket that says whatever a test wants: packets that the client library
- * would never send.
+ * A connection to the control socket that says whatever a test wants: packets that the client
+ * library would never send.
  */
 
 #include <stdbool.h>
@@ -26,8 +26,8 @@ int raw_attach_segments(struct daemon const *daemon, int *segments,
                         struct tsr_proto_attach_reply *reply);
 
 /*
- * Detach if it is attached, and close. A process that hangs up while it is attached is killed by the
- * daemon.
+ * Detach if it is attached, and close. A process that hangs up while it is attached is killed by
+ * the daemon.
  */
 void raw_close(int fd);
 

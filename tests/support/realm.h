@@ -5,8 +5,8 @@
 
 /*
  * A realm inside the test process, without a daemon: formatted memfds, and the states that clients
- * leave in it written by hand, as the prologues of channel.h and layout.h say. Nothing here uses the
- * code under test, but for formatting and counting.
+ * leave in it written by hand, as the prologues of channel.h and layout.h say. Nothing here uses
+ * the code under test, but for formatting and counting.
  */
 
 #include <stdbool.h>

@@ -4,8 +4,8 @@
 #define TSR_TESTS_SUPPORT_TRIP_H
 
 /*
- * Whether a realm without a daemon still works: new clients (7 and 8) send and receive in it, and are
- * swept when they leave.
+ * Whether a realm without a daemon still works: new clients (7 and 8) send and receive in it, and
+ * are swept when they leave.
  */
 
 #include "tests/support/realm.h"

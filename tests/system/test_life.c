@@ -22,7 +22,8 @@
 #include "tests/support/daemon.h"
 #include "tests/support/raw.h"
 
-/* How a daemon begins and ends: by order, by force, beside another one, and where it can't begin. */
+/* How a daemon begins and ends: by order, by force, beside another one, and where it can't
+ * begin. */
 
 static struct daemon daemon_;
 
@@ -320,7 +321,8 @@ shorten(void *arg)
 	return setrlimit((__rlimit_resource_t)shortage->resource, &limit);
 }
 
-/* Start with each limit; return how many starts were refused. Either it serves or it says why not. */
+/* Start with each limit; return how many starts were refused. Either it serves or it says why
+ * not. */
 static unsigned
 start_with(int resource, rlim_t first, rlim_t last, rlim_t step)
 {

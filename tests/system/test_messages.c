@@ -873,8 +873,8 @@ test_case(messages, threads_leave_their_magazines_to_the_client_when_they_end)
 }
 
 /*
- * Many senders and many receivers, each a process. A message is (sender, number): each arrives once,
- * and those of one sender in order at each receiver.
+ * Many senders and many receivers, each a process. A message is (sender, number): each arrives
+ * once, and those of one sender in order at each receiver.
  */
 #define CROWD_SENDERS   3
 #define CROWD_RECEIVERS 3

@@ -14,7 +14,8 @@
 #include "tests/support/daemon.h"
 
 /*
- * Three senders and two receivers in full traffic on one channel; one of them after another is killed
+ * Three senders and two receivers in full traffic on one channel; one of them after another is
+ * killed
  * and another takes its place. In the end every message of every sender that ever was is accounted
  * for.
  */

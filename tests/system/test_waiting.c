@@ -13,7 +13,8 @@
 #include "tests/support/daemon.h"
 
 /*
- * Deadlines and wake-ups. Bounds are wide where a busy machine could be late, and tight where only a
+ * Deadlines and wake-ups. Bounds are wide where a busy machine could be late, and tight where
+ * only a
  * mistake could be early; whether a wake-up was missed is told by the clients' own counters.
  */
 #define LATE_NS (2 * TEST_SECOND)

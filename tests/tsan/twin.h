@@ -8,8 +8,8 @@
  * ThreadSanitizer sees it. The payload is plain memory: a store or load of a slot in too weak an
  * order shows as a race on it, which x86 alone would never show.
  *
- * Each is a program that exits with 0, or says what is wrong and exits with 1; ThreadSanitizer exits
- * with 66.
+ * Each is a program that exits with 0, or says what is wrong and exits with 1; ThreadSanitizer
+ * exits with 66.
  */
 
 #include <pthread.h>

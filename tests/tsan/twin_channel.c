@@ -3,7 +3,8 @@
 
 #include "tests/tsan/twin.h"
 
-/* A stream through four slots, in all four forms of the channel; then two senders, two receivers. */
+/* A stream through four slots, in all four forms of the channel; then two senders, two
+ * receivers. */
 
 #define MESSAGES 8000
 
