@@ -434,6 +434,38 @@ test_case(death, client_that_hangs_up_and_lives_on_is_killed)
 	daemon_balanced(&daemon_, "demo");
 }
 
+static int
+executor(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+	struct tsr_sender sender;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_sender_open(client, "exec", NULL, &sender));
+	report_set(report, 0, 1);
+	execlp("sleep", "sleep", "60", (char *)NULL);
+	return 1;
+}
+
+test_case(death, client_that_becomes_another_program_without_a_goodbye_is_killed)
+{
+	struct tsr_receiver receiver;
+	struct child child;
+	struct tsr_msg msg;
+
+	child_start(&child, executor, NULL);
+	cr_assert(report_await(child.report, 0, 1, 10000), "%s", child.report->text);
+	test_ok(tsr_receiver_open(a, "exec", NULL, &receiver));
+	test_is(tsr_recv(receiver, &msg, test_deadline(10000)), -ECONNRESET);
+	child_died(&child);
+	child_forget(&child);
+	daemon_reaped(&daemon_, ++deaths);
+	daemon_balanced(&daemon_, "demo");
+	test_ok(tsr_receiver_close(receiver));
+}
+
 /* A stopped client is not a dead one: nothing is taken from it. */
 test_case(death, client_that_is_stopped_keeps_everything_and_goes_on)
 {

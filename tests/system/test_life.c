@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -99,6 +100,48 @@ Test(life, clients_of_a_daemon_that_stops_get_an_error_by_their_deadline)
 	test_same(test_maps_count(), 0);
 	test_same(entries(&daemon_), 0);
 	daemon_clear(&daemon_);
+}
+
+/* How often all threads of the daemon have gone to sleep and been woken. */
+static unsigned long
+switches(struct daemon const *daemon)
+{
+	unsigned long sum = 0, count;
+	char command[128];
+	FILE *list;
+
+	snprintf(command, sizeof(command), "cat /proc/%d/task/*/status", (int)daemon->pid);
+	list = popen(command, "re");
+	cr_assert_not_null(list);
+	for (char line[256]; fgets(line, sizeof(line), list) != NULL;) {
+		if (sscanf(line, "voluntary_ctxt_switches: %lu", &count) == 1)
+			sum += count;
+	}
+	pclose(list);
+	return sum;
+}
+
+Test(life, idle_daemon_never_wakes_up)
+{
+	struct tsr_client client;
+	unsigned long before = 0, after;
+
+	daemon_start(&daemon_, NULL);
+	client = daemon_attach(&daemon_, 0);
+	/* It may need a moment to come to rest; at rest it stays for half a second. */
+	for (int tries = 0; tries < 20; tries++) {
+		struct pollfd end = {.fd = daemon_.pidfd, .events = POLLIN};
+
+		before = switches(&daemon_);
+		cr_assert_eq(poll(&end, 1, 500), 0, "it ended");
+		after = switches(&daemon_);
+		if (after == before)
+			break;
+		cr_assert_lt(tries, 19, "it woke up %lu times in half a second", after - before);
+	}
+	cr_assert_gt(before, 0);
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
 }
 
 Test(life, second_daemon_in_the_same_place_is_refused_and_the_first_goes_on)
