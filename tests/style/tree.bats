@@ -12,6 +12,7 @@ setup() {
 @test "shared words are reached through the access layer only" { tools/check-access; }
 @test "doc/walk.md tells the truth about the path of a message" { tools/check-walk; }
 @test "the library exports what tessera.h declares, no more and no less" { tools/check-names "$library"; }
+@test "hot functions call what is listed and nothing else" { tools/check-hot "$TESSERA_BUILD/shm/libtsr_shm.a"; }
 @test "every error of the library is listed" { tools/check-errors; }
 @test "every public call is documented" { tools/check-docs; }
 @test "libtessera needs libc and nothing else" { tools/check-libc "$library"; }
