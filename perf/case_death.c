@@ -5,8 +5,8 @@
  * death: a client is killed while it holds tickets. How long until the receiver that waits for it
  * returns, and until the daemon has given everything back that it held?
  *
- * Side 1 is the receiver. Side 0 kills, sleeps until side 1 knows, and then asks the daemon until it
- * says that one more client was reaped; what the ledger says afterwards has to balance, or the
+ * Side 1 is the receiver. Side 0 kills, sleeps until side 1 knows, and then asks the daemon until
+ * it says that one more client was reaped; what the ledger says afterwards has to balance, or the
  * repetition counts as lost.
  */
 
