@@ -539,7 +539,7 @@ test_case_within(protocol, random_packets_are_survived, 60)
 	uint64_t seed = test_seed();
 	int fd = raw_attach(&daemon_);
 
-	for (int i = 0; i < (test_nightly() ? 2000000 : 20000); i++) {
+	for (int i = 0; i < (test_nightly() ? 500000 : 20000); i++) {
 		size_t const bytes = 1 + test_random(&seed) % sizeof(packet);
 		uint64_t const r = test_random(&seed);
 

@@ -150,7 +150,7 @@ kill_a_sender(char const *name, uint64_t ns)
 test_case_within(death, sender_killed_at_random_500_times_loses_nothing_that_it_had_sent, 230)
 {
 	uint64_t seed = test_seed(), early = 0;
-	int const rounds = test_nightly() ? 50000 : 500;
+	int const rounds = test_nightly() ? 20000 : 500;
 
 	make_channels();
 	for (int round = 0; round < rounds; round++)
@@ -254,7 +254,7 @@ test_case_within(death, receiver_killed_at_random_500_times_loses_nothing_that_i
                  230)
 {
 	uint64_t seed = test_seed();
-	int const rounds = test_nightly() ? 50000 : 500;
+	int const rounds = test_nightly() ? 20000 : 500;
 	unsigned again = 0;
 
 	victim = mmap(NULL, sizeof(*victim), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
@@ -303,7 +303,7 @@ wanderer(struct child_report *report, void *arg)
 test_case_within(death, client_killed_while_it_comes_and_goes_leaves_nothing, 120)
 {
 	uint64_t seed = test_seed();
-	int const rounds = test_nightly() ? 20000 : 200;
+	int const rounds = test_nightly() ? 4000 : 200;
 
 	for (int round = 0; round < rounds; round++) {
 		uint64_t const deadline = test_deadline(10000);
