@@ -66,8 +66,8 @@ receiver_time(struct demo_receiver *r, enum tsr_demo_phase phase, const struct t
 	return error;
 }
 
-/* For the test of the comparison: one bit of one byte, in the first message of the stream: a short one
- * may have no other that begins a batch. */
+/* For the test of the comparison: one bit of one byte, in the first message of the stream: a short
+ * one may have no other that begins a batch. */
 static void
 receiver_corrupt(struct demo_receiver *r, const struct tsr_msg *msg)
 {
