@@ -25,7 +25,7 @@
 #define TSR_PERF_CHUNK      1024
 #define TSR_PERF_BURST_SIZE 32
 #define TSR_PERF_IDLE_LOOKS 4095
-#define TSR_PERF_GRACE_NS   UINT64_C(200000000) /* a receiver that gets nothing gives up */
+#define TSR_PERF_GRACE_NS   UINT64_C(1000000000) /* a receiver that gets nothing gives up */
 #define TSR_PERF_UNTOLD     UINT64_MAX
 #define TSR_PERF_FOREVER    UINT64_MAX
 

@@ -31,6 +31,7 @@
 enum main_option {
 	MAIN_JSON = 256,
 	MAIN_QUICK,
+	MAIN_MARKDOWN,
 	MAIN_LIST,
 	MAIN_RUNS,
 	MAIN_SECONDS,
@@ -42,6 +43,7 @@ enum main_option {
 struct main_arguments {
 	bool json;
 	bool quick;
+	bool markdown;
 	bool list;
 	bool hugepages;
 	bool check;
@@ -85,6 +87,9 @@ main_parse(int key, char *arg, struct argp_state *state)
 	case MAIN_QUICK:
 		args->quick = true;
 		return 0;
+	case MAIN_MARKDOWN:
+		args->markdown = true;
+		return 0;
 	case MAIN_LIST:
 		args->list = true;
 		return 0;
@@ -119,6 +124,7 @@ main_parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option main_options[] = {
 	{"json", MAIN_JSON, NULL, 0, "one JSON object per baseline, figure and class", 0},
+	{"markdown", MAIN_MARKDOWN, NULL, 0, "a table for doc/performance.md", 0},
 	{"quick", MAIN_QUICK, NULL, 0,
          "at most 20 seconds a case, in the class that the host offers", 0},
 	{"list", MAIN_LIST, NULL, 0, "name all cases and end", 0},
@@ -312,6 +318,7 @@ main(int argc, char **argv)
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	report.json = args.json;
+	report.markdown = args.markdown;
 	tsr_perf_clock_start();
 	error = main_all(&args, &report);
 	if (error == -EINVAL)

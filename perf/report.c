@@ -186,6 +186,29 @@ report_table(struct tsr_perf_report *report, const struct report_row *row)
 	              (unsigned long long)row->result->lost, report_verdict(row));
 }
 
+/* A row of the table in doc/performance.md. */
+static void
+report_markdown(struct tsr_perf_report *report, const struct report_row *row)
+{
+	const struct tsr_perf_metric *metric = row->metric;
+	FILE *out = report->out;
+
+	if (report->rows == 0)
+		(void)fprintf(
+			out, "| case | class | baseline | ours | baseline's | unit | ratio | must "
+			     "| reach | runs | |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
+	(void)fprintf(out, "| %s | %s | %s |", metric->label, tsr_perf_class_names[row->class],
+	              row->plan->benches[row->pair->baseline].name);
+	if (row->result->runs == 0)
+		(void)fprintf(out, " | | | absent |");
+	else
+		(void)fprintf(out, " %.4g | %.4g | %s | %.3f [%.3f..%.3f] |", row->ours.median,
+		              row->baseline.median, metric->unit, row->ratio.median, row->ratio.min,
+		              row->ratio.max);
+	(void)fprintf(out, " %.4g | %.4g | %zu | %s |\n", metric->must[row->class],
+	              metric->reach[row->class], row->result->runs, report_verdict(row));
+}
+
 static int
 report_pair(struct tsr_perf_report *report, struct report_row *row)
 {
@@ -200,6 +223,8 @@ report_pair(struct tsr_perf_report *report, struct report_row *row)
 			report->misses++;
 		if (report->json)
 			error = report_json(report, row);
+		else if (report->markdown)
+			report_markdown(report, row);
 		else
 			report_table(report, row);
 		if (error != 0)

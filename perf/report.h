@@ -14,6 +14,7 @@
 struct tsr_perf_report {
 	FILE *out;
 	bool json;
+	bool markdown;
 	size_t rows;   /* printed so far */
 	size_t misses; /* figures that do not reach what they must */
 };
