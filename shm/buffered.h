@@ -61,6 +61,43 @@ tsr_buffered_publish(struct tsr_end *end, struct tsr_slot *slot, uint64_t word,
 	return TSR_FAST_DONE;
 }
 
+/*
+ * One receiver frees in order, so for the one sender an empty slot says that all before it are
+ * empty, too. It looks once at a slot far ahead, which nobody else is near, instead of each time at
+ * the one that the receiver has just freed, or is freeing the neighbour of in the same line.
+ */
+TSR_INLINE void
+tsr_buffered_look_ahead(struct tsr_end *end)
+{
+	uint64_t const last = end->position + end->ahead - 1;
+	uint64_t const wrapped = (last & end->mask) < (end->position & end->mask) ? TSR_LAP_ONE : 0;
+
+	/* [S1] pairs with [R2]: the last zdesc of this slot and of all before it was read. */
+	if (tsr_ld_acq(&end->slots[last & end->mask].word) == end->expect + wrapped)
+		end->room = end->ahead;
+}
+
+/* Is the slot at our position empty, and, with many senders, claimed by us now? */
+TSR_INLINE bool
+tsr_buffered_claim(struct tsr_end *end, struct tsr_slot *slot)
+{
+	uint64_t word;
+
+	if (tsr_unlikely(end->room == 0) && end->ahead != 0)
+		tsr_buffered_look_ahead(end);
+	if (tsr_likely(end->room != 0)) {
+		end->room--;
+		return true;
+	}
+	/* [S1] pairs with [R2]: the last zdesc was read before it is written over. */
+	word = tsr_ld_acq(&slot->word);
+	if (tsr_unlikely(word != end->expect))
+		return false;
+	/* [S1] pairs with [R2]: likewise. */
+	return end->alone || tsr_cas_acq(&slot->word, &word,
+	                                 end->expect | ((uint64_t)end->me << 3) | TSR_CLAIMED);
+}
+
 /* One look at one slot: send there if the ticket is ours and the slot is free. */
 TSR_INLINE enum tsr_fast
 tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
@@ -69,20 +106,12 @@ tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 	uint32_t const index = tsr_name_index(name);
 	struct tsr_slot *const slot = &end->slots[end->position & end->mask];
 	struct tsr_ticket *const ticket = &map->tickets[index];
-	uint64_t word;
 
 	if (tsr_unlikely(index >= map->tickets_count) ||
 	    tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, end->me)) ||
 	    tsr_unlikely(!tsr_block_holds(&map->blocks[index], range)))
 		return TSR_FAST_MISS;
-	/* [S1] pairs with [R2]: the last zdesc was read before it is written over. */
-	word = tsr_ld_acq(&slot->word);
-	if (tsr_unlikely(word != end->expect))
-		return TSR_FAST_MISS;
-	/* [S1] pairs with [R2]: likewise. */
-	if (!end->alone &&
-	    tsr_unlikely(!tsr_cas_acq(&slot->word, &word,
-	                              end->expect | ((uint64_t)end->me << 3) | TSR_CLAIMED)))
+	if (tsr_unlikely(!tsr_buffered_claim(end, slot)))
 		return TSR_FAST_MISS;
 	tsr_st_rlx(&slot->name, name);
 	tsr_st_rlx(&slot->range, range);

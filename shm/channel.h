@@ -16,8 +16,9 @@
  *		  one sender:   empty(n) --s, release--> ready(n)
  *		  one receiver: ready(n) --r, release--> empty(n + 1)
  *
- * Indices	a position is 64 bits and private; slot = position mod capacity, lap = position /
- *		capacity mod 2^45. Laps are compared by signed difference, so they may wrap.
+ * Indices	a position is 64 bits, signed and private; slot = position mod capacity, lap =
+ *		position / capacity mod 2^45. Laps are compared by signed difference, so they may
+ *		wrap.
  * Trust	a participant may write anything; each word is loaded once, and what cannot be is
  *		-EPROTO or is passed over. Walks are bounded by twice the capacity.
  * Ordering	sender				receiver
@@ -151,7 +152,8 @@ tsr_channel_slot(struct tsr_channel const *channel, uint64_t position)
 TSR_INLINE uint64_t
 tsr_channel_lap(struct tsr_channel const *channel, uint64_t position)
 {
-	return (position >> channel->shift) & TSR_LAP_MASK;
+	/* With its sign: a receiver's place may lie a capacity before the first position of all. */
+	return (uint64_t)((int64_t)position >> channel->shift) & TSR_LAP_MASK;
 }
 
 /*

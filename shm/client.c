@@ -33,6 +33,13 @@ tsr_handle_new(uint32_t index)
 	return (++client_generation << TSR_HANDLE_INDEX_BITS) | index;
 }
 
+/* Whoever held the lock is not in the child, and what it guards is zeroed. */
+static void
+client_after_fork(void)
+{
+	tsr_process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 /* Pages that a forked child finds zeroed: every handle of the parent is dead there. */
 int
 tsr_process_open(void)
@@ -48,6 +55,10 @@ tsr_process_open(void)
 	if (madvise(tables, sizeof(*tsr_process), MADV_WIPEONFORK) != 0) {
 		(void)munmap(tables, sizeof(*tsr_process));
 		return -EOPNOTSUPP;
+	}
+	if (pthread_atfork(NULL, NULL, client_after_fork) != 0) {
+		(void)munmap(tables, sizeof(*tsr_process));
+		return -ENOMEM;
 	}
 	tsr_process = tables;
 	return 0;
@@ -150,6 +161,9 @@ tsr_attachment_classes(struct tsr_attachment *attachment)
 			k++;
 		attachment->class_of_lines[lines] = (uint8_t)k;
 	}
+	attachment->lines_fast = map->message_bytes_max / TSR_CACHELINE < TSR_LINES_MAX
+	                                 ? map->message_bytes_max / TSR_CACHELINE
+	                                 : TSR_LINES_MAX;
 }
 
 /* Ask for the realm, map what comes. */
@@ -165,6 +179,8 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 	error = tsr_control_ask_fds(&attachment->control, TSR_PROTO_ATTACH, request,
 	                            sizeof(*request), &reply, sizeof(reply), fds, TSR_SEGMENTS_MAX,
 	                            &count, deadline_ns);
+	if (error == -ETIMEDOUT || error == -EPROTO || error == -EMFILE)
+		tsr_control_withdraw(&attachment->control); /* what it answers we can't know */
 	if (error != 0)
 		return error;
 	error = client_map(&attachment->map, &reply, fds, count);
@@ -172,8 +188,11 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 		(void)close(fds[i]);
 	if (error == 0 && (reply.client_id == 0 || reply.client_id > attachment->map.clients_count))
 		error = -EPROTO;
-	if (error != 0)
+	if (error != 0) {
+		client_unmap(&attachment->map);
+		tsr_control_withdraw(&attachment->control);
 		return error;
+	}
 	attachment->me = reply.client_id;
 	attachment->state = &attachment->map.states[reply.client_id - 1];
 	tsr_attachment_classes(attachment);

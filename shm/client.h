@@ -45,10 +45,11 @@ struct tsr_orphans {
 
 /* This process, attached to one realm. */
 struct tsr_attachment {
-	alignas(TSR_CACHELINE) uint64_t handle; /* 0: free */
+	alignas(2048) uint64_t handle; /* 0: free */
 	struct tsr_map map;
 	uint16_t me;                           /* client id */
 	bool fenced;                           /* membarrier does not reach us */
+	uint32_t lines_fast;                   /* so many lines a message may have to be small */
 	uint8_t class_of_lines[TSR_LINES_MAX]; /* of (bytes - 1) / 64, for small messages */
 	struct tsr_state *state;               /* our lines */
 	struct tsr_control control;
@@ -69,8 +70,10 @@ struct tsr_end {
 	uint8_t side;        /* enum tsr_side */
 	uint32_t stamp_mask; /* stamp when all these bits of the position are set */
 	uint32_t channel_id;
-	/* What a miss needs. */
+	/* The second line: what the sender knows ahead, and what a miss needs. */
 	struct tsr_attachment *attachment;
+	uint32_t room;  /* slots from the position on that are known to be empty */
+	uint32_t ahead; /* how many to look at once; 0: each when it is needed */
 	uint64_t redo_seen;
 	uint64_t stream_seen; /* of the other side, when this end was opened */
 	uint64_t spin_ns;
@@ -90,6 +93,7 @@ TSR_INLINE void
 tsr_end_seek(struct tsr_end *end, uint64_t position)
 {
 	end->position = position;
+	end->room = 0;
 	end->expect = tsr_slot_word(tsr_channel_lap(&end->channel, position), 0,
 	                            end->side == TSR_SIDE_SENDER ? TSR_EMPTY : TSR_READY);
 }
@@ -150,9 +154,10 @@ tsr_handle_index(uint64_t handle)
 TSR_INLINE struct tsr_attachment *
 tsr_attachment_get(struct tsr_client client)
 {
-	struct tsr_attachment *const attachment =
+	struct tsr_attachment *attachment =
 		&tsr_process->attachment[client.handle % TSR_ATTACHMENTS_MAX];
 
+	tsr_keep(attachment);
 	return tsr_likely(attachment->handle == client.handle && client.handle != 0) ? attachment
 	                                                                             : NULL;
 }
@@ -160,8 +165,9 @@ tsr_attachment_get(struct tsr_client client)
 TSR_INLINE struct tsr_end *
 tsr_end_get(uint64_t handle)
 {
-	struct tsr_end *const end = &tsr_process->end[handle % TSR_ENDS_MAX];
+	struct tsr_end *end = &tsr_process->end[handle % TSR_ENDS_MAX];
 
+	tsr_keep(end);
 	return tsr_likely(end->handle == handle && handle != 0) ? end : NULL;
 }
 
@@ -175,13 +181,14 @@ void tsr_attachment_classes(struct tsr_attachment *attachment);
  */
 struct tsr_magazine *tsr_magazines_open(struct tsr_attachment *attachment);
 
-/* The magazines that this thread has already, or NULL. */
-TSR_INLINE struct tsr_magazine *
-tsr_magazines_have(uint64_t handle)
+/* The magazines that this thread has for the attachment. Return: false if it has none yet. */
+TSR_INLINE bool
+tsr_magazines_have(uint64_t handle, struct tsr_magazine **magazines)
 {
 	uint64_t const index = handle % TSR_ATTACHMENTS_MAX;
 
-	return tsr_likely(tsr_thread.handle[index] == handle) ? tsr_thread.magazines[index] : NULL;
+	*magazines = tsr_thread.magazines[index];
+	return tsr_thread.handle[index] == handle;
 }
 
 /*

@@ -20,6 +20,9 @@
 #define tsr_likely(x)    __builtin_expect(!!(x), 1)
 #define tsr_unlikely(x)  __builtin_expect(!!(x), 0)
 
+/* Let the compiler keep the address in a register instead of making it anew at each use. */
+#define tsr_keep(p) __asm__("" : "+r"(p))
+
 #define tsr_prefetch(p)       __builtin_prefetch((p), 0, 3)
 #define tsr_prefetch_write(p) __builtin_prefetch((p), 1, 3)
 

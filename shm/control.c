@@ -191,7 +191,8 @@ control_receive(int fd, void *packet, size_t bytes, size_t *got, int *fds, size_
 		*fds_count = kept;
 	if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		control_close_all(fds, kept);
-		return -EPROTO;
+		/* There is room for all that a daemon sends: the process may open no more. */
+		return (message.msg_flags & MSG_CTRUNC) != 0 ? -EMFILE : -EPROTO;
 	}
 	*got = (size_t)length;
 	return 0;
@@ -422,9 +423,32 @@ tsr_control_open(struct tsr_control *control, const char *socket_path, uint64_t 
 }
 
 void
+tsr_control_withdraw(struct tsr_control *control)
+{
+	struct tsr_proto_plain request = {0};
+	unsigned char packet[sizeof(struct tsr_proto_attach_reply)];
+	int fds[TSR_SEGMENTS_MAX];
+	size_t count = TSR_SEGMENTS_MAX;
+	size_t length;
+
+	/* No answer comes in any more, and none stays behind: closing a socket with something to
+	 * read would make the daemon lose our last words. */
+	(void)shutdown(control->fd, SHUT_RD);
+	(void)!control_request(control, TSR_PROTO_DETACH, &request, sizeof(request), NULL, 0);
+	while (control_receive(control->fd, packet, sizeof(packet), &length, fds, &count, 0) == 0) {
+		control_close_all(fds, count);
+		count = TSR_SEGMENTS_MAX;
+	}
+	tsr_control_close(control);
+}
+
+void
 tsr_control_close(struct tsr_control *control)
 {
-	if (control->fd >= 0)
+	if (control->fd >= 0) {
+		/* A child that was forked meanwhile has it open, too. */
+		(void)shutdown(control->fd, SHUT_RDWR);
 		(void)close(control->fd);
+	}
 	control->fd = -1;
 }

@@ -50,6 +50,14 @@ int tsr_control_open(struct tsr_control *control, const char *socket, uint64_t d
 void tsr_control_close(struct tsr_control *control);
 
 /*
+ * tsr_control_withdraw - hang up after an ATTACH that came to nothing on this side
+ *
+ * The daemon may have let us in, or be about to, and it kills a client that lives on after it hung
+ * up without a goodbye: so say one. Does not wait for an answer.
+ */
+void tsr_control_withdraw(struct tsr_control *control);
+
+/*
  * tsr_control_ask - send a request and receive the first reply to it
  * @request:	begins with a head; length is set to @request_bytes and type to @type here
  * @reply:	room for the packet

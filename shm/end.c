@@ -15,6 +15,7 @@
 #define END_DEADLINE_MS   5000
 #define END_SPIN_NS       20000
 #define END_STAMP_EVERY   64
+#define END_AHEAD         32 /* slots: looked at so seldom that it costs nothing, soon free */
 #define END_FLAGS         (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
 #define END_CHANNEL_FLAGS (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
 
@@ -147,6 +148,8 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	/* Who is there now may be gone before this end has to wait for the first time. */
 	end->seen = reply->seen != 0 || tsr_ends_count(ends) > 0 ||
 	            tsr_ends_stream(ends) != end->stream_seen;
+	if (sends && channel->flags == END_CHANNEL_FLAGS)
+		end->ahead = channel->capacity / 4 < END_AHEAD ? channel->capacity / 4 : END_AHEAD;
 	tsr_end_seek(end, tsr_channel_find(channel) - (sends ? 0 : channel->capacity));
 	return 0;
 }

@@ -15,6 +15,17 @@
 #define MESSAGE_STRING_COPY_BYTES \
 	1024 /* from here on the string copy wins, see doc/performance.md */
 
+/* The smallest class for so many bytes, 1 .. message_bytes_max. */
+static uint32_t
+message_class(struct tsr_map const *map, uint32_t bytes)
+{
+	uint32_t k = 0;
+
+	while (map->klass[k].block_bytes < bytes)
+		k++;
+	return k;
+}
+
 int
 tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
 {
@@ -27,7 +38,7 @@ tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_
 		return -EMSGSIZE;
 	if (magazines == NULL)
 		return -ENOMEM;
-	for (uint32_t k = tsr_message_class(attachment, bytes); k < map->classes_count; k++) {
+	for (uint32_t k = message_class(map, bytes); k < map->classes_count; k++) {
 		struct tsr_magazine *const magazine = &magazines[k];
 
 		if (magazine->count == 0 && tsr_magazine_refill(attachment, k, magazine) != 0)
@@ -83,9 +94,10 @@ TSR_HOT int
 tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
-	struct tsr_magazine *const magazines = tsr_magazines_have(client.handle);
+	struct tsr_magazine *magazines;
 
-	if (tsr_likely(attachment != NULL) && tsr_likely(magazines != NULL) &&
+	if (tsr_likely(attachment != NULL) &&
+	    tsr_likely(tsr_magazines_have(client.handle, &magazines)) &&
 	    tsr_likely(tsr_message_alloc_fast(attachment, magazines, bytes, msg)))
 		return 0;
 	return message_alloc_slow(client, bytes, msg);
@@ -95,9 +107,10 @@ TSR_HOT int
 tsr_release(struct tsr_client client, struct tsr_msg *msg)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
-	struct tsr_magazine *const magazines = tsr_magazines_have(client.handle);
+	struct tsr_magazine *magazines;
 
-	if (tsr_likely(attachment != NULL) && tsr_likely(magazines != NULL) &&
+	if (tsr_likely(attachment != NULL) &&
+	    tsr_likely(tsr_magazines_have(client.handle, &magazines)) &&
 	    tsr_likely(tsr_message_release_fast(attachment, magazines, msg->zdesc.name)))
 		return 0;
 	return message_release_slow(client, msg);
@@ -243,7 +256,8 @@ tsr_alloc_batch(struct tsr_client client, uint32_t bytes, struct tsr_msg *msgs, 
                 size_t *done)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
-	struct tsr_magazine *magazines = tsr_magazines_have(client.handle);
+	struct tsr_magazine *magazines;
+	bool have = tsr_magazines_have(client.handle, &magazines);
 	size_t made = 0;
 	int error = 0;
 
@@ -251,13 +265,13 @@ tsr_alloc_batch(struct tsr_client client, uint32_t bytes, struct tsr_msg *msgs, 
 	if (tsr_unlikely(attachment == NULL))
 		return -ENOTCONN;
 	for (; made < count; made++) {
-		if (tsr_likely(magazines != NULL) &&
+		if (tsr_likely(have) &&
 		    tsr_likely(tsr_message_alloc_fast(attachment, magazines, bytes, &msgs[made])))
 			continue;
 		error = tsr_message_alloc(attachment, bytes, &msgs[made]);
 		if (error != 0)
 			break;
-		magazines = tsr_magazines_have(client.handle);
+		have = tsr_magazines_have(client.handle, &magazines);
 	}
 	*done = made;
 	return made > 0 ? 0 : error;
@@ -267,7 +281,8 @@ TSR_HOT int
 tsr_release_batch(struct tsr_client client, struct tsr_msg *msgs, size_t count, size_t *done)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
-	struct tsr_magazine *magazines = tsr_magazines_have(client.handle);
+	struct tsr_magazine *magazines;
+	bool have = tsr_magazines_have(client.handle, &magazines);
 	int first = 0;
 
 	*done = 0;
@@ -276,11 +291,10 @@ tsr_release_batch(struct tsr_client client, struct tsr_msg *msgs, size_t count, 
 	for (size_t i = 0; i < count; i++) {
 		int error = 0;
 
-		if (tsr_unlikely(magazines == NULL) ||
-		    tsr_unlikely(
-			    !tsr_message_release_fast(attachment, magazines, msgs[i].zdesc.name))) {
+		if (tsr_unlikely(!have) || tsr_unlikely(!tsr_message_release_fast(
+						   attachment, magazines, msgs[i].zdesc.name))) {
 			error = tsr_message_release(attachment, msgs[i].zdesc.name);
-			magazines = tsr_magazines_have(client.handle);
+			have = tsr_magazines_have(client.handle, &magazines);
 		}
 		if (tsr_likely(error == 0))
 			(*done)++;

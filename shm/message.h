@@ -13,21 +13,6 @@
 #include "shm/client.h"
 #include "shm/ticket.h"
 
-/* The smallest class for so many bytes, 1 .. message_bytes_max. */
-TSR_INLINE uint32_t
-tsr_message_class(struct tsr_attachment const *attachment, uint32_t bytes)
-{
-	uint32_t const lines = (bytes - 1) / TSR_CACHELINE;
-	uint32_t k;
-
-	if (tsr_likely(lines < TSR_LINES_MAX))
-		return attachment->class_of_lines[lines];
-	k = attachment->class_of_lines[TSR_LINES_MAX - 1];
-	while (attachment->map.klass[k].block_bytes < bytes)
-		k++;
-	return k;
-}
-
 TSR_INLINE void
 tsr_message_fill(struct tsr_map const *map, uint64_t name, uint32_t bytes, struct tsr_msg *msg)
 {
@@ -41,16 +26,17 @@ tsr_message_fill(struct tsr_map const *map, uint64_t name, uint32_t bytes, struc
 	msg->stamp = 0;
 }
 
-/* Take a ticket from the magazine of the class, if one is there. Return: done or not. */
+/* Take a ticket for a small message from its magazine, if one is there. Return: done or not. */
 TSR_INLINE bool
 tsr_message_alloc_fast(struct tsr_attachment *attachment, struct tsr_magazine *magazines,
                        uint32_t bytes, struct tsr_msg *msg)
 {
+	uint32_t const lines = (bytes - 1) / TSR_CACHELINE;
 	struct tsr_magazine *magazine;
 
-	if (tsr_unlikely(bytes - 1 >= attachment->map.message_bytes_max))
+	if (tsr_unlikely(lines >= attachment->lines_fast))
 		return false;
-	magazine = &magazines[tsr_message_class(attachment, bytes)];
+	magazine = &magazines[attachment->class_of_lines[lines]];
 	if (tsr_unlikely(magazine->count == 0))
 		return false;
 	tsr_message_fill(&attachment->map, magazine->name[--magazine->count], bytes, msg);

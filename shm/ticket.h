@@ -89,8 +89,7 @@ tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64
 	return 0;
 }
 
-/* tsr_ticket_release - the next generation, idle: @name and all its copies are stale from here on.
- * */
+/* tsr_ticket_release - the next generation, idle: @name and all its copies are stale now. */
 TSR_INLINE uint64_t
 tsr_ticket_release(struct tsr_ticket *ticket, uint64_t name, uint16_t me)
 {
