@@ -40,6 +40,13 @@ client_after_fork(void)
 	tsr_process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
+/* Whoever held the lock is not in the child, and what it guards is zeroed. */
+static void
+client_after_fork(void)
+{
+	tsr_process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
 /* Pages that a forked child finds zeroed: every handle of the parent is dead there. */
 int
 tsr_process_open(void)
@@ -55,6 +62,10 @@ tsr_process_open(void)
 	if (madvise(tables, sizeof(*tsr_process), MADV_WIPEONFORK) != 0) {
 		(void)munmap(tables, sizeof(*tsr_process));
 		return -EOPNOTSUPP;
+	}
+	if (pthread_atfork(NULL, NULL, client_after_fork) != 0) {
+		(void)munmap(tables, sizeof(*tsr_process));
+		return -ENOMEM;
 	}
 	if (pthread_atfork(NULL, NULL, client_after_fork) != 0) {
 		(void)munmap(tables, sizeof(*tsr_process));

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "shm/client.h"
 #include "tests/support/check.h"
 #include "tests/support/local.h"
@@ -53,4 +58,41 @@ Test(review, largest_channel_delivers_its_first_message)
 	first_message(TSR_SLOTS_MAX, TSR_LAP_MASK);
 	first_message(TSR_SLOTS_MAX / 2, 0);
 	first_message(TSR_SLOTS_MAX / 2, TSR_LAP_MASK);
+}
+
+static void *
+hold_process_lock(void *argument)
+{
+	_Atomic int *const step = argument;
+
+	pthread_mutex_lock(&tsr_process_lock);
+	atomic_store(step, 1);
+	while (atomic_load(step) != 2)
+		usleep(100);
+	pthread_mutex_unlock(&tsr_process_lock);
+	return NULL;
+}
+
+/* Handles are dead in a child, also in one forked while another thread asked the daemon. */
+Test(review, child_of_a_busy_process_is_told_that_its_handles_are_dead)
+{
+	_Atomic int step = 0;
+	pthread_t thread;
+	int status;
+	pid_t pid;
+
+	test_ok(tsr_process_open());
+	cr_assert_eq(pthread_create(&thread, NULL, hold_process_lock, &step), 0);
+	while (atomic_load(&step) != 1)
+		usleep(100);
+	pid = fork();
+	if (pid == 0) {
+		alarm(2);
+		_exit(tsr_detach((struct tsr_client){.handle = 8}) == -ENOTCONN ? 0 : 1);
+	}
+	cr_assert_gt(pid, 0);
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	atomic_store(&step, 2);
+	pthread_join(thread, NULL);
+	cr_assert_eq(status, 0, "the child ended with wait status 0x%x", status);
 }
