@@ -40,13 +40,6 @@ client_after_fork(void)
 	tsr_process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
-/* Whoever held the lock is not in the child, and what it guards is zeroed. */
-static void
-client_after_fork(void)
-{
-	tsr_process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-}
-
 /* Pages that a forked child finds zeroed: every handle of the parent is dead there. */
 int
 tsr_process_open(void)
@@ -62,10 +55,6 @@ tsr_process_open(void)
 	if (madvise(tables, sizeof(*tsr_process), MADV_WIPEONFORK) != 0) {
 		(void)munmap(tables, sizeof(*tsr_process));
 		return -EOPNOTSUPP;
-	}
-	if (pthread_atfork(NULL, NULL, client_after_fork) != 0) {
-		(void)munmap(tables, sizeof(*tsr_process));
-		return -ENOMEM;
 	}
 	if (pthread_atfork(NULL, NULL, client_after_fork) != 0) {
 		(void)munmap(tables, sizeof(*tsr_process));
@@ -190,8 +179,8 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 	error = tsr_control_ask_fds(&attachment->control, TSR_PROTO_ATTACH, request,
 	                            sizeof(*request), &reply, sizeof(reply), fds, TSR_SEGMENTS_MAX,
 	                            &count, deadline_ns);
-	if (error == -ETIMEDOUT || error == -EPROTO || error == -EMFILE)
-		tsr_control_withdraw(&attachment->control); /* what it answers we can't know */
+	if (error != 0 && !attachment->control.refused)
+		tsr_control_withdraw(&attachment->control);
 	if (error != 0)
 		return error;
 	error = client_map(&attachment->map, &reply, fds, count);

@@ -191,8 +191,12 @@ control_receive(int fd, void *packet, size_t bytes, size_t *got, int *fds, size_
 		*fds_count = kept;
 	if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
 		control_close_all(fds, kept);
-		/* There is room for all that a daemon sends: the process may open no more. */
-		return (message.msg_flags & MSG_CTRUNC) != 0 ? -EMFILE : -EPROTO;
+		if ((message.msg_flags & MSG_TRUNC) != 0)
+			return -EPROTO;
+		/* There is room here for all that a daemon sends. */
+		tsr_hint_set("this process may open no more descriptors (RLIMIT_NOFILE), expected "
+		             "room for those of a realm");
+		return -ENOBUFS;
 	}
 	*got = (size_t)length;
 	return 0;
@@ -241,8 +245,10 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 		control_close_all(fds, *count);
 	}
 	if (length >= sizeof(head) && head.length == length) {
-		if (head.type == (TSR_PROTO_ERROR | TSR_PROTO_REPLY))
+		if (head.type == (TSR_PROTO_ERROR | TSR_PROTO_REPLY)) {
+			control->refused = true;
 			return control_refusal(packet, length);
+		}
 		if (head.type == (type | TSR_PROTO_REPLY) &&
 		    (got != NULL ? length <= reply_bytes : length == reply_bytes)) {
 			memcpy(reply, packet, length);
@@ -268,6 +274,7 @@ control_request(struct tsr_control *control, uint16_t type, void *request, size_
 		.cookie = ++control->cookie,
 	};
 
+	control->refused = false;
 	if (control->fd < 0)
 		return -ENOTCONN;
 	memcpy(request, &head, sizeof(head));

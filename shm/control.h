@@ -9,6 +9,7 @@
  * Used by the client library and by the command line. One thread at a time per connection.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct tsr_control {
 	uint32_t daemon_pid;
 	uint64_t instance;
 	uint64_t cookie; /* of the last request */
+	bool refused;    /* the daemon said no to it: it has changed nothing */
 	char release[32];
 	char path[108]; /* of the socket that answered */
 };

@@ -149,8 +149,8 @@ struct tsr_client_info {
  * Context: cold, any thread; blocks until the daemon has answered or the deadline passes.
  * Return: 0; -ECONNREFUSED no daemon listens; -ENOENT no such realm; -EACCES the realm does not
  * admit this user; -EPROTO another version or layout; -ENOBUFS a limit of the daemon, or the
- * process holds as many clients as it may; -ENOMEM; -ETIMEDOUT; -EINVAL; -ENAMETOOLONG; or what
- * socket(2), connect(2) or mmap(2) gave.
+ * process holds as many clients or descriptors as it may; -ENOMEM; -ETIMEDOUT; -EINVAL;
+ * -ENAMETOOLONG; or what socket(2), connect(2) or mmap(2) gave.
  */
 TSR_API int tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out);
 
