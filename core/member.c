@@ -228,12 +228,20 @@ struct member_part {
 };
 
 static void
-member_leave_end(struct member_part const *part, struct tsr_member_end *end)
+member_repair_end(struct member_part const *part, struct tsr_member_end const *end)
 {
 	struct tsr_member *const member = part->member;
 	struct tsr_reap_end const reap = {.channel = end->record->channel, .side = end->side};
 
 	tsr_reaper_slots(&member->realm->map, &reap, member->id, part->result);
+}
+
+static void
+member_leave_end(struct member_part const *part, struct tsr_member_end *end)
+{
+	struct tsr_member *const member = part->member;
+	struct tsr_reap_end const reap = {.channel = end->record->channel, .side = end->side};
+
 	tsr_channels_leave(end->record, end->side, part->died);
 	tsr_reaper_wake(&reap, member->id, part->result);
 	member->open[end->side]--;
@@ -277,6 +285,12 @@ member_leave_work(void *argument)
 	struct member_part const *const part = argument;
 	struct tsr_member *const member = part->member;
 
+	/* All slots first: who is told that the last sender has gone must find what this client,
+	 * as a receiver of the same channel, had taken. */
+	for (uint32_t i = 0; i < member->ends_max; i++) {
+		if (member->ends[i].record != NULL)
+			member_repair_end(part, &member->ends[i]);
+	}
 	for (uint32_t i = 0; i < member->ends_max; i++) {
 		if (member->ends[i].record != NULL)
 			member_leave_end(part, &member->ends[i]);

@@ -144,6 +144,10 @@ tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 		else if (!sender && alone && phase == TSR_READY)
 			reaper_slot_ready(map, slot, word, dead, result);
 	}
+	if (!sender)
+		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
+		 * reaper that was cut short can't know whether it had done so. */
+		(void)tsr_add_rel(&channel->shm->redo, 1);
 }
 
 /* Tokens of one side: what the dead owned is free, what it had claimed is woken,
@@ -189,10 +193,7 @@ tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_r
 	struct tsr_wait_side const senders = {&channel->shm->senders_waiting,
 	                                      channel->tokens->sender};
 
-	if (end->side == TSR_SIDE_RECEIVER)
-		/* [Q2] pairs with [Q1]: slots that are ready again come first. */
-		(void)tsr_add_rel(&channel->shm->redo, 1);
-	/* [K2] pairs with [W1]: what the slots say comes before the look at the masks. */
+	/* [K2] pairs with [W1]: what the slots and redo say comes before the look at the masks. */
 	tsr_fence_sc();
 	reaper_tokens(&receivers, dead, result);
 	reaper_tokens(&senders, dead, result);

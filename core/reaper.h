@@ -37,10 +37,11 @@ struct tsr_reap_result {
 };
 
 /*
- * tsr_reaper_slots - steps 1 to 3: the slots of one end; redo and waking are the next call's
- * tsr_reaper_wake - settle the dead client's tokens on this channel, bump redo for a receiver end,
- *		and wake everybody who sleeps on it. Call after the directory's end counts were
- *		changed.
+ * tsr_reaper_slots - steps 1 to 3: the slots of one end, then redo if it is a receiver's. For all
+ *		ends of the client before any end count in the directory is changed: who sees the
+ *		other side gone takes one last look, and must find what was made ready again.
+ * tsr_reaper_wake - settle the dead client's tokens on this channel, and wake everybody who sleeps
+ *		on it. Call after the directory's end counts were changed.
  * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; then what
  *		the daemon holds goes back to the depots
  *

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "shm/client.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/daemon.h"
@@ -97,6 +100,84 @@ test_case(review, client_that_has_no_descriptors_left_lives_on)
 
 	child_start(&child, attach_without_descriptors, NULL);
 	child_join(&child);
+}
+
+/* Both ends of one channel in one client, which dies with a message taken. */
+static int
+take_and_wait(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_channel_options const large = {.size = sizeof(large), .capacity = 1 << 17};
+	struct tsr_end_options const make = {.size = sizeof(make), .create = &large};
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+	struct tsr_client client;
+	struct tsr_end *end;
+	struct tsr_msg msg;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_sender_open(client, "both", &make, &sender));
+	child_ok(report, tsr_receiver_open(client, "both", &make, &receiver));
+	child_ok(report, tsr_alloc(client, 8, &msg));
+	end = tsr_end_get(receiver.handle);
+	child_check(report, end != NULL, "no end");
+	/* The last slot, which whoever cleans up comes to last. */
+	for (uint32_t i = 1; i < large.capacity; i++) {
+		child_ok(report, tsr_send(sender, &msg, TSR_NOWAIT));
+		child_ok(report, tsr_recv(receiver, &msg, TSR_NOWAIT));
+	}
+	child_ok(report, tsr_send(sender, &msg, TSR_NOWAIT));
+	/* As the receive leaves it after its first step. */
+	atomic_store(&end->slots[end->position & end->mask].word,
+	             tsr_slot_word(0, end->me, TSR_TAKEN));
+	report_set(report, 0, 1);
+	for (;;)
+		pause();
+	return 0;
+}
+
+struct listener {
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+	int first;
+	int second;
+};
+
+static void *
+listen_twice(void *argument)
+{
+	struct listener *const listener = argument;
+	struct tsr_msg none;
+
+	listener->first = tsr_recv(listener->receiver, &listener->msg, tsr_deadline_in_ms(5000));
+	listener->second = tsr_recv(listener->receiver, &none, tsr_deadline_in_ms(5000));
+	return NULL;
+}
+
+test_case(review, what_a_dead_client_had_sent_itself_and_taken_comes_before_the_end)
+{
+	struct tsr_end_options const spin = {.size = sizeof(spin), .spin_ns = TEST_SECOND};
+	struct tsr_client client = daemon_attach(&daemon_, 0);
+	struct listener listener = {.first = 1};
+	struct child child;
+	pthread_t thread;
+
+	child_start(&child, take_and_wait, NULL);
+	cr_assert(report_await(child.report, 0, 1, 5000), "%s", child.report->text);
+	test_ok(tsr_receiver_open(client, "both", &spin, &listener.receiver));
+	cr_assert_eq(pthread_create(&thread, NULL, listen_twice, &listener), 0);
+	usleep(10000);
+	child_kill(&child, SIGKILL);
+	pthread_join(thread, NULL);
+	test_is(listener.first, 0);
+	test_same(listener.msg.flags, TSR_MSG_REDELIVERED);
+	test_is(listener.second, -ECONNRESET);
+	test_ok(tsr_release(client, &listener.msg));
+	test_ok(tsr_receiver_close(listener.receiver));
+	test_ok(tsr_channel_remove(client, "both"));
+	test_ok(tsr_detach(client));
+	daemon_reaped(&daemon_, 1);
 }
 
 static int
