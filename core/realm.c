@@ -215,6 +215,8 @@ realm_end(struct tsr_realm *realm, uint64_t state)
 {
 	/* [E2] pairs with [E1]: who sees the state goes no further. */
 	tsr_st_rel(&realm->map.directory->state, state);
+	/* [K2] pairs with [W1]: before the look at the masks, for a fenced sleeper, too. */
+	tsr_fence_sc();
 	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
 		/* Each by itself: a hole under one channel does not leave the others asleep. */
 		if (realm->channels[i] != NULL &&
