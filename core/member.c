@@ -332,6 +332,9 @@ tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *r
 	}
 	member_remove(member);
 	member_give_id(realm, member->id);
+	/* Children that it forked may have the socket open, and can't use it. */
+	if (died && member->connection >= 0)
+		(void)shutdown(member->connection, SHUT_RDWR);
 	tsr_member_put(member);
 	return 0;
 }

@@ -201,3 +201,39 @@ test_case(review, detached_client_with_a_child_holds_no_connection)
 	report_set(child.report, 0, 1);
 	child_join(&child);
 }
+
+/* A client that dies and leaves a child with a copy of its socket. */
+static int
+leave_a_child(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+	pid_t pid;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	pid = fork();
+	child_check(report, pid >= 0, "%m");
+	if (pid > 0)
+		report_set(report, 0, (uint64_t)pid);
+	for (;;)
+		pause();
+	return 0;
+}
+
+test_case(review, dead_client_with_a_child_holds_no_connection)
+{
+	uint64_t const deadline = test_deadline(5000);
+	struct child child;
+	pid_t grandchild;
+
+	child_start(&child, leave_a_child, NULL);
+	cr_assert(report_await(child.report, 0, 1, 5000), "%s", child.report->text);
+	grandchild = (pid_t)atomic_load(&child.report->word[0]);
+	child_kill(&child, SIGKILL);
+	while (daemon_status(&daemon_).connections != 1 && !test_passed(deadline))
+		usleep(1000);
+	kill(grandchild, SIGKILL);
+	cr_assert(!test_passed(deadline), "the connection of the dead client stays");
+	daemon_reaped(&daemon_, 1);
+}
