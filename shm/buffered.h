@@ -123,6 +123,22 @@ tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 	                            &end->shm->receivers_waiting, &end->shm->senders_waiting);
 }
 
+/*
+ * Nothing is there yet, as at the last look, and senders are: what a receiver that looks again and
+ * again should know as soon as can be. Anything else is for the whole try.
+ */
+TSR_INLINE bool
+tsr_buffered_idle(struct tsr_end *end)
+{
+	uint64_t const word = tsr_ld_rlx(&end->slots[end->position & end->mask].word);
+
+	end->patience_ns = 0;
+	return word == end->expect - TSR_READY && (uint32_t)end->position == end->missed_at &&
+	       tsr_ld_rlx(&end->shm->redo) == end->redo_seen &&
+	       tsr_ends_count(tsr_ld_rlx(&end->channel.entry->senders)) != 0 &&
+	       tsr_ld_rlx(&end->map->directory->state) == TSR_REALM_LIVING;
+}
+
 /* Free the slot at the receiver's position: the message is received. */
 TSR_INLINE enum tsr_fast
 tsr_buffered_free(struct tsr_end *end, struct tsr_slot *slot)

@@ -82,6 +82,8 @@ struct tsr_end {
 	uint32_t token;              /* UINT32_MAX: none yet */
 	uint32_t number;             /* at the daemon */
 	bool seen;                   /* the other side has been there */
+	uint32_t missed_at;          /* low half of the position of the last miss: see buffered.c */
+	uint32_t patience_ns;        /* how long a receiver lets messages gather: see buffered.c */
 	struct tsr_channel channel;
 };
 

@@ -41,6 +41,8 @@ tsr_depot_fill(struct tsr_map const *map, uint32_t klass, uint16_t me, uint64_t 
 	if (number == map->klass[klass].cells)
 		return -ENOBUFS;
 	cell = &tsr_map_cells(map, klass)[number];
+	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i += TSR_CACHELINE / sizeof(uint64_t))
+		tsr_prefetch_write(&cell->entry[i]);
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
 		uint64_t entry = TSR_NAME_NONE;
 
@@ -66,6 +68,13 @@ depot_empty(struct tsr_map const *map, uint32_t klass, uint16_t me, uint32_t num
 	struct tsr_cell *const cell = &tsr_map_cells(map, klass)[number];
 	uint32_t count = 0;
 
+	/* All lines of tickets at once: who freed them has them, and they are written here. */
+	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
+		uint32_t const index = tsr_name_index(tsr_ld_rlx(&cell->entry[i]));
+
+		if (index < map->tickets_count)
+			tsr_prefetch_write(&map->tickets[index]);
+	}
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
 		uint64_t const name = tsr_ld_rlx(&cell->entry[i]);
 		uint32_t const index = tsr_name_index(name);

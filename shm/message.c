@@ -247,6 +247,8 @@ tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns
 	fast = tsr_buffered_recv_fast(end, msg);
 	if (tsr_likely(fast == TSR_FAST_DONE))
 		return 0;
+	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end))
+		return -EAGAIN;
 	return fast == TSR_FAST_MISS ? message_recv_slow(receiver, msg, deadline_ns)
 	                             : message_after(end, fast);
 }
