@@ -131,12 +131,15 @@ TSR_INLINE bool
 tsr_buffered_idle(struct tsr_end *end)
 {
 	uint64_t const word = tsr_ld_rlx(&end->slots[end->position & end->mask].word);
+	bool const idle = word == end->expect - TSR_READY &&
+	                  (uint32_t)end->position == end->missed_at &&
+	                  tsr_ld_rlx(&end->shm->redo) == end->redo_seen &&
+	                  tsr_ends_count(tsr_ld_rlx(&end->channel.entry->senders)) != 0 &&
+	                  tsr_ld_rlx(&end->map->directory->state) == TSR_REALM_LIVING;
 
-	end->patience_ns = 0;
-	return word == end->expect - TSR_READY && (uint32_t)end->position == end->missed_at &&
-	       tsr_ld_rlx(&end->shm->redo) == end->redo_seen &&
-	       tsr_ends_count(tsr_ld_rlx(&end->channel.entry->senders)) != 0 &&
-	       tsr_ld_rlx(&end->map->directory->state) == TSR_REALM_LIVING;
+	if (idle)
+		end->patience_ns = 0;
+	return idle;
 }
 
 /* Free the slot at the receiver's position: the message is received. */

@@ -9,6 +9,25 @@
 #include "shm/channel.h"
 #include "shm/ticket.h"
 
+/*
+ * Where this thread goes on looking, for each class and phase: round the first cells, not always
+ * from the very first. What was freed a while ago has left the other core's cache, and is taken
+ * over more cheaply than what it has just had in hands (4 KiB messages, far: 1.8 times the rate).
+ * A small depot is not worth it.
+ */
+#define DEPOT_WINDOW      64
+#define DEPOT_TICKETS_MIN 2048
+static _Thread_local uint32_t depot_cursor[TSR_CLASSES_MAX][TSR_TAKEN + 1]
+	__attribute__((tls_model("initial-exec")));
+
+static uint32_t
+depot_window(struct tsr_class const *klass)
+{
+	if (klass->count < DEPOT_TICKETS_MIN)
+		return 1;
+	return klass->cells < DEPOT_WINDOW ? klass->cells : DEPOT_WINDOW;
+}
+
 /* Claim any cell in phase @from, for @me, as @to. Return: its number, or the count of cells. */
 static uint32_t
 depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_phase from,
@@ -16,12 +35,18 @@ depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_pha
 {
 	_Atomic uint64_t *const words = tsr_map_cell_words(map, klass);
 	uint32_t const cells = map->klass[klass].cells;
+	uint32_t const window = depot_window(&map->klass[klass]);
+	uint32_t const first = depot_cursor[klass][from] % window;
 
-	for (uint32_t i = 0; i < cells; i++) {
+	for (uint32_t n = 0; n < cells; n++) {
+		uint32_t const i = n >= window          ? n
+		                   : first + n < window ? first + n
+		                                        : first + n - window;
 		uint64_t word = tsr_ld_rlx(&words[i]);
 
 		if (tsr_slot_phase(word) != (uint32_t)from)
 			continue;
+		depot_cursor[klass][from] = i + 1;
 		*lap = tsr_slot_lap(word);
 		/* [D3] pairs with [D2]; [D5] pairs with [D4]: what the last one left is visible. */
 		if (tsr_cas_acq(&words[i], &word, tsr_slot_word(*lap, me, to)))

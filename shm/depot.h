@@ -10,8 +10,9 @@
  * Writers	empty(n) --filler, CAS--> claimed(n, f) --f, release--> ready(n)
  *		ready(n) --taker, CAS--> taken(n, t) --t, release--> empty(n + 1)
  *		Whoever meets another's cell passes on: a stopped filler holds up one cell.
- * Indices	the lap is a tag against ABA; cells have no order. Everybody looks from the first
- *		cell on, so the tickets that were free last, whose lines are warm, go out first.
+ * Indices	the lap is a tag against ABA; cells have no order. Each thread goes round the first
+ *		few cells and beyond them when it must, so that what goes out has left other caches
+ *		but not memory's nearest level (see doc/performance.md).
  * Ordering	filler				taker
  *		     entries			[D3] acquire: cell is ready
  *		[D1] release: each (FREE, g+1)	     entries
