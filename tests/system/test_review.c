@@ -53,12 +53,12 @@ fail_to_attach(struct child_report *report, int resource, rlim_t limit, int want
 	struct tsr_client client;
 	int error;
 
-	child_check(report, getrlimit(resource, &old) == 0, "%m");
+	child_check(report, getrlimit((__rlimit_resource_t)resource, &old) == 0, "%m");
 	low = (struct rlimit){.rlim_cur = limit, .rlim_max = old.rlim_max};
-	child_check(report, setrlimit(resource, &low) == 0, "%m");
+	child_check(report, setrlimit((__rlimit_resource_t)resource, &low) == 0, "%m");
 	error = tsr_attach(&options, &client);
 	child_is(report, error, want);
-	child_check(report, setrlimit(resource, &old) == 0, "%m");
+	child_check(report, setrlimit((__rlimit_resource_t)resource, &old) == 0, "%m");
 	usleep(400000);
 	child_ok(report, tsr_attach(&options, &client));
 	child_ok(report, tsr_detach(client));
