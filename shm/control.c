@@ -222,8 +222,6 @@ static int
 control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t reply_bytes,
               size_t *got, int *fds, size_t *fds_count, uint64_t deadline_ns)
 {
-	/* The size of a stack frame is bounded, and no call asks twice at a time. */
-	static _Thread_local _Alignas(8) unsigned char packet[TSR_PROTO_PACKET_MAX];
 	struct tsr_proto_head head;
 	size_t none = 0;
 	size_t *const count = fds_count != NULL ? fds_count : &none;
@@ -231,15 +229,19 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 	size_t length = 0;
 	int error;
 
+	if (control->packet == NULL)
+		control->packet = malloc(TSR_PROTO_PACKET_MAX);
+	if (control->packet == NULL)
+		return -ENOMEM;
 	for (;;) {
 		*count = fds_max;
-		error = control_receive(control->fd, packet, sizeof(packet), &length, fds, count,
-		                        deadline_ns);
+		error = control_receive(control->fd, control->packet, TSR_PROTO_PACKET_MAX, &length,
+		                        fds, count, deadline_ns);
 		if (error != 0)
 			return error;
 		if (length < sizeof(head))
 			break;
-		memcpy(&head, packet, sizeof(head));
+		memcpy(&head, control->packet, sizeof(head));
 		if (head.length != length || head.cookie == control->cookie)
 			break;
 		control_close_all(fds, *count);
@@ -247,11 +249,11 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 	if (length >= sizeof(head) && head.length == length) {
 		if (head.type == (TSR_PROTO_ERROR | TSR_PROTO_REPLY)) {
 			control->refused = true;
-			return control_refusal(packet, length);
+			return control_refusal(control->packet, length);
 		}
 		if (head.type == (type | TSR_PROTO_REPLY) &&
 		    (got != NULL ? length <= reply_bytes : length == reply_bytes)) {
-			memcpy(reply, packet, length);
+			memcpy(reply, control->packet, length);
 			if (got != NULL)
 				*got = length;
 			return 0;
@@ -438,6 +440,7 @@ tsr_control_withdraw(struct tsr_control *control)
 	size_t count = TSR_SEGMENTS_MAX;
 	size_t length;
 
+	memset(fds, 0xff, sizeof(fds));
 	/* No answer comes in any more, and none stays behind: closing a socket with something to
 	 * read would make the daemon lose our last words. */
 	(void)shutdown(control->fd, SHUT_RD);
@@ -457,5 +460,7 @@ tsr_control_close(struct tsr_control *control)
 		(void)shutdown(control->fd, SHUT_RDWR);
 		(void)close(control->fd);
 	}
+	free(control->packet);
+	control->packet = NULL;
 	control->fd = -1;
 }

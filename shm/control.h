@@ -24,7 +24,8 @@ struct tsr_control {
 	uint64_t cookie; /* of the last request */
 	bool refused;    /* the daemon said no to it: it has changed nothing */
 	char release[32];
-	char path[108]; /* of the socket that answered */
+	char path[108];        /* of the socket that answered */
+	unsigned char *packet; /* room for one, made with the first reply; closing frees it */
 };
 
 /*

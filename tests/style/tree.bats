@@ -16,6 +16,10 @@ setup() {
 @test "every error of the library is listed" { tools/check-errors; }
 @test "every public call is documented" { tools/check-docs; }
 @test "libtessera needs libc and nothing else" { tools/check-libc "$library"; }
+@test "a running program can load the library" {
+	# Its thread-local memory must fit into what the C library keeps for such latecomers.
+	/usr/bin/python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$library"
+}
 @test "tessera.h compiles alone in C and C++" { tools/check-header; }
 @test "every source has the house form and the licence" { tools/check-format; }
 @test "no function is longer than 60 lines, no line wider than 100 columns" { tools/check-size; }
