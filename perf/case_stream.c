@@ -12,6 +12,7 @@
 #include "perf/case.h"
 #include "perf/flow.h"
 #include "perf/ours.h"
+#include "shm/message.h"
 
 #define STREAM_SLOTS  1024
 #define STREAM_BLOCKS 4096
@@ -52,11 +53,11 @@ TSR_INLINE size_t
 stream_put(struct tsr_perf_link *link, size_t bytes, bool copy_in, uint64_t n, uint64_t *sum)
 {
 	if (!link->is_pending) {
-		if (tsr_alloc(link->client, (uint32_t)bytes, &link->pending) != 0)
+		if (tsr_alloc_inline(link->client, (uint32_t)bytes, &link->pending) != 0)
 			return 0;
 		stream_write(link, &link->pending, bytes, copy_in, n);
 	}
-	link->is_pending = tsr_send(link->sender, &link->pending, TSR_NOWAIT) != 0;
+	link->is_pending = tsr_send_inline(link->sender, &link->pending, TSR_NOWAIT) != 0;
 	if (link->is_pending)
 		return 0;
 	*sum += tsr_perf_sum_of(bytes, n);
@@ -68,10 +69,10 @@ stream_get(struct tsr_perf_link *link, size_t bytes, uint64_t *sum)
 {
 	struct tsr_msg msg;
 
-	if (tsr_recv(link->receiver, &msg, TSR_NOWAIT) != 0)
+	if (tsr_recv_inline(link->receiver, &msg, TSR_NOWAIT) != 0)
 		return 0;
 	*sum += tsr_perf_sum(msg.data, bytes);
-	return tsr_release(link->client, &msg) == 0 ? 1 : 0;
+	return tsr_release_inline(link->client, &msg) == 0 ? 1 : 0;
 }
 
 TSR_INLINE size_t
@@ -192,10 +193,10 @@ stream_ours(struct tsr_perf_bench *bench, const struct stream_limits *limits, co
 	bool copy_in = limits->copy_in && strcmp(kind, "inplace") != 0;
 
 	*bench = (struct tsr_perf_bench){
-		.name = many      ? "tsr_alloc/send/recv/release, many-to-many"
+		.name = many      ? "tsr_{alloc,send,recv,release}_inline, many-to-many"
 	                : burst   ? "tsr_*_batch of 32, one-to-one"
-	                : copy_in ? "tsr_alloc/copy_in/send/recv/release, one-to-one"
-	                          : "tsr_alloc/send/recv/release, one-to-one",
+	                : copy_in ? "tsr_{alloc,send,recv,release}_inline, tsr_copy_in, one-to-one"
+	                          : "tsr_{alloc,send,recv,release}_inline, one-to-one",
 		.payload_bytes = limits->payload_bytes,
 		.slots = limits->slots,
 		.flags = (many ? TSR_PERF_MANY : 0) | (copy_in ? TSR_PERF_COPY_IN : 0),

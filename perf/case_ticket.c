@@ -11,6 +11,7 @@
 #include "perf/case.h"
 #include "perf/flow.h"
 #include "perf/ours.h"
+#include "shm/message.h"
 
 #define TICKET_PAYLOAD 64
 #define TICKET_SLOTS   1024
@@ -31,10 +32,11 @@ ticket_put(void *context, uint64_t n, uint64_t *sum)
 	(void)n;
 	(void)sum;
 	if (!link->is_pending) {
-		if (tsr_alloc(link->client, (uint32_t)link->payload_bytes, &link->pending) != 0)
+		if (tsr_alloc_inline(link->client, (uint32_t)link->payload_bytes, &link->pending) !=
+		    0)
 			return 0;
 	}
-	link->is_pending = tsr_send(link->sender, &link->pending, TSR_NOWAIT) != 0;
+	link->is_pending = tsr_send_inline(link->sender, &link->pending, TSR_NOWAIT) != 0;
 	return link->is_pending ? 0 : 1;
 }
 
@@ -45,9 +47,9 @@ ticket_get(void *context, uint64_t *sum)
 	struct tsr_msg msg;
 
 	(void)sum;
-	if (tsr_recv(link->receiver, &msg, TSR_NOWAIT) != 0)
+	if (tsr_recv_inline(link->receiver, &msg, TSR_NOWAIT) != 0)
 		return 0;
-	return tsr_release(link->client, &msg) == 0 ? 1 : 0;
+	return tsr_release_inline(link->client, &msg) == 0 ? 1 : 0;
 }
 
 static inline size_t
@@ -147,8 +149,8 @@ ticket_plan_one(struct tsr_perf_plan *plan, size_t payload, bool many)
 	int error;
 
 	*tsr_perf_plan_bench(plan, &ours) =
-		ticket_bench(many ? "tsr_alloc/send/recv/release, many-to-many"
-	                          : "tsr_alloc/send/recv/release, one-to-one",
+		ticket_bench(many ? "tsr_{alloc,send,recv,release}_inline, many-to-many"
+	                          : "tsr_{alloc,send,recv,release}_inline, one-to-one",
 	                     payload, many ? TSR_PERF_MANY : 0, false);
 	error = tsr_perf_baseline_slots(tsr_perf_plan_bench(plan, &baseline), TICKET_SLOTS);
 	if (error != 0)

@@ -74,16 +74,16 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 }
 
 /* What the fast form would not do: first use in this thread, an empty magazine, an error. */
-TSR_COLD static int
-message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
+int
+tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
 
 	return attachment != NULL ? tsr_message_alloc(attachment, bytes, msg) : -ENOTCONN;
 }
 
-TSR_COLD static int
-message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
+int
+tsr_message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
 
@@ -93,35 +93,13 @@ message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
 TSR_HOT int
 tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
 {
-	struct tsr_attachment *const attachment = tsr_attachment_get(client);
-	struct tsr_magazine *magazines;
-
-	if (tsr_likely(attachment != NULL) &&
-	    tsr_likely(tsr_magazines_have(client.handle, &magazines)) &&
-	    tsr_likely(tsr_message_alloc_fast(attachment, magazines, bytes, msg)))
-		return 0;
-	return message_alloc_slow(client, bytes, msg);
+	return tsr_alloc_inline(client, bytes, msg);
 }
 
 TSR_HOT int
 tsr_release(struct tsr_client client, struct tsr_msg *msg)
 {
-	struct tsr_attachment *const attachment = tsr_attachment_get(client);
-	struct tsr_magazine *magazines;
-
-	if (tsr_likely(attachment != NULL) &&
-	    tsr_likely(tsr_magazines_have(client.handle, &magazines)) &&
-	    tsr_likely(tsr_message_release_fast(attachment, magazines, msg->zdesc.name)))
-		return 0;
-	return message_release_slow(client, msg);
-}
-
-/* What is sent: the range of the zdesc, shortened to the message's length; false: it is longer. */
-TSR_INLINE bool
-message_range(struct tsr_msg const *msg, uint64_t *range)
-{
-	*range = tsr_range_make(tsr_range_offset(msg->zdesc.range), msg->length);
-	return msg->length <= tsr_range_length(msg->zdesc.range);
+	return tsr_release_inline(client, msg);
 }
 
 /* A miss that must not wait: nothing there, or, on a second look, the reason why nothing comes. */
@@ -182,8 +160,8 @@ message_recv_wait(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns
 }
 
 /* The whole of a send: every error told, waiting. */
-TSR_COLD static int
-message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint64_t deadline_ns)
+int
+tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint64_t deadline_ns)
 {
 	struct tsr_end *const end = tsr_end_get(sender.handle);
 	struct tsr_zdesc zdesc = {.name = msg->zdesc.name};
@@ -191,14 +169,14 @@ message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint64_t 
 
 	if (end == NULL || end->side != TSR_SIDE_SENDER)
 		return -ENOTCONN;
-	if (!message_range(msg, &zdesc.range))
+	if (!tsr_message_range(msg, &zdesc.range))
 		return -EINVAL;
 	error = tsr_buffered_try_send(end, zdesc);
 	return error != -EAGAIN ? error : message_send_wait(end, zdesc, deadline_ns);
 }
 
-TSR_COLD static int
-message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+int
+tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
 {
 	struct tsr_end *const end = tsr_end_get(receiver.handle);
 	int error;
@@ -209,9 +187,8 @@ message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t de
 	return error != -EAGAIN ? error : message_recv_wait(end, msg, deadline_ns);
 }
 
-/* It is done; somebody sleeps, or what was in the slot cannot be. */
-TSR_COLD static int
-message_after(struct tsr_end *end, enum tsr_fast fast)
+int
+tsr_message_after(struct tsr_end *end, enum tsr_fast fast)
 {
 	if (fast == TSR_FAST_REFUSE)
 		return tsr_buffered_refuse(end);
@@ -222,35 +199,13 @@ message_after(struct tsr_end *end, enum tsr_fast fast)
 TSR_HOT int
 tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
 {
-	struct tsr_end *const end = tsr_end_get(sender.handle);
-	enum tsr_fast fast;
-	uint64_t range;
-
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_SENDER) ||
-	    tsr_unlikely(!message_range(msg, &range)))
-		return message_send_slow(sender, msg, deadline_ns);
-	fast = tsr_buffered_send_fast(end, msg->zdesc.name, range);
-	if (tsr_likely(fast == TSR_FAST_DONE))
-		return 0;
-	return fast == TSR_FAST_MISS ? message_send_slow(sender, msg, deadline_ns)
-	                             : message_after(end, fast);
+	return tsr_send_inline(sender, msg, deadline_ns);
 }
 
 TSR_HOT int
 tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
 {
-	struct tsr_end *const end = tsr_end_get(receiver.handle);
-	enum tsr_fast fast;
-
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
-		return message_recv_slow(receiver, msg, deadline_ns);
-	fast = tsr_buffered_recv_fast(end, msg);
-	if (tsr_likely(fast == TSR_FAST_DONE))
-		return 0;
-	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end))
-		return -EAGAIN;
-	return fast == TSR_FAST_MISS ? message_recv_slow(receiver, msg, deadline_ns)
-	                             : message_after(end, fast);
+	return tsr_recv_inline(receiver, msg, deadline_ns);
 }
 
 TSR_HOT int
@@ -320,7 +275,7 @@ tsr_send_batch(struct tsr_sender sender, struct tsr_msg *msgs, size_t count, uin
 	for (; sent < count; sent++) {
 		uint64_t range;
 
-		if (tsr_likely(message_range(&msgs[sent], &range))) {
+		if (tsr_likely(tsr_message_range(&msgs[sent], &range))) {
 			enum tsr_fast const fast =
 				tsr_buffered_send_fast(end, msgs[sent].zdesc.name, range);
 
@@ -331,8 +286,8 @@ tsr_send_batch(struct tsr_sender sender, struct tsr_msg *msgs, size_t count, uin
 				continue;
 			}
 		}
-		error = message_send_slow(sender, &msgs[sent],
-		                          sent == 0 ? deadline_ns : TSR_NOWAIT);
+		error = tsr_message_send_slow(sender, &msgs[sent],
+		                              sent == 0 ? deadline_ns : TSR_NOWAIT);
 		if (error != 0)
 			break;
 	}
@@ -357,9 +312,9 @@ tsr_recv_batch(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
 		if (tsr_likely(fast == TSR_FAST_DONE))
 			continue;
 		error = fast == TSR_FAST_MISS
-		                ? message_recv_slow(receiver, &msgs[received],
-		                                    received == 0 ? deadline_ns : TSR_NOWAIT)
-		                : message_after(end, fast);
+		                ? tsr_message_recv_slow(receiver, &msgs[received],
+		                                        received == 0 ? deadline_ns : TSR_NOWAIT)
+		                : tsr_message_after(end, fast);
 		if (error != 0)
 			break;
 	}

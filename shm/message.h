@@ -10,6 +10,7 @@
  *		and by the depot every 32nd time.
  */
 
+#include "shm/buffered.h"
 #include "shm/client.h"
 #include "shm/ticket.h"
 
@@ -70,5 +71,90 @@ tsr_message_release_fast(struct tsr_attachment *attachment, struct tsr_magazine 
 TSR_COLD TSR_MUST_CHECK int tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes,
                                               struct tsr_msg *msg);
 TSR_COLD TSR_MUST_CHECK int tsr_message_release(struct tsr_attachment *attachment, uint64_t name);
+
+/* What is sent: the range of the zdesc, shortened to the message's length; false: it is longer. */
+TSR_INLINE bool
+tsr_message_range(struct tsr_msg const *msg, uint64_t *range)
+{
+	*range = tsr_range_make(tsr_range_offset(msg->zdesc.range), msg->length);
+	return msg->length <= tsr_range_length(msg->zdesc.range);
+}
+
+/*
+ * The calls of a message's path once more, inlined: tessera.h has their contract. What the fast
+ * forms would not do goes to the cold functions: first use in a thread, an empty or full magazine,
+ * a slot that is not the one expected, errors, waiting.
+ */
+TSR_COLD TSR_MUST_CHECK int tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes,
+                                                   struct tsr_msg *msg);
+TSR_COLD TSR_MUST_CHECK int tsr_message_release_slow(struct tsr_client client,
+                                                     struct tsr_msg const *msg);
+TSR_COLD TSR_MUST_CHECK int tsr_message_send_slow(struct tsr_sender sender,
+                                                  struct tsr_msg const *msg, uint64_t deadline_ns);
+TSR_COLD TSR_MUST_CHECK int tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg,
+                                                  uint64_t deadline_ns);
+
+/* It is done; somebody sleeps, or what was in the slot cannot be. */
+TSR_COLD TSR_MUST_CHECK int tsr_message_after(struct tsr_end *end, enum tsr_fast fast);
+
+TSR_INLINE int
+tsr_alloc_inline(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
+{
+	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+	struct tsr_magazine *magazines;
+
+	if (tsr_likely(attachment != NULL) &&
+	    tsr_likely(tsr_magazines_have(client.handle, &magazines)) &&
+	    tsr_likely(tsr_message_alloc_fast(attachment, magazines, bytes, msg)))
+		return 0;
+	return tsr_message_alloc_slow(client, bytes, msg);
+}
+
+TSR_INLINE int
+tsr_release_inline(struct tsr_client client, struct tsr_msg *msg)
+{
+	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+	struct tsr_magazine *magazines;
+
+	if (tsr_likely(attachment != NULL) &&
+	    tsr_likely(tsr_magazines_have(client.handle, &magazines)) &&
+	    tsr_likely(tsr_message_release_fast(attachment, magazines, msg->zdesc.name)))
+		return 0;
+	return tsr_message_release_slow(client, msg);
+}
+
+TSR_INLINE int
+tsr_send_inline(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	struct tsr_end *const end = tsr_end_get(sender.handle);
+	enum tsr_fast fast;
+	uint64_t range;
+
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_SENDER) ||
+	    tsr_unlikely(!tsr_message_range(msg, &range)))
+		return tsr_message_send_slow(sender, msg, deadline_ns);
+	fast = tsr_buffered_send_fast(end, msg->zdesc.name, range);
+	if (tsr_likely(fast == TSR_FAST_DONE))
+		return 0;
+	return fast == TSR_FAST_MISS ? tsr_message_send_slow(sender, msg, deadline_ns)
+	                             : tsr_message_after(end, fast);
+}
+
+TSR_INLINE int
+tsr_recv_inline(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	struct tsr_end *const end = tsr_end_get(receiver.handle);
+	enum tsr_fast fast;
+
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
+		return tsr_message_recv_slow(receiver, msg, deadline_ns);
+	fast = tsr_buffered_recv_fast(end, msg);
+	if (tsr_likely(fast == TSR_FAST_DONE))
+		return 0;
+	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end))
+		return -EAGAIN;
+	return fast == TSR_FAST_MISS ? tsr_message_recv_slow(receiver, msg, deadline_ns)
+	                             : tsr_message_after(end, fast);
+}
 
 #endif /* TSR_SHM_MESSAGE_H */
