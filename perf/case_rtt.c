@@ -9,7 +9,6 @@
 #include "perf/case.h"
 #include "perf/ours.h"
 #include "perf/rtt.h"
-#include "shm/message.h"
 
 #define RTT_PAYLOAD 64
 #define RTT_SLOTS   1024
@@ -25,12 +24,12 @@ rtt_send(struct tsr_perf_link *link, struct tsr_perf_flow *flow)
 {
 	struct tsr_msg msg;
 
-	while (tsr_alloc_inline(link->client, (uint32_t)link->payload_bytes, &msg) != 0) {
+	while (tsr_alloc(link->client, (uint32_t)link->payload_bytes, &msg) != 0) {
 		if (tsr_perf_flow_hangs(flow))
 			return false;
 	}
 	tsr_perf_fill(msg.data, link->payload_bytes, flow->count);
-	while (tsr_send_inline(link->sender, &msg, TSR_NOWAIT) != 0) {
+	while (tsr_send(link->sender, &msg, TSR_NOWAIT) != 0) {
 		if (tsr_perf_flow_hangs(flow))
 			return false;
 	}
@@ -42,10 +41,10 @@ rtt_take(struct tsr_perf_link *link, struct tsr_perf_flow *flow)
 {
 	struct tsr_msg msg;
 
-	if (tsr_recv_inline(link->receiver, &msg, TSR_NOWAIT) != 0)
+	if (tsr_recv(link->receiver, &msg, TSR_NOWAIT) != 0)
 		return false;
 	flow->sum += tsr_perf_sum(msg.data, link->payload_bytes);
-	return tsr_release_inline(link->client, &msg) == 0;
+	return tsr_release(link->client, &msg) == 0;
 }
 
 static inline bool
@@ -118,7 +117,7 @@ tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *req
 		return -EINVAL;
 	bench = tsr_perf_plan_bench(plan, &ours);
 	*bench = (struct tsr_perf_bench){
-		.name = many ? "tsr_*_inline, many-to-many" : "tsr_*_inline, one-to-one",
+		.name = many ? "tsr_send/tsr_recv, many-to-many" : "tsr_send/tsr_recv, one-to-one",
 		.payload_bytes = payload,
 		.slots = RTT_SLOTS,
 		.flags = many ? TSR_PERF_MANY : 0,
