@@ -203,9 +203,9 @@ tsr_daemon_run(struct tsr_daemon *daemon)
 	tsr_poll_core_run(&daemon->poll);
 }
 
-/* Clients learn that the daemon stops: their sleepers are woken and look. */
+/* Do @act with every realm, under its lock. */
 static void
-daemon_close_realms(struct tsr_daemon *daemon)
+daemon_each_realm(struct tsr_daemon *daemon, void (*act)(struct tsr_realm *realm))
 {
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		struct tsr_realm *const realm =
@@ -214,24 +214,7 @@ daemon_close_realms(struct tsr_daemon *daemon)
 		if (realm == NULL)
 			continue;
 		tsr_realm_lock(realm);
-		tsr_realm_close(realm);
-		tsr_realm_unlock(realm);
-		tsr_realm_put(realm);
-	}
-}
-
-/* With nobody left but us: every member, then the realm itself. */
-static void
-daemon_destroy_realms(struct tsr_daemon *daemon)
-{
-	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
-		struct tsr_realm *const realm =
-			tsr_realm_lookup(daemon, daemon->config->realms[i].geometry.name);
-
-		if (realm == NULL)
-			continue;
-		tsr_realm_lock(realm);
-		tsr_realm_dissolve(realm);
+		act(realm);
 		tsr_realm_unlock(realm);
 		tsr_realm_put(realm);
 	}
@@ -241,11 +224,13 @@ void
 tsr_daemon_stop(struct tsr_daemon *daemon)
 {
 	if (daemon->realms.table != NULL)
-		daemon_close_realms(daemon);
+		/* Clients learn it: their sleepers are woken and look. */
+		daemon_each_realm(daemon, tsr_realm_close);
 	if (daemon->server != NULL)
 		tsr_server_destroy(daemon->server);
 	if (daemon->realms.table != NULL)
-		daemon_destroy_realms(daemon);
+		/* With nobody left but us: every member, then the realm itself. */
+		daemon_each_realm(daemon, tsr_realm_dissolve);
 	tsr_poll_core_destroy(&daemon->poll);
 	tsr_registry_destroy(&daemon->clients);
 	tsr_registry_destroy(&daemon->realms);

@@ -111,32 +111,16 @@ message_miss(struct tsr_end *end)
 	return error == 0 ? -EAGAIN : error;
 }
 
-TSR_COLD static int
-message_send_wait(struct tsr_end *end, struct tsr_zdesc zdesc, uint64_t deadline_ns)
+/* One try of the blocked operation: a sender sends @zdesc, a receiver fills @msg. */
+static int
+message_try(struct tsr_end *end, struct tsr_zdesc zdesc, struct tsr_msg *msg)
 {
-	struct tsr_wait wait;
-	int error, last;
-
-	tsr_wait_begin(end, &wait, deadline_ns);
-	for (;;) {
-		error = deadline_ns == TSR_NOWAIT ? message_miss(end) : tsr_wait_next(end, &wait);
-		if (error == -EAGAIN)
-			return error;
-		if (error != 0)
-			break;
-		error = tsr_buffered_try_send(end, zdesc);
-		if (error != -EAGAIN) {
-			tsr_wait_end(end, &wait);
-			return error;
-		}
-	}
-	tsr_wait_end(end, &wait);
-	last = tsr_buffered_try_send(end, zdesc);
-	return last == -EAGAIN ? error : last;
+	return end->side == TSR_SIDE_SENDER ? tsr_buffered_try_send(end, zdesc)
+	                                    : tsr_buffered_try_recv(end, msg);
 }
 
 TSR_COLD static int
-message_recv_wait(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+message_wait(struct tsr_end *end, struct tsr_zdesc zdesc, struct tsr_msg *msg, uint64_t deadline_ns)
 {
 	struct tsr_wait wait;
 	int error, last;
@@ -148,14 +132,14 @@ message_recv_wait(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns
 			return error;
 		if (error != 0)
 			break;
-		error = tsr_buffered_try_recv(end, msg);
+		error = message_try(end, zdesc, msg);
 		if (error != -EAGAIN) {
 			tsr_wait_end(end, &wait);
 			return error;
 		}
 	}
 	tsr_wait_end(end, &wait);
-	last = tsr_buffered_try_recv(end, msg);
+	last = message_try(end, zdesc, msg);
 	return last == -EAGAIN ? error : last;
 }
 
@@ -172,7 +156,7 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint6
 	if (!tsr_message_range(msg, &zdesc.range))
 		return -EINVAL;
 	error = tsr_buffered_try_send(end, zdesc);
-	return error != -EAGAIN ? error : message_send_wait(end, zdesc, deadline_ns);
+	return error != -EAGAIN ? error : message_wait(end, zdesc, NULL, deadline_ns);
 }
 
 int
@@ -184,7 +168,8 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
 		return -ENOTCONN;
 	error = tsr_buffered_try_recv(end, msg);
-	return error != -EAGAIN ? error : message_recv_wait(end, msg, deadline_ns);
+	return error != -EAGAIN ? error
+	                        : message_wait(end, (struct tsr_zdesc){0}, msg, deadline_ns);
 }
 
 int
