@@ -74,7 +74,7 @@ buffered_miss(struct tsr_end *end)
 	/* At most two laps a call: what a hostile participant writes does not hold us for ever. */
 	for (uint64_t steps = 2 * (uint64_t)end->channel.capacity + 4; steps > 0; steps--) {
 		/* [S1] pairs with [R2]; [R1] pairs with [S2]: a look, the try loads it again. */
-		uint64_t const word = tsr_ld_acq(&end->slots[end->position & end->mask].word);
+		uint64_t const word = tsr_ld_acq(&tsr_end_slot(end)->word);
 		int error;
 
 		if (tsr_end_hopes(end, word))
@@ -125,7 +125,7 @@ buffered_await_free(struct tsr_end const *end, uint64_t position, uint32_t looks
 
 	for (; looks > 0; looks--) {
 		buffered_look_away(end, BUFFERED_LOOK_NS);
-		if (tsr_ld_rlx(&end->slots[position & end->mask].word) == empty)
+		if (tsr_ld_rlx(&tsr_channel_slot(&end->channel, position)->word) == empty)
 			return true;
 	}
 	return false;
@@ -220,7 +220,7 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 void
 tsr_buffered_wake_mine(struct tsr_end *end)
 {
-	uint64_t const word = tsr_ld_rlx(&end->slots[end->position & end->mask].word);
+	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
 
 	if (!tsr_end_hopes(end, word))
 		return;
@@ -240,7 +240,7 @@ tsr_buffered_wake(struct tsr_end *end)
 int
 tsr_buffered_refuse(struct tsr_end *end)
 {
-	struct tsr_slot *const slot = &end->slots[end->position & end->mask];
+	struct tsr_slot *const slot = tsr_end_slot(end);
 	uint64_t own;
 
 	tsr_count(&end->attachment->state->refused, 1);

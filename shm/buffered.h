@@ -104,7 +104,7 @@ tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 {
 	struct tsr_map const *const map = end->map;
 	uint32_t const index = tsr_name_index(name);
-	struct tsr_slot *const slot = &end->slots[end->position & end->mask];
+	struct tsr_slot *const slot = tsr_end_slot(end);
 	struct tsr_ticket *const ticket = &map->tickets[index];
 
 	if (tsr_unlikely(index >= map->tickets_count) ||
@@ -130,7 +130,7 @@ tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 TSR_INLINE bool
 tsr_buffered_idle(struct tsr_end *end)
 {
-	uint64_t const word = tsr_ld_rlx(&end->slots[end->position & end->mask].word);
+	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
 	bool const idle = word == end->expect - TSR_READY &&
 	                  (uint32_t)end->position == end->missed_at &&
 	                  tsr_ld_rlx(&end->shm->redo) == end->redo_seen &&
@@ -155,7 +155,7 @@ TSR_INLINE enum tsr_fast
 tsr_buffered_recv_fast(struct tsr_end *end, struct tsr_msg *msg)
 {
 	struct tsr_map const *const map = end->map;
-	struct tsr_slot *const slot = &end->slots[end->position & end->mask];
+	struct tsr_slot *const slot = tsr_end_slot(end);
 	/* [R1] pairs with [S2]: zdesc, ticket word and payload are visible. */
 	uint64_t const ready = tsr_ld_acq(&slot->word);
 	struct tsr_block const *block;

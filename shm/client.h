@@ -90,6 +90,13 @@ struct tsr_end {
 static_assert(offsetof(struct tsr_end, attachment) == 64, "the hot line");
 static_assert(sizeof(struct tsr_end) == 256, "a shift finds it");
 
+/* The slot at the end's position. */
+TSR_INLINE struct tsr_slot *
+tsr_end_slot(struct tsr_end const *end)
+{
+	return &end->slots[end->position & end->mask];
+}
+
 /* Go to @position. */
 TSR_INLINE void
 tsr_end_seek(struct tsr_end *end, uint64_t position)

@@ -23,7 +23,6 @@
 /* Let the compiler keep the address in a register instead of making it anew at each use. */
 #define tsr_keep(p) __asm__("" : "+r"(p))
 
-#define tsr_prefetch(p) __builtin_prefetch((p), 0, 3)
 /* Fetch a line to write it. On baseline x86-64 the builtin would only fetch it to read. */
 #if defined(__x86_64__)
 #define tsr_prefetch_write(p) __asm__ __volatile__("prefetchw %0" : : "m"(*(p)))

@@ -52,7 +52,7 @@ tsr_end_check(struct tsr_end *end)
 static bool
 wait_has_work(struct tsr_end const *end)
 {
-	uint64_t const word = tsr_ld_rlx(&end->slots[end->position & end->mask].word);
+	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
 
 	if (end->side == TSR_SIDE_RECEIVER && tsr_ld_rlx(&end->shm->redo) != end->redo_seen)
 		return true;
