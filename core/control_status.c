@@ -102,6 +102,7 @@ struct status_ledger {
 	struct tsr_channel *channels;
 	size_t channels_count;
 	bool *living;
+	uint8_t *named;
 	struct tsr_ledger ledger;
 };
 
@@ -110,8 +111,9 @@ status_ledger_work(void *argument)
 {
 	struct status_ledger *const take = argument;
 
-	return tsr_ledger_take(&take->realm->map, take->channels, take->channels_count,
-	                       take->living, &take->ledger);
+	tsr_ledger_take(&take->realm->map, take->channels, take->channels_count, take->living,
+	                take->named, &take->ledger);
+	return 0;
 }
 
 /* Deaths that have happened, or are about to, and are not yet cleaned up after. */
@@ -141,7 +143,8 @@ status_take_ledger(struct status_ledger *take)
 
 	take->living = calloc((size_t)realm->map.clients_count + 1, sizeof(bool));
 	take->channels = calloc((size_t)realm->channels_count + 1, sizeof(take->channels[0]));
-	if (take->living == NULL || take->channels == NULL)
+	take->named = calloc(realm->map.tickets_count, 1);
+	if (take->living == NULL || take->channels == NULL || take->named == NULL)
 		return -ENOMEM;
 	for (uint32_t id = 1; id <= realm->map.clients_count; id++)
 		take->living[id] = realm->members[id] != NULL;
@@ -225,6 +228,7 @@ tsr_request_ledger(struct tsr_connection *connection, void const *packet,
 		tsr_refuse(refusal, error, "the ledger of realm '%s' could not be taken: %s",
 		           request.realm,
 		           error == -EFAULT ? "its memory is broken" : strerror(-error));
+	free(take.named);
 	free(take.channels);
 	free(take.living);
 	tsr_realm_put(take.realm);

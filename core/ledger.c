@@ -3,11 +3,8 @@
 
 #include "core/ledger.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "shm/access.h"
 #include "shm/ticket.h"
@@ -158,16 +155,15 @@ ledger_ticket(struct ledger_count *count, uint32_t index)
 	}
 }
 
-int
+void
 tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
-                size_t channels_count, bool const *living, struct tsr_ledger *ledger)
+                size_t channels_count, bool const *living, uint8_t *named,
+                struct tsr_ledger *ledger)
 {
-	struct ledger_count count = {.map = map, .ledger = ledger, .living = living};
+	struct ledger_count count = {
+		.map = map, .ledger = ledger, .living = living, .named = named};
 
 	*ledger = (struct tsr_ledger){.tickets = map->tickets_count};
-	count.named = calloc(map->tickets_count, 1);
-	if (count.named == NULL)
-		return -ENOMEM;
 	for (size_t i = 0; i < channels_count; i++) {
 		ledger_channel(&count, &channels[i]);
 		ledger_tokens(&count, channels[i].tokens->receiver,
@@ -182,7 +178,5 @@ tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
 	}
 	for (uint32_t i = 0; i < map->tickets_count; i++)
 		ledger_ticket(&count, i);
-	free(count.named);
 	ledger->balanced = ledger->text[0] == '\0';
-	return 0;
 }

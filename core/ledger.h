@@ -33,11 +33,12 @@ struct tsr_ledger {
  * tsr_ledger_take - count
  * @channels:	all channels of the realm
  * @living:	[clients_count + 1], true for ids that are attached
+ * @named:	[tickets_count], zeroed: how often each ticket was met
  *
- * Return: 0; -ENOMEM.
+ * Allocates nothing: it may be cut off by the SIGBUS guard anywhere.
  */
-TSR_MUST_CHECK
-int tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
-                    size_t channels_count, bool const *living, struct tsr_ledger *ledger);
+void tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
+                     size_t channels_count, bool const *living, uint8_t *named,
+                     struct tsr_ledger *ledger);
 
 #endif /* TSR_CORE_LEDGER_H */

@@ -216,8 +216,26 @@ control_refusal(void const *packet, size_t got)
 	return refusal.error < 0 && refusal.error > -4096 ? refusal.error : -EPROTO;
 }
 
+/* An end was opened for a request that had timed out: nobody knows it, so it is closed again. */
+static void
+control_undo_open(struct tsr_control *control, size_t got)
+{
+	struct tsr_proto_end_open_reply reply;
+	struct tsr_proto_end_close request = {
+		.head = {.length = sizeof(request), .type = TSR_PROTO_END_CLOSE},
+	};
+
+	if (got != sizeof(reply))
+		return;
+	memcpy(&reply, control->packet, sizeof(reply));
+	if (reply.head.type != (TSR_PROTO_END_OPEN | TSR_PROTO_REPLY))
+		return;
+	request.end = reply.end;
+	(void)!control_send(control->fd, &request, sizeof(request), NULL, 0);
+}
+
 /* The reply to the request with this connection's last cookie; older ones (of a request that timed
- * out) are passed over. */
+ * out) are passed over, and what they did is undone. */
 static int
 control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t reply_bytes,
               size_t *got, int *fds, size_t *fds_count, uint64_t deadline_ns)
@@ -245,6 +263,7 @@ control_reply(struct tsr_control *control, uint16_t type, void *reply, size_t re
 		if (head.length != length || head.cookie == control->cookie)
 			break;
 		control_close_all(fds, *count);
+		control_undo_open(control, length);
 	}
 	if (length >= sizeof(head) && head.length == length) {
 		if (head.type == (TSR_PROTO_ERROR | TSR_PROTO_REPLY)) {
