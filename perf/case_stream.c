@@ -17,11 +17,21 @@
 #define STREAM_SLOTS  1024
 #define STREAM_BLOCKS 4096
 
+/* Large messages: a ring of four megabytes, or of sixteen messages. */
+#define STREAM_LARGE_MUST 1.2
+#define STREAM_64K_BYTES  65536
+#define STREAM_64K_SLOTS  64
+#define STREAM_64K_BLOCKS 256
+#define STREAM_1M_BYTES   1048576
+#define STREAM_1M_SLOTS   16
+#define STREAM_1M_BLOCKS  64
+
 /* What a stream of one size has to reach, as ratios near and far. 0: nothing. */
 struct stream_limits {
 	const char *label;
 	size_t payload_bytes;
 	uint32_t slots;
+	uint64_t blocks; /* of the large ones */
 	double ring_must[2];
 	double ring_reach[2];
 	double pipe_must[2];
@@ -151,6 +161,8 @@ STREAM_KIND(64, 64, false)
 STREAM_KIND(512, 512, false)
 STREAM_KIND(4096, 4096, false)
 STREAM_KIND(4096_copy, 4096, true)
+STREAM_KIND(large, ((struct stream_burst *)context)->link.payload_bytes, false)
+STREAM_KIND(large_copy, ((struct stream_burst *)context)->link.payload_bytes, true)
 
 typedef int stream_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample);
 
@@ -161,6 +173,10 @@ stream_loop(size_t payload_bytes, bool copy_in, bool burst)
 		return burst ? stream_run_burst_64 : stream_run_64;
 	if (payload_bytes == 512)
 		return burst ? stream_run_burst_512 : stream_run_512;
+	if (payload_bytes > 4096 && copy_in)
+		return burst ? stream_run_burst_large_copy : stream_run_large_copy;
+	if (payload_bytes > 4096)
+		return burst ? stream_run_burst_large : stream_run_large;
 	if (copy_in)
 		return burst ? stream_run_burst_4096_copy : stream_run_4096_copy;
 	return burst ? stream_run_burst_4096 : stream_run_4096;
@@ -258,6 +274,33 @@ stream_plan(struct tsr_perf_plan *plan, const struct tsr_perf_request *request,
 	return 0;
 }
 
+/*
+ * Too large for a pipe or a socket. Copied in or written in place: near the second is quicker, far
+ * the first; the limit binds the quicker one.
+ */
+static int
+stream_plan_large(struct tsr_perf_plan *plan, const struct tsr_perf_request *request,
+                  const struct stream_limits *limits, const char *in_place)
+{
+	static const double far_only[2] = {0.0, STREAM_LARGE_MUST};
+	static const double near_only[2] = {STREAM_LARGE_MUST, 0.0};
+	size_t ours, ring;
+	int error;
+
+	tsr_perf_realm(plan, request->backing, limits->payload_bytes, limits->blocks);
+	error = tsr_perf_baseline_movsb(tsr_perf_plan_bench(plan, &ring), limits->payload_bytes,
+	                                limits->slots);
+	if (error != 0)
+		return error;
+	if (strcmp(request->kind, "inplace") != 0) {
+		stream_ours(tsr_perf_plan_bench(plan, &ours), limits, "");
+		stream_pair(plan, ours, ring, limits->label, far_only, far_only);
+	}
+	stream_ours(tsr_perf_plan_bench(plan, &ours), limits, "inplace");
+	stream_pair(plan, ours, ring, in_place, near_only, near_only);
+	return 0;
+}
+
 int
 tsr_perf_plan_stream_64(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
@@ -302,4 +345,32 @@ tsr_perf_plan_stream_4096(struct tsr_perf_plan *plan, const struct tsr_perf_requ
 	};
 
 	return stream_plan(plan, request, &limits);
+}
+
+int
+tsr_perf_plan_stream_64k(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
+{
+	static const struct stream_limits limits = {
+		.label = "stream-64k",
+		.payload_bytes = STREAM_64K_BYTES,
+		.slots = STREAM_64K_SLOTS,
+		.blocks = STREAM_64K_BLOCKS,
+		.copy_in = true,
+	};
+
+	return stream_plan_large(plan, request, &limits, "stream-64k:inplace");
+}
+
+int
+tsr_perf_plan_stream_1m(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
+{
+	static const struct stream_limits limits = {
+		.label = "stream-1m",
+		.payload_bytes = STREAM_1M_BYTES,
+		.slots = STREAM_1M_SLOTS,
+		.blocks = STREAM_1M_BLOCKS,
+		.copy_in = true,
+	};
+
+	return stream_plan_large(plan, request, &limits, "stream-1m:inplace");
 }

@@ -299,6 +299,9 @@ harness_keep(struct tsr_perf_pair *pair, struct tsr_perf_result *result,
 		result->full[step] += a->full + b->full;
 		for (size_t m = 0; m < pair->metric_count; m++)
 			result->value[step][m][result->runs] = a->value[m] + b->value[m];
+		for (size_t q = 0; q < TSR_PERF_QUANTILES; q++)
+			result->quantile_ns[step][q][result->runs] =
+				a->quantile_ns[q] + b->quantile_ns[q];
 	}
 	result->runs++;
 }

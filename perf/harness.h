@@ -52,6 +52,7 @@ struct tsr_perf_sample {
 	uint64_t lost;
 	uint64_t empty; /* looks of the receiver that found nothing */
 	uint64_t full;  /* tries of the sender that found no room, or no block */
+	double quantile_ns[TSR_PERF_QUANTILES]; /* of single operations; 0 where none is timed */
 };
 
 struct tsr_perf_word {
@@ -126,6 +127,7 @@ struct tsr_perf_result {
 	uint64_t empty[2];
 	uint64_t full[2];
 	double value[2][TSR_PERF_METRICS][TSR_PERF_RUNS_MAX];
+	double quantile_ns[2][TSR_PERF_QUANTILES][TSR_PERF_RUNS_MAX];
 };
 
 struct tsr_perf_pair {

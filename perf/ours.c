@@ -75,7 +75,11 @@ static int
 ours_open_end(struct tsr_perf_side *side, struct tsr_perf_link *link, const char *way, bool sends)
 {
 	struct tsr_channel_options channel = ours_channel(side);
-	struct tsr_end_options end = {.size = sizeof(end), .create = &channel};
+	struct tsr_end_options end = {
+		.size = sizeof(end),
+		.flags = (side->bench->flags & TSR_PERF_NO_SPIN) != 0 ? TSR_END_NO_SPIN : 0,
+		.create = &channel,
+	};
 	char name[TSR_NAME_BYTES];
 	int error;
 

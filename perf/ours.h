@@ -15,6 +15,7 @@
 /* struct tsr_perf_bench.flags of a benchmark that uses a channel */
 #define TSR_PERF_MANY    UINT32_C(1) /* many senders, many receivers; else one of each */
 #define TSR_PERF_COPY_IN UINT32_C(2) /* written elsewhere and brought in by tsr_copy_in() */
+#define TSR_PERF_NO_SPIN UINT32_C(4) /* who waits goes to sleep at once */
 
 /* One side's end, or ends, of the channels of a benchmark. */
 struct tsr_perf_link {

@@ -99,6 +99,30 @@ report_json_per_message(const struct tsr_perf_result *result, size_t step)
 	                 report_json_number((double)result->full[step] / messages, present));
 }
 
+/* {"0.5": {"ours": ns, "baseline": ns}, ...}; null where single operations are not timed. */
+static json_t *
+report_json_quantiles(const struct tsr_perf_result *result)
+{
+	json_t *all;
+
+	if (result->runs == 0 || result->quantile_ns[0][0][0] <= 0.0)
+		return json_null();
+	all = json_object();
+	for (size_t q = 0; q < TSR_PERF_QUANTILES; q++) {
+		char share[16];
+
+		(void)snprintf(share, sizeof(share), "%g", tsr_perf_quantiles[q]);
+		(void)json_object_set_new(
+			all, share,
+			json_pack(
+				"{s:f, s:f}", "ours",
+				report_summarize(result->quantile_ns[0][q], result->runs).median,
+				"baseline",
+				report_summarize(result->quantile_ns[1][q], result->runs).median));
+	}
+	return all;
+}
+
 static const char *
 report_priority(const struct report_row *row)
 {
@@ -133,7 +157,7 @@ report_json(struct tsr_perf_report *report, const struct report_row *row)
 	double must = metric->must[row->class];
 	double reach = metric->reach[row->class];
 	json_t *object = json_pack(
-		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "case",
+		"{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}", "case",
 		metric->label, "unit", metric->unit, "better",
 		metric->higher_is_better ? "higher" : "lower", "class",
 		tsr_perf_class_names[row->class], "ours",
@@ -142,7 +166,8 @@ report_json(struct tsr_perf_report *report, const struct report_row *row)
 		report_json_number(row->ratio.median, row->ratio.count != 0), "must",
 		report_json_number(must, must > 0.0), "reach",
 		report_json_number(reach, reach > 0.0), "runs", (json_int_t)row->result->runs,
-		"lost", (json_int_t)row->result->lost, "conditions", report_json_conditions(row));
+		"lost", (json_int_t)row->result->lost, "quantiles_ns",
+		report_json_quantiles(row->result), "conditions", report_json_conditions(row));
 
 	if (object == NULL)
 		return -ENOMEM;

@@ -87,6 +87,10 @@ tsr_perf_rtt_lead(struct tsr_perf_side *side, struct tsr_perf_sample *sample, ts
 	sample->value[0] = tsr_perf_summarize(rtt->batches, rtt->batch_count).median;
 	sample->value[1] =
 		tsr_perf_histogram_quantile_ticks(&rtt->each, 0.99) * tsr_perf_clock.ns_per_tick;
+	for (size_t q = 0; q < TSR_PERF_QUANTILES; q++)
+		sample->quantile_ns[q] =
+			tsr_perf_histogram_quantile_ticks(&rtt->each, tsr_perf_quantiles[q]) *
+			tsr_perf_clock.ns_per_tick;
 	sample->messages = flow.count;
 	return 0;
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+const double tsr_perf_quantiles[TSR_PERF_QUANTILES] = {0.5, 0.9, 0.99, 0.999, 0.9999};
+
 static int
 stats_compare(const void *left, const void *right)
 {

@@ -46,4 +46,8 @@ tsr_perf_histogram_add(struct tsr_perf_histogram *h, uint64_t ticks)
  */
 double tsr_perf_histogram_quantile_ticks(const struct tsr_perf_histogram *h, double q);
 
+/* The shares at which a distribution is told: p50, p90, p99, p99.9, p99.99. */
+#define TSR_PERF_QUANTILES 5
+extern const double tsr_perf_quantiles[TSR_PERF_QUANTILES];
+
 #endif /* TSR_PERF_STATS_H */

@@ -50,6 +50,27 @@ tsr_is_power_of_two(uint64_t v)
 	return v != 0 && (v & (v - 1)) == 0;
 }
 
+/* 64 bytes that don't go into this core's caches; @to is aligned to 16, and the lines are to be
+ * followed by tsr_store_past_end() before anybody is told of them. */
+#if defined(__x86_64__)
+typedef long long tsr_words16 __attribute__((vector_size(16), may_alias));
+typedef long long tsr_words16_anywhere __attribute__((vector_size(16), may_alias, aligned(1)));
+
+TSR_INLINE void
+tsr_store_past(void *to, const void *from)
+{
+	for (int i = 0; i < 4; i++)
+		__builtin_ia32_movntdq((tsr_words16 *)to + i,
+		                       ((tsr_words16_anywhere const *)from)[i]);
+}
+
+TSR_INLINE void
+tsr_store_past_end(void)
+{
+	__builtin_ia32_sfence();
+}
+#endif
+
 /* Tell the core that this is a spin loop. */
 TSR_INLINE void
 tsr_cpu_relax(void)

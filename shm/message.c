@@ -12,9 +12,6 @@
 
 #include "shm/buffered.h"
 
-#define MESSAGE_STRING_COPY_BYTES \
-	1024 /* from here on the string copy wins, see doc/performance.md */
-
 /* The smallest class for so many bytes, 1 .. message_bytes_max. */
 static uint32_t
 message_class(struct tsr_map const *map, uint32_t bytes)
@@ -346,16 +343,4 @@ tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *ms
 		.length = tsr_range_length(zdesc.range),
 	};
 	return 0;
-}
-
-void
-tsr_copy_in(void *to, const void *from, size_t bytes)
-{
-#if defined(__x86_64__)
-	if (bytes >= MESSAGE_STRING_COPY_BYTES) {
-		__asm__ __volatile__("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
-		return;
-	}
-#endif
-	memcpy(to, from, bytes);
 }

@@ -304,8 +304,10 @@ TSR_API int tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct
 /*
  * tsr_copy_in - copy bytes into a message the way that is fastest for another core to read
  *
- * From about 1 KiB on it uses the processor's string copy, which does not fetch lines that the
- * receiver's cache holds only to overwrite them.
+ * From 1 KiB on it learns which is quicker: the processor's string copy, or stores that go past the
+ * caches, which is several times as fast where the receiver's core is far away.
+ *
+ * Context: hot, any thread; @from need not be shared memory, and the two don't overlap.
  */
 TSR_API void tsr_copy_in(void *to, const void *from, size_t bytes);
 

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * wake: a receiver sleeps in tsr_recv(); a message is sent. The baseline is a bare futex.
+ */
+
+#include <stdlib.h>
+
+#include "perf/case.h"
+#include "perf/ours.h"
+#include "perf/wake.h"
+
+#define WAKE_PAYLOAD    64
+#define WAKE_SLOTS      1024
+#define WAKE_BLOCKS     4096
+#define WAKE_PATIENCE_S 2
+
+static int
+wake_open(struct tsr_perf_side *side)
+{
+	struct tsr_perf_link *const link = calloc(1, sizeof(*link));
+
+	side->state = link;
+	return link != NULL ? tsr_perf_link_open(side, link) : -ENOMEM;
+}
+
+static void
+wake_close(struct tsr_perf_side *side)
+{
+	if (side->state != NULL)
+		tsr_perf_link_close(side->state);
+	free(side->state);
+}
+
+/* Allocated before the clock is read: the call to measure is the send. */
+static int
+wake_send(struct tsr_perf_side *side, uint64_t round)
+{
+	struct tsr_perf_link *const link = side->state;
+	int error = tsr_send(link->sender, &link->pending, TSR_NOWAIT);
+
+	(void)round;
+	if (error == 0)
+		error = tsr_alloc(link->client, WAKE_PAYLOAD, &link->pending);
+	return error;
+}
+
+static int
+wake_sleep(struct tsr_perf_side *side, uint64_t round)
+{
+	struct tsr_perf_link *const link = side->state;
+	struct tsr_msg msg;
+	int const error =
+		tsr_recv(link->receiver, &msg, tsr_deadline_in_ms(WAKE_PATIENCE_S * 1000));
+
+	(void)round;
+	return error == 0 ? tsr_release(link->client, &msg) : error;
+}
+
+static int
+wake_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
+{
+	struct tsr_perf_link *const link = side->state;
+	int error = 0;
+
+	if (side->index == 0 && !link->is_pending) {
+		error = tsr_alloc(link->client, WAKE_PAYLOAD, &link->pending);
+		link->is_pending = error == 0;
+	}
+	/* Both sides run, or the other one would wait in vain. */
+	if (error == 0)
+		error = tsr_perf_wake_run(side, sample, wake_send, wake_sleep);
+	return error != 0 ? tsr_perf_failed_call(side, "tsr_send/tsr_recv", error) : 0;
+}
+
+static int
+wake_futex(struct tsr_perf_side *side, uint64_t round)
+{
+	struct tsr_perf_wake *const memory = side->memory;
+
+	tsr_st_rel(&memory->futex.word, round); /* [Z1] pairs with [Z2]: nothing else */
+	(void)tsr_futex_wake(&memory->futex.word);
+	return 0;
+}
+
+static int
+wake_futex_sleep(struct tsr_perf_side *side, uint64_t round)
+{
+	struct tsr_perf_wake *const memory = side->memory;
+	uint64_t const deadline = tsr_deadline_in_ms(WAKE_PATIENCE_S * 1000);
+
+	/* [Z2] pairs with [Z1]: nothing else */
+	while (tsr_ld_acq(&memory->futex.word) != round) {
+		if (tsr_futex_wait(&memory->futex.word, round - 1, deadline) == -ETIMEDOUT)
+			return -ETIMEDOUT;
+	}
+	return 0;
+}
+
+static int
+wake_futex_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
+{
+	return tsr_perf_wake_run(side, sample, wake_futex, wake_futex_sleep);
+}
+
+static int
+wake_futex_open(struct tsr_perf_side *side)
+{
+	(void)side;
+	return 0;
+}
+
+static void
+wake_futex_close(struct tsr_perf_side *side)
+{
+	(void)side;
+}
+
+int
+tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
+{
+	struct tsr_perf_pair *pair;
+	size_t ours, baseline;
+
+	*tsr_perf_plan_bench(plan, &ours) = (struct tsr_perf_bench){
+		.name = "tsr_send to a sleeping tsr_recv",
+		.payload_bytes = WAKE_PAYLOAD,
+		.slots = WAKE_SLOTS,
+		.flags = TSR_PERF_NO_SPIN,
+		.memory_bytes = sizeof(struct tsr_perf_wake),
+		.open = wake_open,
+		.run = wake_run,
+		.close = wake_close,
+	};
+	*tsr_perf_plan_bench(plan, &baseline) = (struct tsr_perf_bench){
+		.name = "bare futex wake",
+		.memory_bytes = sizeof(struct tsr_perf_wake),
+		.open = wake_futex_open,
+		.run = wake_futex_run,
+		.close = wake_futex_close,
+	};
+	tsr_perf_realm(plan, request->backing, WAKE_PAYLOAD, WAKE_BLOCKS);
+	pair = tsr_perf_plan_pair(plan, ours, baseline);
+	pair->metric_count = 2;
+	pair->metrics[0] = (struct tsr_perf_metric){
+		.label = "wake",
+		.unit = "ns",
+		.must = {1.05, 1.05},
+		.reach = {1.05, 1.05},
+	};
+	pair->metrics[1] = (struct tsr_perf_metric){.label = "wake sender", .unit = "ns"};
+	return 0;
+}
