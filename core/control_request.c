@@ -41,6 +41,8 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
 	[TSR_PROTO_LEDGER] = {"LEDGER", sizeof(struct tsr_proto_ledger), false, false,
                               tsr_request_ledger},
 	[TSR_PROTO_STOP] = {"STOP", sizeof(struct tsr_proto_plain), false, false, tsr_request_stop},
+	[TSR_PROTO_RELOAD] = {"RELOAD", sizeof(struct tsr_proto_plain), false, false,
+                              tsr_request_reload},
 };
 
 /* The head, and whether this is the moment for such a request. */

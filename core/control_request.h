@@ -41,6 +41,8 @@ tsr_request_fn tsr_request_channel_create, tsr_request_channel_remove, tsr_reque
 	tsr_request_end_close;
 /* control_status.c */
 tsr_request_fn tsr_request_ping, tsr_request_status, tsr_request_ledger, tsr_request_stop;
+/* control_reload.c */
+tsr_request_fn tsr_request_reload;
 /* control_list.c */
 tsr_request_fn tsr_request_list;
 

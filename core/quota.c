@@ -15,6 +15,15 @@ tsr_quota_create(struct tsr_quota *quota, uint32_t connections_limit, uint64_t b
 }
 
 void
+tsr_quota_limit(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit)
+{
+	(void)pthread_mutex_lock(&quota->lock);
+	quota->connections_limit = connections_limit;
+	quota->bytes_limit = bytes_limit;
+	(void)pthread_mutex_unlock(&quota->lock);
+}
+
+void
 tsr_quota_destroy(struct tsr_quota *quota)
 {
 	free(quota->users);

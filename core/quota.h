@@ -30,6 +30,8 @@ struct tsr_quota {
 };
 
 void tsr_quota_create(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit);
+/* tsr_quota_limit - other limits, from the next one who takes. Who is above keeps what he has. */
+void tsr_quota_limit(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit);
 void tsr_quota_destroy(struct tsr_quota *quota);
 
 /* Return: 0; -ENOBUFS the limit is reached; -ENOMEM. What was taken is given back by the other. */

@@ -75,6 +75,8 @@ struct tsr_proto_ledger_reply daemon_ledger(struct daemon const *daemon, char co
 /* The row of a channel; false: there is none. */
 bool daemon_channel(struct daemon const *daemon, char const *name,
                     struct tsr_proto_row_channel *row);
+/* The row of a realm; false: there is none. */
+bool daemon_realm(struct daemon const *daemon, char const *name, struct tsr_proto_row_realm *row);
 /* The sum of missed_wakes over the clients that are attached. */
 uint64_t daemon_missed_wakes(struct daemon const *daemon);
 
