@@ -98,7 +98,7 @@ local_answer_open(struct tsr_client client, struct tsr_channel const *channel)
 
 	if (attachment == NULL)
 		return -ENOTCONN;
-	reply.offset = attachment->map.entries[reply.index].offset;
+	reply.offset = (uint64_t)((unsigned char *)channel->shm - attachment->map.channels_base);
 	return local_answer(client, TSR_PROTO_END_OPEN, &reply, sizeof(reply));
 }
 

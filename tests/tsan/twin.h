@@ -8,11 +8,17 @@
  * ThreadSanitizer sees it. The payload is plain memory: a store or load of a slot in too weak an
  * order shows as a race on it, which x86 alone would never show.
  *
+ * Where an order guards only words that are atomic themselves (a zdesc that was read before its
+ * slot is free), a plain note stands for them: written before the one end, read after the other,
+ * and ordered by nothing else. A twin that waits for something of the other thread without wanting
+ * to be ordered by it loads it relaxed.
+ *
  * Each is a program that exits with 0, or says what is wrong and exits with 1; ThreadSanitizer
  * exits with 66.
  */
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -45,21 +51,20 @@ struct twin {
 	struct tsr_channel channel;
 };
 
-/* A realm of 256 blocks of 256 bytes, with one channel. */
+/* Map an unformatted realm of 256 blocks of 256 bytes, with room for one channel. */
 static inline void
-twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
+twin_map(struct twin *twin, struct tsr_realm_geometry *geometry)
 {
-	struct tsr_realm_geometry geometry;
 	uint64_t bytes[TSR_SEGMENTS_MAX];
 
-	tsr_geometry_default(&geometry);
-	geometry.channels = 1;
-	geometry.slots = 64;
-	geometry.clients = 8;
-	geometry.classes = 1;
-	geometry.klass[0] = (struct tsr_class_config){.block_bytes = 256, .count = 256};
+	tsr_geometry_default(geometry);
+	geometry->channels = 1;
+	geometry->slots = 64;
+	geometry->clients = 8;
+	geometry->classes = 1;
+	geometry->klass[0] = (struct tsr_class_config){.block_bytes = 256, .count = 256};
 	twin->map = (struct tsr_map){0};
-	twin->map.segments_count = tsr_geometry_segments(&geometry, bytes);
+	twin->map.segments_count = tsr_geometry_segments(geometry, bytes);
 	for (uint32_t i = 0; i < twin->map.segments_count; i++) {
 		struct tsr_mapping *segment = &twin->map.segment[i];
 
@@ -68,6 +73,17 @@ twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
 		                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		twin_check(segment->base != MAP_FAILED);
 	}
+	tsr_wait_look_ns = UINT64_MAX; /* a wake-up that is missed is missed for good */
+	alarm(100);
+}
+
+/* A realm with one channel, and an end on each of its sides as far as the directory says. */
+static inline void
+twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
+{
+	struct tsr_realm_geometry geometry;
+
+	twin_map(twin, &geometry);
 	twin_is(tsr_realm_format(&twin->map, &geometry), 0);
 	tsr_channel_format(&twin->map, 0, 0, capacity, flags, tsr_channel_id(0, 1), "twin");
 	twin_is(tsr_channel_bind(&twin->channel, &twin->map, 0, 0, capacity, flags,
@@ -75,8 +91,13 @@ twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
 	        0);
 	tsr_st_rel(&twin->channel.entry->senders, tsr_ends_make(1, false, 1));
 	tsr_st_rel(&twin->channel.entry->receivers, tsr_ends_make(1, false, 1));
-	tsr_wait_look_ns = UINT64_MAX; /* a wake-up that is missed is missed for good */
-	alarm(100);
+}
+
+/* Between two looks: the other thread may need this core. */
+static inline void
+twin_pause(void)
+{
+	(void)sched_yield();
 }
 
 static inline pthread_t
@@ -86,6 +107,17 @@ twin_start(void *(*body)(void *), void *arg)
 
 	twin_check(pthread_create(&thread, NULL, body, arg) == 0);
 	return thread;
+}
+
+/* Run both, each in a thread of its own, to their ends. */
+static inline void
+twin_run(void *(*first)(void *), void *(*second)(void *))
+{
+	pthread_t const a = twin_start(first, NULL);
+	pthread_t const b = twin_start(second, NULL);
+
+	twin_check(pthread_join(a, NULL) == 0);
+	twin_check(pthread_join(b, NULL) == 0);
 }
 
 /* Plain bytes of a message, and whether they are the ones that were written. */

@@ -3,10 +3,14 @@
 
 #include "tests/tsan/twin.h"
 
-/* A stream through four slots, in all four forms of the channel; then two senders, two
- * receivers. */
+/*
+ * A stream through four slots, in all four forms of the channel; then two senders, two receivers.
+ * The payload shows what a sender publishes. What a receiver gives back with the slot is shown by a
+ * note that it makes before each receive: the sender that has used the slot again reads it.
+ */
 
 #define MESSAGES 8000
+#define CAPACITY 4
 
 static struct twin twin;
 static struct tsr_client client[5];
@@ -14,6 +18,7 @@ static struct tsr_sender sender[2];
 static struct tsr_receiver receiver[2];
 static bool in_order;
 static uint64_t total[2];
+static uint64_t note[MESSAGES];
 
 static void *
 sending(void *arg)
@@ -25,10 +30,12 @@ sending(void *arg)
 		int error;
 
 		while ((error = tsr_alloc(client[1 + me], 64, &msg)) == -ENOMEM)
-			tsr_cpu_relax();
+			twin_pause();
 		twin_is(error, 0);
 		twin_write(&msg, i);
 		twin_is(tsr_send(sender[me], &msg, TSR_FOREVER), 0);
+		/* [S1]: that slot was free again. */
+		twin_check(!in_order || i < CAPACITY || note[i - CAPACITY] == i);
 	}
 	return NULL;
 }
@@ -43,6 +50,8 @@ receiving(void *arg)
 	for (uint64_t i = 0; i < MESSAGES; i++) {
 		uint64_t const *words;
 
+		if (in_order)
+			note[i] = i + CAPACITY;
 		twin_is(tsr_recv(receiver[me], &msg, TSR_FOREVER), 0);
 		words = msg.data;
 		twin_check(twin_reads(&msg, in_order ? i : words[0]));
@@ -58,7 +67,7 @@ run(uint32_t flags, int pairs)
 {
 	pthread_t thread[4];
 
-	twin_make(&twin, 4, flags);
+	twin_make(&twin, CAPACITY, flags);
 	in_order = pairs == 1;
 	for (int i = 0; i < pairs; i++) {
 		twin_is(local_attach(&twin.map, (uint16_t)(1 + i), false, &client[1 + i]), 0);

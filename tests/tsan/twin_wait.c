@@ -26,7 +26,7 @@ sending(void *arg)
 		int error;
 
 		while ((error = tsr_alloc(client[1], 64, &msg)) == -ENOMEM)
-			tsr_cpu_relax();
+			twin_pause();
 		twin_is(error, 0);
 		twin_write(&msg, i);
 		twin_is(tsr_send(sender, &msg, TSR_FOREVER), 0);
