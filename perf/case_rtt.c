@@ -11,7 +11,7 @@
 #include "perf/rtt.h"
 
 #define RTT_PAYLOAD 64
-#define RTT_SLOTS   1024
+#define RTT_SLOTS   64
 #define RTT_BLOCKS  4096
 
 struct rtt_state {

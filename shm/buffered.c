@@ -200,7 +200,7 @@ int
 tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 {
 	for (;;) {
-		enum tsr_fast const fast = tsr_buffered_recv_fast(end, msg);
+		enum tsr_fast const fast = tsr_buffered_recv_fast(end, tsr_buffered_look(end), msg);
 		int error;
 
 		if (fast == TSR_FAST_WAKE)

@@ -125,12 +125,12 @@ tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 
 /*
  * Nothing is there yet, as at the last look, and senders are: what a receiver that looks again and
- * again should know as soon as can be. Anything else is for the whole try.
+ * again should know as soon as can be, from the @word that it has just seen: a second load might be
+ * the one that finds the message, and then take the long way. Anything else is for the whole try.
  */
 TSR_INLINE bool
-tsr_buffered_idle(struct tsr_end *end)
+tsr_buffered_idle(struct tsr_end *end, uint64_t word)
 {
-	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
 	bool const idle = word == end->expect - TSR_READY &&
 	                  (uint32_t)end->position == end->missed_at &&
 	                  tsr_ld_rlx(&end->shm->redo) == end->redo_seen &&
@@ -150,14 +150,20 @@ tsr_buffered_free(struct tsr_end *end, struct tsr_slot *slot)
 	                            &end->shm->senders_waiting, &end->shm->receivers_waiting);
 }
 
-/* One look at one slot: receive what is ready there. */
+/* The receiver's look at the slot at its position. */
+TSR_INLINE uint64_t
+tsr_buffered_look(struct tsr_end const *end)
+{
+	/* [R1] pairs with [S2]: zdesc, ticket word and payload are visible. */
+	return tsr_ld_acq(&tsr_end_slot(end)->word);
+}
+
+/* Receive what is in the slot at our position, if @ready, the word as just seen, says it is. */
 TSR_INLINE enum tsr_fast
-tsr_buffered_recv_fast(struct tsr_end *end, struct tsr_msg *msg)
+tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
 {
 	struct tsr_map const *const map = end->map;
 	struct tsr_slot *const slot = tsr_end_slot(end);
-	/* [R1] pairs with [S2]: zdesc, ticket word and payload are visible. */
-	uint64_t const ready = tsr_ld_acq(&slot->word);
 	struct tsr_block const *block;
 	uint64_t word = ready;
 	uint64_t range, stamp, own;

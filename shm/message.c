@@ -289,7 +289,8 @@ tsr_recv_batch(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
 	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
 		return -ENOTCONN;
 	for (; received < count; received++) {
-		enum tsr_fast const fast = tsr_buffered_recv_fast(end, &msgs[received]);
+		enum tsr_fast const fast =
+			tsr_buffered_recv_fast(end, tsr_buffered_look(end), &msgs[received]);
 
 		if (tsr_likely(fast == TSR_FAST_DONE))
 			continue;

@@ -145,13 +145,15 @@ tsr_recv_inline(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t dead
 {
 	struct tsr_end *const end = tsr_end_get(receiver.handle);
 	enum tsr_fast fast;
+	uint64_t word;
 
 	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
 		return tsr_message_recv_slow(receiver, msg, deadline_ns);
-	fast = tsr_buffered_recv_fast(end, msg);
+	word = tsr_buffered_look(end);
+	fast = tsr_buffered_recv_fast(end, word, msg);
 	if (tsr_likely(fast == TSR_FAST_DONE))
 		return 0;
-	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end))
+	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end, word))
 		return -EAGAIN;
 	return fast == TSR_FAST_MISS ? tsr_message_recv_slow(receiver, msg, deadline_ns)
 	                             : tsr_message_after(end, fast);
