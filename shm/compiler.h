@@ -60,8 +60,9 @@ TSR_INLINE void
 tsr_store_past(void *to, const void *from)
 {
 	for (int i = 0; i < 4; i++)
-		__builtin_ia32_movntdq((tsr_words16 *)to + i,
-		                       ((tsr_words16_anywhere const *)from)[i]);
+		__asm__ __volatile__("movntdq %1, %0" /* the compilers name it differently */
+		                     : "=m"(((tsr_words16 *)to)[i])
+		                     : "x"(((tsr_words16_anywhere const *)from)[i]));
 }
 
 TSR_INLINE void
