@@ -16,6 +16,7 @@ static const struct tsr_column ledger_facts[] = {
 	{"with_daemon", "  with the daemon", TSR_CELL_COUNT},
 	{"in_channels", "  in channels", TSR_CELL_COUNT},
 	{"with_clients", "  with clients", TSR_CELL_COUNT},
+	{"in_regions", "  in regions, free", TSR_CELL_COUNT},
 	{"lost", "  lost", TSR_CELL_COUNT},
 	{"slots_claimed", "slots held by the dead", TSR_CELL_COUNT},
 	{"tokens_stray", "tokens held by the dead", TSR_CELL_COUNT},
@@ -40,6 +41,7 @@ ledger_report(const char *realm, const struct tsr_proto_ledger_reply *reply)
 	tsr_report_set(out, "with_daemon", json_integer(reply->with_daemon));
 	tsr_report_set(out, "in_channels", json_integer(reply->in_channels));
 	tsr_report_set(out, "with_clients", json_integer(reply->with_clients));
+	tsr_report_set(out, "in_regions", json_integer(reply->in_regions));
 	tsr_report_set(out, "lost", json_integer(reply->lost));
 	tsr_report_set(out, "slots_claimed", json_integer(reply->slots_claimed));
 	tsr_report_set(out, "tokens_stray", json_integer(reply->tokens_stray));

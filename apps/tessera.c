@@ -23,12 +23,12 @@ static const struct tsr_command tessera_commands[] = {
 	{"status", "how the daemon and its realms are", tsr_cmd_status},
 	{"clients", "who is attached", tsr_cmd_clients},
 	{"channels", "what channels there are", tsr_cmd_channels},
+	{"regions", "what memory lies beside the arenas", tsr_cmd_regions},
 	{"channel", "create or remove a channel", tsr_cmd_channel},
 	{"send", "standard input into a channel", tsr_cmd_send},
 	{"recv", "a channel to standard output", tsr_cmd_recv},
 	{"ping", "how long the daemon takes to answer", tsr_cmd_ping},
 	{"ledger", "is every ticket, slot and descriptor accounted for?", tsr_cmd_ledger},
-	{"reload", "have the daemon read its configuration again", tsr_cmd_reload},
 	{"stop", "end the daemon", tsr_cmd_stop},
 };
 

@@ -247,6 +247,8 @@ tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusa
 			"channel '%s' has %u sender and %u receiver ends open, expected none", name,
 			record->side[0].count, record->side[1].count);
 	error = tsr_realm_guarded(realm, channels_drain_work, &drain);
+	if (error == 0)
+		error = tsr_regions_settle(realm);
 	if (error != 0)
 		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
 		                  realm->entry.name);

@@ -55,7 +55,8 @@ connection_keep_over_limit(struct tsr_server *server, struct tsr_connection *con
 static int
 connection_enter(struct tsr_server *server, struct tsr_connection *connection)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data = {.ptr = connection}};
+	struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP,
+	                            .data = {.ptr = &connection->source}};
 	struct ucred peer;
 	socklen_t bytes = sizeof(peer);
 
@@ -81,33 +82,6 @@ connection_enter(struct tsr_server *server, struct tsr_connection *connection)
 	server->connections = connection;
 	tsr_counter_add(&server->daemon->connections, 1);
 	return 0;
-}
-
-void
-tsr_connection_accept(struct tsr_server *server)
-{
-	struct tsr_connection *connection;
-	int const fd =
-		accept4(server->daemon->rundir.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE)
-			connection_turn_away(server);
-		return;
-	}
-	connection = calloc(1, sizeof(*connection));
-	if (connection == NULL) {
-		(void)close(fd);
-		return;
-	}
-	connection->server = server;
-	connection->fd = fd;
-	connection->pidfd = -1;
-	if (connection_enter(server, connection) != 0) {
-		(void)close(fd);
-		free(connection);
-	}
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is in the server's list */
 }
 
 /* The socket is gone, and the member did not say goodbye. */
@@ -200,7 +174,8 @@ tsr_connection_send_fds(struct tsr_connection *connection, void const *packet, s
 static void
 connection_want(struct tsr_connection *connection, uint32_t events)
 {
-	struct epoll_event event = {.events = events | EPOLLRDHUP, .data = {.ptr = connection}};
+	struct epoll_event event = {.events = events | EPOLLRDHUP,
+	                            .data = {.ptr = &connection->source}};
 
 	(void)epoll_ctl(connection->server->epoll, EPOLL_CTL_MOD, connection->fd, &event);
 }
@@ -308,9 +283,13 @@ connection_receive(struct tsr_connection *connection)
 	connection->fds_count = 0;
 }
 
-void
-tsr_connection_serve(struct tsr_connection *connection, uint32_t events)
+/* Its socket is ready: read and answer one packet, or send what waits. */
+static void
+connection_serve(struct tsr_source *source, uint32_t events)
 {
+	struct tsr_connection *const connection =
+		TSR_CONTAINER_OF(source, struct tsr_connection, source);
+
 	if (connection->out_bytes != 0) {
 		if ((events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0)
 			connection->broken = true;
@@ -323,6 +302,34 @@ tsr_connection_serve(struct tsr_connection *connection, uint32_t events)
 	}
 	if (connection->broken)
 		tsr_connection_close(connection);
+}
+
+void
+tsr_connection_accept(struct tsr_server *server)
+{
+	struct tsr_connection *connection;
+	int const fd =
+		accept4(server->daemon->rundir.listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			connection_turn_away(server);
+		return;
+	}
+	connection = calloc(1, sizeof(*connection));
+	if (connection == NULL) {
+		(void)close(fd);
+		return;
+	}
+	connection->source.serve = connection_serve;
+	connection->server = server;
+	connection->fd = fd;
+	connection->pidfd = -1;
+	if (connection_enter(server, connection) != 0) {
+		(void)close(fd);
+		free(connection);
+	}
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is in the server's list */
 }
 
 enum tsr_right

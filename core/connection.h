@@ -25,6 +25,7 @@
 #define TSR_CONNECTION_FDS_MAX 4
 
 struct tsr_connection {
+	struct tsr_source source;
 	struct tsr_connection *next;
 	struct tsr_connection **link; /* what points to us */
 	struct tsr_server *server;
@@ -49,9 +50,6 @@ struct tsr_connection {
 
 /* tsr_connection_accept - take one from the listening socket. */
 void tsr_connection_accept(struct tsr_server *server);
-
-/* tsr_connection_serve - its socket is ready: read and answer one packet, or send what waits. */
-void tsr_connection_serve(struct tsr_connection *connection, uint32_t events);
 
 /* tsr_connection_close - and what becomes of its member. */
 void tsr_connection_close(struct tsr_connection *connection);

@@ -24,12 +24,19 @@
 struct tsr_connection;
 struct tsr_member;
 
+/* What the control thread watches for itself, and what it does when something is there. */
+struct tsr_source {
+	void (*serve)(struct tsr_source *source, uint32_t events); /* may free it, and no other */
+};
+
+struct tsr_offer;
+
 struct tsr_server {
 	struct tsr_daemon *daemon;
 	pthread_t thread;
 	bool running;
 	int epoll;
-	int signals; /* signalfd: SIGTERM, SIGINT, SIGHUP */
+	int signals; /* signalfd: SIGTERM, SIGINT */
 	int timer;
 	int leave; /* eventfd: the thread shall end */
 	int spare; /* given up for a moment when descriptors run out */
@@ -38,8 +45,9 @@ struct tsr_server {
 	struct tsr_connection *connections;
 	uint32_t over_limit;
 	struct tsr_member *closing; /* by deadline, ascending */
-	uint64_t armed_ns;          /* when the timer goes off; 0: it does not */
-	uint64_t watchdog_ns;       /* how often; 0: never */
+	struct tsr_offer *offers;
+	uint64_t armed_ns;    /* when the timer goes off; 0: it does not */
+	uint64_t watchdog_ns; /* how often; 0: never */
 	uint64_t watchdog_due_ns;
 	uint64_t watchdog_rounds; /* of the poll core, when it was last looked at */
 	struct tsr_log_limit log_refusals;

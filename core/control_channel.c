@@ -8,20 +8,6 @@
 #include "core/control_request.h"
 #include "core/member.h"
 
-/* Lock the member's realm, if the member is still in it. */
-static int
-channel_enter(struct tsr_member *member, struct tsr_refusal *refusal)
-{
-	tsr_realm_lock(member->realm);
-	if (member->state == TSR_MEMBER_ATTACHED)
-		return 0;
-	tsr_realm_unlock(member->realm);
-	return tsr_refuse(refusal, -ENOTCONN,
-	                  "client %u of realm '%s' is gone: its process died, or the realm was "
-	                  "condemned",
-	                  member->id, member->realm->entry.name);
-}
-
 static int
 channel_check(struct tsr_proto_channel const *request, struct tsr_refusal *refusal)
 {
@@ -45,7 +31,7 @@ tsr_request_channel_create(struct tsr_connection *connection, void const *packet
 	memcpy(&request, packet, sizeof(request));
 	error = channel_check(&request, refusal);
 	if (error == 0)
-		error = channel_enter(member, refusal);
+		error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
 	wish = (struct tsr_channel_wish){.name = request.name,
@@ -72,7 +58,7 @@ tsr_request_channel_remove(struct tsr_connection *connection, void const *packet
 	memcpy(&request, packet, sizeof(request));
 	error = channel_check(&request, refusal);
 	if (error == 0)
-		error = channel_enter(member, refusal);
+		error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
 	error = tsr_channels_remove(member->realm, request.name, refusal);
@@ -143,7 +129,7 @@ tsr_request_end_open(struct tsr_connection *connection, void const *packet,
 	memcpy(&request, packet, sizeof(request));
 	error = end_open_check(&request, refusal);
 	if (error == 0)
-		error = channel_enter(member, refusal);
+		error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
 	error = end_open_do(member, &request, &reply, refusal);
@@ -167,7 +153,7 @@ tsr_request_end_close(struct tsr_connection *connection, void const *packet,
 	if (request.reserved != 0)
 		return tsr_refuse(refusal, -EINVAL, "END_CLOSE with reserved 0x%x, expected 0",
 		                  request.reserved);
-	error = channel_enter(member, refusal);
+	error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
 	error = tsr_member_close(member, request.end, refusal);

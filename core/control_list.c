@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/control_request.h"
 #include "core/member.h"
@@ -12,6 +11,16 @@
 #include "shm/ticket.h"
 
 #define LIST_FIRST_BYTES ((size_t)4 * TSR_PROTO_PACKET_MAX)
+
+/* Of each list that there is; 0: there is none of that number. */
+static const uint32_t list_row_bytes[] = {
+	[TSR_LIST_REALMS] = sizeof(struct tsr_proto_row_realm),
+	[TSR_LIST_CLIENTS] = sizeof(struct tsr_proto_row_client),
+	[TSR_LIST_CHANNELS] = sizeof(struct tsr_proto_row_channel),
+	[TSR_LIST_REGIONS] = sizeof(struct tsr_proto_row_region),
+};
+
+#define LIST_WHAT_MAX (sizeof(list_row_bytes) / sizeof(list_row_bytes[0]) - 1)
 
 /* The packets of an answer, one behind the other. */
 struct list_out {
@@ -92,9 +101,12 @@ list_holders_work(void *argument)
 	struct list_holders const *const holders = argument;
 	struct tsr_map const *const map = &holders->realm->map;
 
-	for (uint32_t i = 0; i < map->tickets_count; i++) {
+	for (uint32_t i = 0; i < map->tickets_all; i++) {
 		uint16_t const holder = tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word));
 
+		if (i >= map->tickets_count &&
+		    (holder == TSR_HOLDER_DAEMON || holder == TSR_HOLDER_FREE))
+			continue; /* of regions, which are not counted here */
 		if (holder == TSR_HOLDER_DAEMON)
 			holders->count[0]++;
 		else if (holder <= map->clients_count)
@@ -262,6 +274,44 @@ list_channels(struct tsr_realm *realm, struct list_out *out)
 }
 
 static void
+list_region(struct tsr_realm const *realm, struct tsr_region_record const *region,
+            struct list_out *out)
+{
+	struct tsr_proto_row_region row = {
+		.id = region->id,
+		.bytes = region->memory.bytes,
+		.number = region->number,
+		.flags = region->memory.flags,
+		.state = (uint32_t)region->state,
+		.client_id = region->owner,
+		.pid = (uint32_t)region->pid,
+		.uid = region->uid,
+		.tickets = region->tickets,
+		.tickets_out = region->tickets_out,
+	};
+
+	memcpy(row.realm, realm->config->geometry.name, sizeof(row.realm));
+	memcpy(row.owner, region->name, sizeof(row.owner));
+	(void)snprintf(row.backing, sizeof(row.backing), "%s",
+	               tsr_backing_name(region->memory.backing));
+	list_add(out, &row);
+}
+
+static void
+list_regions(struct tsr_realm *realm, struct list_out *out)
+{
+	tsr_realm_lock(realm);
+	/* It counts what is out, too. */
+	if (!realm->condemned && tsr_regions_settle(realm) == 0) {
+		for (uint32_t i = 0; i < realm->map.regions_count; i++) {
+			if (realm->regions.record[i] != NULL)
+				list_region(realm, realm->regions.record[i], out);
+		}
+	}
+	tsr_realm_unlock(realm);
+}
+
+static void
 list_all(struct tsr_connection *connection, const char *only, struct list_out *out)
 {
 	struct tsr_daemon *const daemon = connection->server->daemon;
@@ -280,21 +330,13 @@ list_all(struct tsr_connection *connection, const char *only, struct list_out *o
 				list_realm(realm, out);
 			else if (out->what == TSR_LIST_CLIENTS)
 				list_clients(realm, out);
+			else if (out->what == TSR_LIST_REGIONS)
+				list_regions(realm, out);
 			else
 				list_channels(realm, out);
 		}
 		tsr_realm_put(realm);
 	}
-}
-
-/* What came of the last reload. */
-static void
-list_changes(struct tsr_connection const *connection, struct list_out *out)
-{
-	struct tsr_changes const *const changes = &connection->server->daemon->reload.changes;
-
-	for (uint32_t i = 0; i < changes->count; i++)
-		list_add(out, &changes->row[i]);
 }
 
 static int
@@ -307,16 +349,12 @@ list_check(struct tsr_connection *connection, struct tsr_proto_list const *reque
 
 	if (error != 0)
 		return error;
-	if (request->what < TSR_LIST_REALMS || request->what > TSR_LIST_CHANGES ||
+	if (request->what > LIST_WHAT_MAX || list_row_bytes[request->what] == 0 ||
 	    request->reserved != 0)
-		return tsr_refuse(
-			refusal, -EINVAL, "LIST of %u with reserved 0x%x, expected %d to %d and 0",
-			request->what, request->reserved, TSR_LIST_REALMS, TSR_LIST_CHANGES);
-	if (request->what == TSR_LIST_CHANGES && connection->uid != 0 &&
-	    connection->uid != geteuid())
-		return tsr_refuse(refusal, -EACCES,
-		                  "LIST of changes by user %u, expected user %u or root",
-		                  connection->uid, geteuid());
+		return tsr_refuse(refusal, -EINVAL,
+		                  "LIST of %u with reserved 0x%x, expected a list that there is, "
+		                  "and 0",
+		                  request->what, request->reserved);
 	if (request->realm[0] == '\0')
 		return 0;
 	error = tsr_realm_find(connection->server->daemon, request->realm, &realm, refusal);
@@ -333,12 +371,6 @@ list_check(struct tsr_connection *connection, struct tsr_proto_list const *reque
 int
 tsr_request_list(struct tsr_connection *connection, void const *packet, struct tsr_refusal *refusal)
 {
-	static const uint32_t row_bytes[] = {
-		[TSR_LIST_REALMS] = sizeof(struct tsr_proto_row_realm),
-		[TSR_LIST_CLIENTS] = sizeof(struct tsr_proto_row_client),
-		[TSR_LIST_CHANNELS] = sizeof(struct tsr_proto_row_channel),
-		[TSR_LIST_CHANGES] = sizeof(struct tsr_proto_row_change),
-	};
 	struct tsr_proto_list_reply last;
 	struct tsr_proto_list request;
 	struct list_out out = {0};
@@ -350,12 +382,9 @@ tsr_request_list(struct tsr_connection *connection, void const *packet, struct t
 		return error;
 	out.request = &request.head;
 	out.what = request.what;
-	out.row_bytes = row_bytes[request.what];
+	out.row_bytes = list_row_bytes[request.what];
 	list_begin_packet(&out);
-	if (request.what == TSR_LIST_CHANGES)
-		list_changes(connection, &out);
-	else
-		list_all(connection, request.realm, &out);
+	list_all(connection, request.realm, &out);
 	if (out.failed) {
 		free(out.bytes);
 		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for this list");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/counter.h"
+#include "core/member.h"
 
 /* What a request of each type looks like, and who answers it. */
 struct request_rule {
@@ -41,8 +42,16 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
 	[TSR_PROTO_LEDGER] = {"LEDGER", sizeof(struct tsr_proto_ledger), false, false,
                               tsr_request_ledger},
 	[TSR_PROTO_STOP] = {"STOP", sizeof(struct tsr_proto_plain), false, false, tsr_request_stop},
-	[TSR_PROTO_RELOAD] = {"RELOAD", sizeof(struct tsr_proto_plain), false, false,
-                              tsr_request_reload},
+	[TSR_PROTO_REGION_CREATE] = {"REGION_CREATE", sizeof(struct tsr_proto_region), true, false,
+                                     tsr_request_region_create},
+	[TSR_PROTO_REGION_OFFER] = {"REGION_OFFER", sizeof(struct tsr_proto_region), true, false,
+                                    tsr_request_region_offer},
+	[TSR_PROTO_REGION_MAP] = {"REGION_MAP", sizeof(struct tsr_proto_region_ref), true, false,
+                                  tsr_request_region_map},
+	[TSR_PROTO_REGION_CLOSE] = {"REGION_CLOSE", sizeof(struct tsr_proto_region_ref), true,
+                                    false, tsr_request_region_close},
+	[TSR_PROTO_REGION_SETTLE] = {"REGION_SETTLE", sizeof(struct tsr_proto_plain), true, false,
+                                     tsr_request_region_settle},
 };
 
 /* The head, and whether this is the moment for such a request. */
@@ -86,13 +95,12 @@ request_check(struct tsr_connection const *connection, struct tsr_proto_head con
 	return 0;
 }
 
-static void
-request_refuse(struct tsr_connection *connection, uint64_t cookie,
-               struct tsr_refusal const *refusal)
+void
+tsr_request_refusal(struct tsr_server *server, pid_t pid, uid_t uid, uint64_t cookie,
+                    struct tsr_refusal const *refusal, struct tsr_proto_error *out)
 {
-	struct tsr_server *const server = connection->server;
-	struct tsr_proto_error reply = {
-		.head = {.length = sizeof(reply),
+	*out = (struct tsr_proto_error){
+		.head = {.length = sizeof(*out),
 	                 .type = TSR_PROTO_ERROR | TSR_PROTO_REPLY,
 	                 .flags = TSR_PROTO_LAST,
 	                 .cookie = cookie},
@@ -100,12 +108,21 @@ request_refuse(struct tsr_connection *connection, uint64_t cookie,
 		 * */
 		.error = refusal->error == -EFAULT ? -ENOTCONN : refusal->error,
 	};
-
+	memcpy(out->text, refusal->text, sizeof(out->text));
 	tsr_counter_add(&server->daemon->refused, 1);
-	memcpy(reply.text, refusal->text, sizeof(reply.text));
-	tsr_connection_send(connection, &reply, sizeof(reply));
 	tsr_log_limited(&server->log_refusals, TSR_LOG_NOTICE, "refused pid %d, user %u: %s",
-	                (int)connection->pid, connection->uid, refusal->text);
+	                (int)pid, uid, refusal->text);
+}
+
+static void
+request_refuse(struct tsr_connection *connection, uint64_t cookie,
+               struct tsr_refusal const *refusal)
+{
+	struct tsr_proto_error reply;
+
+	tsr_request_refusal(connection->server, connection->pid, connection->uid, cookie, refusal,
+	                    &reply);
+	tsr_connection_send(connection, &reply, sizeof(reply));
 }
 
 void
@@ -120,6 +137,19 @@ tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size
 	if (request_check(connection, &head, bytes, truncated, &refusal) != 0 ||
 	    request_rules[head.type].handle(connection, packet, &refusal) != 0)
 		request_refuse(connection, head.cookie, &refusal);
+}
+
+int
+tsr_request_enter(struct tsr_member *member, struct tsr_refusal *refusal)
+{
+	tsr_realm_lock(member->realm);
+	if (member->state == TSR_MEMBER_ATTACHED)
+		return 0;
+	tsr_realm_unlock(member->realm);
+	return tsr_refuse(refusal, -ENOTCONN,
+	                  "client %u of realm '%s' is gone: its process died, or the realm was "
+	                  "condemned",
+	                  member->id, member->realm->entry.name);
 }
 
 struct tsr_proto_head

@@ -29,6 +29,18 @@ TSR_MUST_CHECK
 int tsr_request_text(const char text[TSR_NAME_BYTES], const char *what,
                      struct tsr_refusal *refusal);
 
+/* tsr_request_enter - lock the member's realm, if it is still in it. Return: 0; -ENOTCONN. */
+TSR_MUST_CHECK
+int tsr_request_enter(struct tsr_member *member, struct tsr_refusal *refusal);
+
+/* tsr_request_refusal - make the packet of a refusal for a process of a user, and log it. */
+void tsr_request_refusal(struct tsr_server *server, pid_t pid, uid_t uid, uint64_t cookie,
+                         struct tsr_refusal const *refusal, struct tsr_proto_error *out);
+
+/* tsr_request_region - the reply's facts about a region. */
+void tsr_request_region(struct tsr_region_record const *region,
+                        struct tsr_proto_region_reply *reply);
+
 typedef int tsr_request_fn(struct tsr_connection *connection, void const *packet,
                            struct tsr_refusal *refusal);
 
@@ -41,8 +53,9 @@ tsr_request_fn tsr_request_channel_create, tsr_request_channel_remove, tsr_reque
 	tsr_request_end_close;
 /* control_status.c */
 tsr_request_fn tsr_request_ping, tsr_request_status, tsr_request_ledger, tsr_request_stop;
-/* control_reload.c */
-tsr_request_fn tsr_request_reload;
+/* control_region.c */
+tsr_request_fn tsr_request_region_create, tsr_request_region_offer, tsr_request_region_map,
+	tsr_request_region_close, tsr_request_region_settle;
 /* control_list.c */
 tsr_request_fn tsr_request_list;
 

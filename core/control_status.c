@@ -45,17 +45,6 @@ status_realms(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 	}
 }
 
-static void
-status_reload(struct tsr_reload const *reload, struct tsr_proto_status_reply *reply)
-{
-	reply->reloads = reload->taken;
-	reply->reloads_refused = reload->refused;
-	reply->reload_age_ns = reload->last_ns == 0 ? UINT64_MAX : tsr_now_ns() - reload->last_ns;
-	reply->reload_error = reload->error;
-	reply->reload_restart = reload->restart;
-	memcpy(reply->reload_text, reload->text, sizeof(reply->reload_text));
-}
-
 int
 tsr_request_status(struct tsr_connection *connection, void const *packet,
                    struct tsr_refusal *refusal)
@@ -84,7 +73,6 @@ tsr_request_status(struct tsr_connection *connection, void const *packet,
 	reply.flags = (daemon->kernel.compat ? TSR_STATUS_COMPAT : 0) |
 	              (tsr_systemd_booted() ? TSR_STATUS_SYSTEMD : 0);
 	status_realms(daemon, &reply);
-	status_reload(&daemon->reload, &reply);
 	(void)snprintf(reply.release, sizeof(reply.release), "%s", TSR_VERSION);
 	memcpy(reply.hint, daemon->hint, sizeof(reply.hint));
 	tsr_request_reply(connection, &head, &reply, sizeof(reply));
@@ -155,7 +143,7 @@ status_take_ledger(struct status_ledger *take)
 
 	take->living = calloc((size_t)realm->map.clients_count + 1, sizeof(bool));
 	take->channels = calloc((size_t)realm->channels_count + 1, sizeof(take->channels[0]));
-	take->named = calloc(realm->map.tickets_count, 1);
+	take->named = calloc(realm->map.tickets_all, 1);
 	if (take->living == NULL || take->channels == NULL || take->named == NULL)
 		return -ENOMEM;
 	for (uint32_t id = 1; id <= realm->map.clients_count; id++)
@@ -203,6 +191,7 @@ status_ledger_reply(struct tsr_connection *connection, struct tsr_proto_head con
 		.descriptors = tsr_kernel_descriptors(),
 		.mappings = status_mappings(daemon),
 		.reaps_pending = reaps_pending,
+		.in_regions = ledger->in_regions,
 	};
 
 	(void)snprintf(reply.text, sizeof(reply.text), "%s", ledger->text);

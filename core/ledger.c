@@ -15,7 +15,7 @@ struct ledger_count {
 	struct tsr_map const *map;
 	struct tsr_ledger *ledger;
 	bool const *living;
-	uint8_t *named; /* [tickets_count] */
+	uint8_t *named; /* [tickets_all] */
 };
 
 static void TSR_PRINTF(2, 3) ledger_say(struct tsr_ledger *ledger, const char *format, ...)
@@ -41,7 +41,7 @@ ledger_name(struct ledger_count *count, uint64_t name, uint16_t holder, const ch
 {
 	uint32_t const index = tsr_name_index(name);
 
-	if (index >= count->map->tickets_count) {
+	if (index >= count->map->tickets_all) {
 		ledger_say(count->ledger, "%s names ticket %u, which does not exist", where, index);
 		return;
 	}
@@ -140,7 +140,10 @@ ledger_ticket(struct ledger_count *count, uint32_t index)
 	uint16_t const holder = tsr_word_holder(word);
 	bool const named = count->named[index] == 1;
 
-	if (holder == TSR_HOLDER_FREE && named)
+	if (index >= count->map->tickets_count && !named &&
+	    (holder == TSR_HOLDER_FREE || holder == TSR_HOLDER_DAEMON))
+		count->ledger->in_regions++;
+	else if (holder == TSR_HOLDER_FREE && named)
 		count->ledger->in_depot++;
 	else if (holder == TSR_HOLDER_CHANNEL && named)
 		count->ledger->in_channels++;
@@ -163,7 +166,7 @@ tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
 	struct ledger_count count = {
 		.map = map, .ledger = ledger, .living = living, .named = named};
 
-	*ledger = (struct tsr_ledger){.tickets = map->tickets_count};
+	*ledger = (struct tsr_ledger){.tickets = map->tickets_all};
 	for (size_t i = 0; i < channels_count; i++) {
 		ledger_channel(&count, &channels[i]);
 		ledger_tokens(&count, channels[i].tokens->receiver,
@@ -176,7 +179,7 @@ tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
 			/* [D3] pairs with [D2]. */
 			ledger_cell(&count, k, i, tsr_ld_acq(&tsr_map_cell_words(map, k)[i]));
 	}
-	for (uint32_t i = 0; i < map->tickets_count; i++)
+	for (uint32_t i = 0; i < map->tickets_all; i++)
 		ledger_ticket(&count, i);
 	ledger->balanced = ledger->text[0] == '\0';
 }

@@ -22,6 +22,7 @@ struct tsr_ledger {
 	uint32_t with_daemon;
 	uint32_t in_channels;   /* CHANNEL and named by exactly one ready slot */
 	uint32_t with_clients;  /* holder is a living client */
+	uint32_t in_regions;    /* of regions, and nobody's */
 	uint32_t lost;          /* none of these */
 	uint32_t slots_claimed; /* claimed or taken by somebody who isn't living, cells too */
 	uint32_t tokens_stray;
@@ -33,7 +34,7 @@ struct tsr_ledger {
  * tsr_ledger_take - count
  * @channels:	all channels of the realm
  * @living:	[clients_count + 1], true for ids that are attached
- * @named:	[tickets_count], zeroed: how often each ticket was met
+ * @named:	[tickets_all], zeroed: how often each ticket was met
  *
  * Allocates nothing: it may be cut off by the SIGBUS guard anywhere.
  */

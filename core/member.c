@@ -58,11 +58,6 @@ member_enter(struct tsr_realm *realm, struct tsr_member *member, struct tsr_refu
 	struct tsr_daemon *const daemon = realm->daemon;
 	int error;
 
-	if (realm->leaving)
-		return tsr_refuse(refusal, -ENOENT,
-		                  "realm '%s' is no longer in the configuration: it admits nobody "
-		                  "and closes when its last client has left",
-		                  realm->entry.name);
 	if (realm->condemned)
 		return tsr_refuse(refusal, -ENOTCONN, "realm '%s' was just condemned: try again",
 		                  realm->entry.name);
@@ -335,14 +330,15 @@ tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *r
 		tsr_realm_condemn(realm, "a word still names a client that was swept");
 		return error;
 	}
+	error = tsr_regions_leave(realm, member->id);
+	if (error != 0)
+		return error; /* condemned, likewise */
 	member_remove(member);
 	member_give_id(realm, member->id);
 	/* Children that it forked may have the socket open, and can't use it. */
 	if (died && member->connection >= 0)
 		(void)shutdown(member->connection, SHUT_RDWR);
 	tsr_member_put(member);
-	if (realm->leaving)
-		tsr_realm_leave(realm, true);
 	return 0;
 }
 

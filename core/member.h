@@ -53,6 +53,7 @@ struct tsr_member {
 	/* The control thread's. */
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;
+	bool offering; /* memory of its own: core/offer.h */
 };
 
 struct tsr_member_who {

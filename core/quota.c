@@ -7,20 +7,13 @@
 #include <stdlib.h>
 
 void
-tsr_quota_create(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit)
+tsr_quota_create(struct tsr_quota *quota, struct tsr_quota const *limits)
 {
-	*quota = (struct tsr_quota){.connections_limit = connections_limit,
-	                            .bytes_limit = bytes_limit};
+	*quota = (struct tsr_quota){.connections_limit = limits->connections_limit,
+	                            .bytes_limit = limits->bytes_limit,
+	                            .regions_limit = limits->regions_limit,
+	                            .region_bytes_limit = limits->region_bytes_limit};
 	(void)pthread_mutex_init(&quota->lock, NULL);
-}
-
-void
-tsr_quota_limit(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit)
-{
-	(void)pthread_mutex_lock(&quota->lock);
-	quota->connections_limit = connections_limit;
-	quota->bytes_limit = bytes_limit;
-	(void)pthread_mutex_unlock(&quota->lock);
 }
 
 void
@@ -41,7 +34,8 @@ quota_user(struct tsr_quota *quota, uid_t uid)
 	for (uint32_t i = 0; i < quota->users_count; i++) {
 		if (quota->users[i].uid == uid)
 			return &quota->users[i];
-		if (quota->users[i].connections == 0 && quota->users[i].bytes == 0)
+		if (quota->users[i].connections == 0 && quota->users[i].bytes == 0 &&
+		    quota->users[i].regions == 0)
 			spare = i;
 	}
 	if (spare == quota->users_max) {
@@ -117,4 +111,59 @@ tsr_quota_give_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
 	if (user != NULL)
 		user->bytes -= bytes < user->bytes ? bytes : user->bytes;
 	(void)pthread_mutex_unlock(&quota->lock);
+}
+
+/* One region more, under the lock. Return: 0; -ENOBUFS. */
+static int
+quota_region_fits(struct tsr_quota const *quota, struct tsr_quota_user const *user, uint64_t bytes)
+{
+	return user->regions < quota->regions_limit && bytes <= quota->region_bytes_limit &&
+	                       user->region_bytes <= quota->region_bytes_limit - bytes
+	               ? 0
+	               : -ENOBUFS;
+}
+
+int
+tsr_quota_take_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+{
+	struct tsr_quota_user *user;
+	int error = -ENOMEM;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	if (user != NULL)
+		error = quota_region_fits(quota, user, bytes);
+	if (error == 0) {
+		user->regions++;
+		user->region_bytes += bytes;
+	}
+	(void)pthread_mutex_unlock(&quota->lock);
+	return error;
+}
+
+void
+tsr_quota_give_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+{
+	struct tsr_quota_user *user;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	if (user != NULL && user->regions > 0) {
+		user->regions--;
+		user->region_bytes -= bytes < user->region_bytes ? bytes : user->region_bytes;
+	}
+	(void)pthread_mutex_unlock(&quota->lock);
+}
+
+bool
+tsr_quota_has_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+{
+	struct tsr_quota_user const *user;
+	bool has;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	has = user != NULL && quota_region_fits(quota, user, bytes) == 0;
+	(void)pthread_mutex_unlock(&quota->lock);
+	return has;
 }

@@ -4,11 +4,12 @@
 #define TSR_CORE_QUOTA_H
 
 /*
- * What each user has taken of the daemon: connections, and bytes of shared memory that its channels
- * occupy. The user is the one that SO_PEERCRED named.
+ * What each user has taken of the daemon: connections, bytes of shared memory that its channels
+ * occupy, and regions. The user is the one that SO_PEERCRED named.
  */
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,6 +19,8 @@ struct tsr_quota_user {
 	uid_t uid;
 	uint32_t connections;
 	uint64_t bytes;
+	uint32_t regions;
+	uint64_t region_bytes;
 };
 
 struct tsr_quota {
@@ -25,13 +28,14 @@ struct tsr_quota {
 	struct tsr_quota_user *users;
 	uint32_t users_count;
 	uint32_t users_max;
-	uint32_t connections_limit; /* per user */
-	uint64_t bytes_limit;       /* per user */
+	uint32_t connections_limit;  /* per user */
+	uint64_t bytes_limit;        /* per user */
+	uint32_t regions_limit;      /* per user */
+	uint64_t region_bytes_limit; /* per user */
 };
 
-void tsr_quota_create(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit);
-/* tsr_quota_limit - other limits, from the next one who takes. Who is above keeps what he has. */
-void tsr_quota_limit(struct tsr_quota *quota, uint32_t connections_limit, uint64_t bytes_limit);
+/* tsr_quota_create - nothing is taken; the limits are those of @limits. */
+void tsr_quota_create(struct tsr_quota *quota, struct tsr_quota const *limits);
 void tsr_quota_destroy(struct tsr_quota *quota);
 
 /* Return: 0; -ENOBUFS the limit is reached; -ENOMEM. What was taken is given back by the other. */
@@ -41,5 +45,11 @@ void tsr_quota_give_connection(struct tsr_quota *quota, uid_t uid);
 TSR_MUST_CHECK
 int tsr_quota_take_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes);
 void tsr_quota_give_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes);
+TSR_MUST_CHECK
+int tsr_quota_take_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes);
+void tsr_quota_give_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes);
+
+/* tsr_quota_has_region - whether it could be taken now. */
+bool tsr_quota_has_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes);
 
 #endif /* TSR_CORE_QUOTA_H */

@@ -32,7 +32,8 @@ realm_create_tables(struct tsr_realm *realm, struct tsr_refusal *refusal)
 	if (realm->members == NULL || realm->free_ids == NULL || realm->channels == NULL ||
 	    realm->generations == NULL ||
 	    tsr_area_create(&realm->area, realm->map.channels_bytes, geometry->channels) != 0 ||
-	    tsr_registry_create(&realm->names, REALM_NAME_BUCKETS) != 0)
+	    tsr_registry_create(&realm->names, REALM_NAME_BUCKETS) != 0 ||
+	    tsr_regions_create(realm) != 0)
 		return tsr_refuse(refusal, -ENOMEM, "realm '%s': no memory for its tables",
 		                  geometry->name);
 	for (uint32_t i = 0; i < geometry->clients; i++)
@@ -46,6 +47,7 @@ realm_destroy(struct tsr_realm *realm)
 {
 	if (realm->names.table != NULL)
 		tsr_channels_destroy(realm);
+	tsr_regions_destroy(realm);
 	tsr_registry_destroy(&realm->names);
 	tsr_area_destroy(&realm->area);
 	free(realm->generations);
@@ -58,8 +60,8 @@ realm_destroy(struct tsr_realm *realm)
 }
 
 int
-tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
-                 struct tsr_realm **out, struct tsr_refusal *refusal)
+tsr_realm_create(struct tsr_daemon *daemon, uint32_t config_index, struct tsr_realm **out,
+                 struct tsr_refusal *refusal)
 {
 	struct tsr_realm *const realm = calloc(1, sizeof(*realm));
 	int error;
@@ -67,10 +69,9 @@ tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *confi
 	if (realm == NULL)
 		return tsr_refuse(refusal, -ENOMEM, "no memory for another realm");
 	realm->daemon = daemon;
-	realm->settings = *config;
-	realm->config = &realm->settings;
+	realm->config = &daemon->config->realms[config_index];
 	realm->entry.name = realm->config->geometry.name;
-	realm->epoch = ++daemon->epoch;
+	realm->epoch = daemon->epochs[config_index] + 1;
 	tsr_ref_init(&realm->refs);
 	tsr_ref_get(&realm->refs); /* the caller's; the first is the registry's */
 	(void)pthread_mutex_init(&realm->lock, NULL);
@@ -86,6 +87,7 @@ tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *confi
 		                   realm->entry.name);
 		goto destroy;
 	}
+	daemon->epochs[config_index] = realm->epoch;
 	tsr_log(TSR_LOG_INFO, "realm '%s' epoch %llu: %u tickets, %llu MiB in %s pages",
 	        realm->entry.name, (unsigned long long)realm->epoch, realm->map.tickets_count,
 	        (unsigned long long)(tsr_realm_bytes(realm) >> 20),
@@ -120,15 +122,15 @@ tsr_realm_find(struct tsr_daemon *daemon, const char *name, struct tsr_realm **o
                struct tsr_refusal *refusal)
 {
 	struct tsr_realm *const realm = tsr_realm_lookup(daemon, name);
-	struct tsr_config_realm const *config;
 
 	if (realm != NULL) {
 		*out = realm;
 		return 0;
 	}
-	config = tsr_config_find(daemon->config, name);
-	if (config != NULL && !config->leaving)
-		return tsr_realm_create(daemon, config, out, refusal);
+	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
+		if (strcmp(daemon->config->realms[i].geometry.name, name) == 0)
+			return tsr_realm_create(daemon, i, out, refusal);
+	}
 	return tsr_refuse(
 		refusal, -ENOENT, "there is no realm '%s': the configuration defines %u%s%s", name,
 		daemon->config->realms_count,
@@ -243,19 +245,6 @@ tsr_realm_close(struct tsr_realm *realm)
 {
 	if (!realm->condemned)
 		realm_end(realm, TSR_REALM_CLOSED);
-}
-
-void
-tsr_realm_leave(struct tsr_realm *realm, bool leaving)
-{
-	realm->leaving = leaving;
-	if (!leaving || realm->condemned || realm->members_count != 0)
-		return;
-	tsr_log(TSR_LOG_NOTICE, "realm '%s' epoch %llu is closed: its last client has left",
-	        realm->entry.name, (unsigned long long)realm->epoch);
-	realm->condemned = true;
-	realm_end(realm, TSR_REALM_CLOSED);
-	tsr_realm_dissolve(realm);
 }
 
 void

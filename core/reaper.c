@@ -16,7 +16,7 @@ reaper_ticket(struct tsr_map const *map, uint64_t name)
 {
 	uint32_t const index = tsr_name_index(name);
 
-	return index < map->tickets_count ? &map->tickets[index] : NULL;
+	return index < map->tickets_all ? &map->tickets[index] : NULL;
 }
 
 /* If the ticket is exactly (@holder, generation of @name), it becomes the daemon's. */
@@ -239,7 +239,7 @@ reaper_cells(struct tsr_map const *map, uint32_t klass, uint16_t dead,
 static void
 reaper_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result)
 {
-	for (uint32_t i = 0; i < map->tickets_count; i++) {
+	for (uint32_t i = 0; i < map->tickets_all; i++) {
 		uint64_t const word = tsr_ld_rlx(&map->tickets[i].word);
 
 		if (tsr_word_holder(word) != dead)
@@ -303,7 +303,7 @@ tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_resul
 	reaper_tickets(map, dead, result);
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k);
-	for (uint32_t i = 0; i < map->tickets_count; i++) {
+	for (uint32_t i = 0; i < map->tickets_all; i++) {
 		if (tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word)) == dead)
 			return -EPROTO;
 	}

@@ -43,7 +43,8 @@ struct tsr_reap_result {
  * tsr_reaper_wake - settle the dead client's tokens on this channel, and wake everybody who sleeps
  *		on it. Call after the directory's end counts were changed.
  * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; then what
- *		the daemon holds goes back to the depots
+ *		the daemon holds goes back to the depots; what a region's ticket was is the
+ *		daemon's until tsr_regions_settle()
  *
  * Return of sweep: 0; -EPROTO a word still names the client (it can't: the realm must be
  * condemned).

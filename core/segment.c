@@ -146,6 +146,27 @@ segment_populate(struct tsr_memory const *segment, int node)
 	return 0;
 }
 
+/*
+ * Without touching it: hugetlb pages are reserved by mapping it, and stay so; whether transparent
+ * huge pages can be made shows on the first.
+ */
+static int
+segment_reserve(struct tsr_memory *segment, int node)
+{
+	struct tsr_memory first = *segment;
+	int error = 0;
+
+	if (node >= 0)
+		numa_tonode_memory(segment->base, segment->bytes, node);
+	if (segment->backing == TSR_BACKING_THP) {
+		first.bytes = UINT64_C(1) << SEGMENT_2M_LOG2;
+		error = segment_collapse(&first);
+	}
+	(void)munmap(segment->base, segment->bytes);
+	segment->base = NULL;
+	return error;
+}
+
 /* What the system says it could still give; UINT64_MAX: it does not say. */
 static uint64_t
 segment_available_bytes(void)
@@ -195,7 +216,8 @@ segment_try(struct tsr_kernel const *kernel, struct tsr_segment_request const *r
 	error = segment_map(&segment, huge_log2 != 0);
 	if (error != 0)
 		goto destroy;
-	error = segment_populate(&segment, request->node);
+	error = request->untouched ? segment_reserve(&segment, request->node)
+	                           : segment_populate(&segment, request->node);
 	if (error != 0)
 		goto destroy;
 	*out = segment;

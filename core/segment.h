@@ -40,6 +40,7 @@ struct tsr_segment_request {
 	enum tsr_backing best; /* where to begin on the way down */
 	int node;              /* NUMA node to bind to; -1: none */
 	bool daemon_writes;    /* nobody else will map it writable */
+	bool untouched; /* reserve it only, and don't stay mapped: others will touch it first */
 };
 
 /*
@@ -47,8 +48,8 @@ struct tsr_segment_request {
  * @why, @why_bytes:	on failure, and when a better backing was not to be had, a sentence on it;
  * ""
  *
- * Context: cold; it touches every page. Return: 0; -ENOMEM; or what the kernel gave; nothing is
- * left behind.
+ * Context: cold; it touches every page, unless @request->untouched. Return: 0; -ENOMEM; or what the
+ * kernel gave; nothing is left behind.
  */
 TSR_MUST_CHECK
 int tsr_segment_create(struct tsr_kernel const *kernel, struct tsr_segment_request const *request,

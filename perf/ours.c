@@ -15,8 +15,8 @@
 #define OURS_HUGE_SPARE  64 /* segments beside the arena, and the memory of the baselines */
 #define OURS_LOCAL_ALIGN 4096
 
-void
-tsr_perf_setting(struct tsr_perf_plan *plan, const char *setting)
+static void
+ours_set(struct tsr_perf_plan *plan, const char *setting)
 {
 	for (size_t i = 0; i < TSR_PERF_SETTINGS; i++) {
 		if (plan->daemon_settings[i][0] == '\0') {
@@ -37,9 +37,9 @@ tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_b
 	(void)snprintf(setting, sizeof(setting),
 	               "realms." TSR_PERF_REALM ".classes=%" PRIu64 ":%" PRIu64, block_bytes,
 	               blocks);
-	tsr_perf_setting(plan, setting);
+	ours_set(plan, setting);
 	(void)snprintf(setting, sizeof(setting), "realms." TSR_PERF_REALM ".backing=%s", backing);
-	tsr_perf_setting(plan, setting);
+	ours_set(plan, setting);
 	plan->hugepages += arena_bytes / OURS_HUGE_BYTES + OURS_HUGE_SPARE;
 }
 
@@ -62,15 +62,12 @@ ours_name(const struct tsr_perf_side *side, const char *way, char *out, size_t o
 static struct tsr_channel_options
 ours_channel(const struct tsr_perf_side *side)
 {
-	bool const many = (side->bench->flags & TSR_PERF_MANY) != 0;
-	bool const senders = (side->bench->flags & TSR_PERF_MANY_SENDERS) != 0;
+	bool many = (side->bench->flags & TSR_PERF_MANY) != 0;
 
 	return (struct tsr_channel_options){
 		.size = sizeof(struct tsr_channel_options),
 		.capacity = side->bench->slots,
-		.flags = many      ? 0
-	                 : senders ? TSR_CHANNEL_ONE_RECEIVER
-	                           : TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
+		.flags = many ? 0 : TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
 	};
 }
 
@@ -98,11 +95,7 @@ ours_open_end(struct tsr_perf_side *side, struct tsr_perf_link *link, const char
 static int
 ours_attach(struct tsr_perf_side *side, struct tsr_perf_link *link)
 {
-	bool const quiet = (side->bench->flags & TSR_PERF_QUIET) != 0;
-	struct tsr_attach_options options = {
-		.size = sizeof(options),
-		.realm = quiet ? TSR_PERF_QUIET_REALM : TSR_PERF_REALM,
-	};
+	struct tsr_attach_options options = {.size = sizeof(options), .realm = TSR_PERF_REALM};
 	struct tsr_client_info info = {.size = sizeof(info)};
 	int error = tsr_attach(&options, &link->client);
 
@@ -136,12 +129,6 @@ int
 tsr_perf_link_back(struct tsr_perf_side *side, struct tsr_perf_link *link)
 {
 	return ours_open_end(side, link, "back", side->index != 0);
-}
-
-int
-tsr_perf_link_again(struct tsr_perf_side *side, struct tsr_perf_link *link)
-{
-	return ours_open_end(side, link, "out", side->index == 0);
 }
 
 void

@@ -10,15 +10,12 @@
 #include "perf/harness.h"
 #include "shm/tessera.h"
 
-#define TSR_PERF_REALM       "demo"
-#define TSR_PERF_QUIET_REALM "quiet"
+#define TSR_PERF_REALM "demo"
 
 /* struct tsr_perf_bench.flags of a benchmark that uses a channel */
-#define TSR_PERF_MANY         UINT32_C(1)  /* many senders, many receivers; else one of each */
-#define TSR_PERF_COPY_IN      UINT32_C(2)  /* written elsewhere and brought in by tsr_copy_in() */
-#define TSR_PERF_NO_SPIN      UINT32_C(4)  /* who waits goes to sleep at once */
-#define TSR_PERF_QUIET        UINT32_C(16) /* in the realm "quiet" of the same daemon */
-#define TSR_PERF_MANY_SENDERS UINT32_C(8)  /* and one receiver */
+#define TSR_PERF_MANY    UINT32_C(1) /* many senders, many receivers; else one of each */
+#define TSR_PERF_COPY_IN UINT32_C(2) /* written elsewhere and brought in by tsr_copy_in() */
+#define TSR_PERF_NO_SPIN UINT32_C(4) /* who waits goes to sleep at once */
 
 /* One side's end, or ends, of the channels of a benchmark. */
 struct tsr_perf_link {
@@ -39,9 +36,6 @@ struct tsr_perf_link {
 void tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_bytes,
                     uint64_t blocks);
 
-/* tsr_perf_setting - one more "path=value" for the daemon */
-void tsr_perf_setting(struct tsr_perf_plan *plan, const char *setting);
-
 /*
  * tsr_perf_link_open - attach; side 0 opens the sender, side 1 the receiver of channel @name
  *
@@ -52,9 +46,6 @@ int tsr_perf_link_open(struct tsr_perf_side *side, struct tsr_perf_link *link);
 
 /* tsr_perf_link_back - a second channel, from side 1 to side 0 */
 int tsr_perf_link_back(struct tsr_perf_side *side, struct tsr_perf_link *link);
-
-/* tsr_perf_link_again - another end of the same channel and side, of the same client */
-int tsr_perf_link_again(struct tsr_perf_side *side, struct tsr_perf_link *link);
 
 void tsr_perf_link_close(struct tsr_perf_link *link);
 

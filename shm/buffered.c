@@ -4,6 +4,7 @@
 #include "shm/buffered.h"
 
 #include "shm/message.h"
+#include "shm/region.h"
 
 /* The end has lost its place (it slept for more than a lap, or a word cannot be): find it anew. */
 static int
@@ -177,7 +178,8 @@ tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
 	int error;
 
 	for (;;) {
-		enum tsr_fast const fast = tsr_buffered_send_fast(end, zdesc.name, zdesc.range);
+		enum tsr_fast const fast =
+			tsr_buffered_send_one(end, zdesc.name, zdesc.range, end->map->tickets_all);
 
 		if (fast == TSR_FAST_WAKE)
 			tsr_buffered_wake(end);
@@ -206,7 +208,7 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 		if (fast == TSR_FAST_WAKE)
 			tsr_buffered_wake(end);
 		if (fast == TSR_FAST_REFUSE)
-			return tsr_buffered_refuse(end);
+			return tsr_buffered_settle(end, msg);
 		if (fast != TSR_FAST_MISS)
 			return 0;
 		error = buffered_miss(end);
@@ -237,18 +239,63 @@ tsr_buffered_wake(struct tsr_end *end)
 		tsr_buffered_wake_mine(end);
 }
 
-int
-tsr_buffered_refuse(struct tsr_end *end)
+/* Free a slot whose content cannot be, and its ticket if that is the channel's. */
+static int
+buffered_refuse(struct tsr_end *end, struct tsr_slot *slot)
 {
-	struct tsr_slot *const slot = tsr_end_slot(end);
 	uint64_t own;
 
 	tsr_count(&end->attachment->state->refused, 1);
 	/* A range that is not in its block: the ticket itself is good. */
-	if (tsr_ticket_receive(end->map, tsr_ld_rlx(&slot->name), end->me, &own) == 0 &&
+	if (tsr_ticket_receive_of(end->map, tsr_ld_rlx(&slot->name), end->map->tickets_all, end->me,
+	                          &own) == 0 &&
 	    tsr_message_release(end->attachment, own) != 0)
 		tsr_count(&end->attachment->state->refused, 1);
 	if (tsr_buffered_free(end, slot) == TSR_FAST_WAKE)
 		tsr_buffered_wake(end);
 	return -EPROTO;
+}
+
+/*
+ * Not received after all: the slot is ready as it was. Others may have passed it while it was
+ * taken, so they look back, as after a death.
+ */
+static void
+buffered_give_back(struct tsr_end *end, struct tsr_slot *slot)
+{
+	if (end->alone)
+		return; /* it was never taken */
+	/* [S2] pairs with [R1]: what the sender wrote is as visible as it was. */
+	tsr_st_rel(&slot->word, end->expect | (end->again ? TSR_READY_AGAIN_BIT : 0));
+	/* [Q2] pairs with [Q1]: the slot is ready before the word says so. */
+	(void)tsr_add_rel(&end->shm->redo, 1);
+	/* [K2] pairs with [W1]: before the look at the mask, for a fenced sleeper, too. */
+	tsr_fence_sc();
+	(void)tsr_waiters_wake_one(&end->mine, end->me);
+}
+
+int
+tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
+{
+	struct tsr_slot *const slot = tsr_end_slot(end);
+	struct tsr_zdesc zdesc = {.name = tsr_ld_rlx(&slot->name),
+	                          .range = tsr_ld_rlx(&slot->range)};
+	uint32_t const index = tsr_name_index(zdesc.name);
+	int error;
+
+	if (index < end->map->tickets_count || index >= end->map->tickets_all ||
+	    !tsr_block_holds(&end->map->blocks[index], zdesc.range))
+		return buffered_refuse(end, slot);
+	error = tsr_region_receive(end->attachment, zdesc, msg);
+	if (error == -EPROTO)
+		return buffered_refuse(end, slot);
+	if (error != 0) {
+		buffered_give_back(end, slot);
+		return error;
+	}
+	msg->flags |= end->again ? TSR_MSG_REDELIVERED : 0;
+	msg->stamp = tsr_ld_rlx(&slot->stamp);
+	if (tsr_buffered_free(end, slot) == TSR_FAST_WAKE)
+		tsr_buffered_wake(end);
+	return 0;
 }

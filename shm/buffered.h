@@ -18,7 +18,7 @@ enum tsr_fast {
 	TSR_FAST_DONE = 0,
 	TSR_FAST_WAKE,   /* done, and somebody sleeps: tsr_buffered_wake() */
 	TSR_FAST_MISS,   /* nothing done: the whole try knows why */
-	TSR_FAST_REFUSE, /* the slot is ours, what is in it cannot be: tsr_buffered_refuse() */
+	TSR_FAST_REFUSE, /* the slot is ours, what is in it is not for us: tsr_buffered_settle() */
 };
 
 /*
@@ -35,8 +35,14 @@ TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_recv(struct tsr_end *end, struct ts
 TSR_COLD void tsr_buffered_wake(struct tsr_end *end);
 TSR_COLD void tsr_buffered_wake_mine(struct tsr_end *end);
 
-/* Free a slot whose content cannot be, and its ticket if that is the channel's. Return: -EPROTO. */
-TSR_COLD TSR_MUST_CHECK int tsr_buffered_refuse(struct tsr_end *end);
+/*
+ * tsr_buffered_settle - the slot at our position is ours, and the fast form would not have what is
+ * in it: it lies in a region, or cannot be
+ *
+ * Return: 0, received; -EPROTO it cannot be: the slot is free, and its ticket, if that was the
+ * channel's; or why the region can't be had: the message is still in the channel.
+ */
+TSR_COLD TSR_MUST_CHECK int tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg);
 
 /* Publish the next state of the slot at our position and go on. */
 TSR_INLINE enum tsr_fast
@@ -98,16 +104,16 @@ tsr_buffered_claim(struct tsr_end *end, struct tsr_slot *slot)
 	                                 end->expect | ((uint64_t)end->me << 3) | TSR_CLAIMED);
 }
 
-/* One look at one slot: send there if the ticket is ours and the slot is free. */
+/* One look at one slot: send there if the ticket, one of @count, is ours and the slot is free. */
 TSR_INLINE enum tsr_fast
-tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
+tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32_t count)
 {
 	struct tsr_map const *const map = end->map;
 	uint32_t const index = tsr_name_index(name);
 	struct tsr_slot *const slot = tsr_end_slot(end);
 	struct tsr_ticket *const ticket = &map->tickets[index];
 
-	if (tsr_unlikely(index >= map->tickets_count) ||
+	if (tsr_unlikely(index >= count) ||
 	    tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, end->me)) ||
 	    tsr_unlikely(!tsr_block_holds(&map->blocks[index], range)))
 		return TSR_FAST_MISS;
@@ -121,6 +127,13 @@ tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 	tsr_ticket_send(ticket, name, end->channel_id);
 	return tsr_buffered_publish(end, slot, end->expect | TSR_READY,
 	                            &end->shm->receivers_waiting, &end->shm->senders_waiting);
+}
+
+/* The same for what lies in an arena, which is nearly everything. */
+TSR_INLINE enum tsr_fast
+tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
+{
+	return tsr_buffered_send_one(end, name, range, end->map->tickets_count);
 }
 
 /*
@@ -181,8 +194,10 @@ tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
 	block = &map->blocks[tsr_name_index(own)];
 	if (tsr_unlikely(tsr_name_index(own) >= map->tickets_count) ||
 	    tsr_unlikely(!tsr_block_holds(block, range)) ||
-	    tsr_unlikely(tsr_ticket_receive(map, own, end->me, &own) != 0))
+	    tsr_unlikely(tsr_ticket_receive(map, own, end->me, &own) != 0)) {
+		end->again = (ready & TSR_READY_AGAIN_BIT) != 0;
 		return TSR_FAST_REFUSE;
+	}
 	msg->zdesc.name = own;
 	msg->zdesc.range = range;
 	msg->data = tsr_block_data(map, block, range);

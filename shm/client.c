@@ -16,6 +16,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "shm/region.h"
+
 #define CLIENT_DEADLINE_MS 5000
 
 /* What handles are looked up in before the first attach: nothing. */
@@ -70,42 +72,6 @@ client_writable(uint32_t segment)
 	return segment != TSR_SEGMENT_DIRECTORY && segment != TSR_SEGMENT_BLOCKS;
 }
 
-/* Map one segment at an address that its pages like. */
-static int
-client_map_segment(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t page_log2,
-                   bool writable)
-{
-	/* Large plain memory may be huge pages all the same (THP). */
-	uint64_t const align = bytes >= UINT64_C(1) << 21 && page_log2 < 21
-	                               ? UINT64_C(1) << 21
-	                               : UINT64_C(1) << page_log2;
-	uint64_t const page = UINT64_C(1) << page_log2;
-	uint64_t const rounded = (bytes + page - 1) & ~(page - 1);
-	int const prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-	unsigned char *reserved;
-	unsigned char *at;
-
-	reserved = mmap(NULL, rounded + align, PROT_NONE,
-	                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (reserved == MAP_FAILED)
-		return -errno;
-	at = reserved + (-(uintptr_t)reserved & (align - 1));
-	if (mmap(at, rounded, prot, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
-		int const error = -errno;
-
-		(void)munmap(reserved, rounded + align);
-		return error;
-	}
-	if (at > reserved)
-		(void)munmap(reserved, (size_t)(at - reserved));
-	(void)munmap(at + rounded, align - (size_t)(at - reserved));
-	(void)madvise(at, rounded, MADV_DONTFORK);
-	(void)madvise(at, rounded, MADV_DONTDUMP);
-	mapping->base = at;
-	mapping->bytes = rounded;
-	return 0;
-}
-
 static void
 client_unmap(struct tsr_map *map)
 {
@@ -129,8 +95,8 @@ client_map(struct tsr_map *map, struct tsr_proto_attach_reply const *reply, int 
 		if (page_log2 < 12 || page_log2 > 30 || reply->bytes[i] == 0 ||
 		    reply->bytes[i] > UINT64_C(1) << 46)
 			return -EPROTO;
-		error = client_map_segment(&map->segment[i], fds[i], reply->bytes[i], page_log2,
-		                           client_writable(i));
+		error = tsr_mapping_open(&map->segment[i], fds[i], reply->bytes[i], page_log2,
+		                         client_writable(i));
 		if (error != 0)
 			return error;
 	}
@@ -188,6 +154,8 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 		(void)close(fds[i]);
 	if (error == 0 && (reply.client_id == 0 || reply.client_id > attachment->map.clients_count))
 		error = -EPROTO;
+	if (error == 0)
+		error = tsr_regions_create(attachment);
 	if (error != 0) {
 		client_unmap(&attachment->map);
 		tsr_control_withdraw(&attachment->control);
@@ -296,6 +264,7 @@ tsr_detach(struct tsr_client client)
 			tsr_process->end[i].handle = 0;
 	}
 	attachment->handle = 0;
+	tsr_regions_destroy(attachment);
 	client_unmap(&attachment->map);
 	error = tsr_control_ask(&attachment->control, TSR_PROTO_DETACH, &request, sizeof(request),
 	                        &reply, sizeof(reply), NULL,

@@ -41,6 +41,8 @@ struct tsr_orphans {
 	uint32_t room;
 };
 
+struct tsr_regions; /* shm/region.h */
+
 #define TSR_LINES_MAX 64 /* messages of up to 4 KiB find their class in a table */
 
 /* This process, attached to one realm. */
@@ -54,6 +56,7 @@ struct tsr_attachment {
 	struct tsr_state *state;               /* our lines */
 	struct tsr_control control;
 	struct tsr_orphans orphans[TSR_CLASSES_MAX];
+	struct tsr_regions *regions; /* NULL: the realm has none */
 };
 
 /* One open end. The first line is all that a message needs when nobody is in its way. */
@@ -82,6 +85,7 @@ struct tsr_end {
 	uint32_t token;              /* UINT32_MAX: none yet */
 	uint32_t number;             /* at the daemon */
 	bool seen;                   /* the other side has been there */
+	bool again;                  /* what the fast form would not have was flagged so */
 	uint32_t missed_at;          /* low half of the position of the last miss: see buffered.c */
 	uint32_t patience_ns;        /* how long a receiver lets messages gather: see buffered.c */
 	struct tsr_channel channel;

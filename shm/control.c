@@ -335,6 +335,19 @@ tsr_control_ask_fds(struct tsr_control *control, uint16_t type, void *request, s
 	return control_reply(control, type, reply, reply_bytes, NULL, fds, fds_count, deadline_ns);
 }
 
+int
+tsr_control_ask_passing(struct tsr_control *control, uint16_t type, void *request,
+                        size_t request_bytes, void *reply, size_t reply_bytes, int passed,
+                        uint64_t deadline_ns)
+{
+	int const error =
+		control_request(control, type, request, request_bytes, &passed, deadline_ns);
+
+	return error != 0 ? error
+	                  : control_reply(control, type, reply, reply_bytes, NULL, NULL, NULL,
+	                                  deadline_ns);
+}
+
 /* On kernels without SO_PEERPIDFD the daemon asks for a process descriptor of ours. */
 static int
 control_send_pidfd(struct tsr_control *control, uint64_t deadline_ns)
@@ -346,12 +359,10 @@ control_send_pidfd(struct tsr_control *control, uint64_t deadline_ns)
 
 	if (pidfd < 0)
 		return -errno;
-	error = control_request(control, TSR_PROTO_PIDFD, &request, sizeof(request), &pidfd,
-	                        deadline_ns);
+	error = tsr_control_ask_passing(control, TSR_PROTO_PIDFD, &request, sizeof(request), &reply,
+	                                sizeof(reply), pidfd, deadline_ns);
 	(void)close(pidfd);
-	return error != 0 ? error
-	                  : control_reply(control, TSR_PROTO_PIDFD, &reply, sizeof(reply), NULL,
-	                                  NULL, NULL, deadline_ns);
+	return error;
 }
 
 static int

@@ -85,6 +85,12 @@ int tsr_control_ask_fds(struct tsr_control *control, uint16_t type, void *reques
                         size_t request_bytes, void *reply, size_t reply_bytes, int *fds,
                         size_t fds_max, size_t *fds_count, uint64_t deadline_ns);
 
+/* tsr_control_ask with a descriptor of ours that goes along; it stays ours. */
+TSR_MUST_CHECK
+int tsr_control_ask_passing(struct tsr_control *control, uint16_t type, void *request,
+                            size_t request_bytes, void *reply, size_t reply_bytes, int passed,
+                            uint64_t deadline_ns);
+
 /* Set what tsr_last_hint() of this thread returns. */
 void tsr_hint_set(const char *format, ...) TSR_PRINTF(1, 2);
 

@@ -50,6 +50,8 @@ tsr_geometry_default(struct tsr_realm_geometry *geometry)
 		.clients = 256,
 		.classes = 5,
 		.klass = {{64, 16384}, {512, 8192}, {4096, 4096}, {65536, 1024}, {1048576, 64}},
+		.regions = 64,
+		.region_tickets = 4096,
 		.epoch = 1,
 		.ticks_per_second = UINT64_C(1000000000),
 		.first_generation = 1,
@@ -68,7 +70,7 @@ geometry_refuse(char *why, size_t why_bytes, const char *member, uint64_t given,
 static int
 geometry_check_classes(struct tsr_realm_geometry const *g, char *why, size_t why_bytes)
 {
-	uint64_t tickets = 0;
+	uint64_t tickets = g->region_tickets;
 
 	for (uint32_t i = 0; i < g->classes; i++) {
 		struct tsr_class_config const *const c = &g->klass[i];
@@ -94,7 +96,8 @@ geometry_check_classes(struct tsr_realm_geometry const *g, char *why, size_t why
 		tickets += c->count;
 	}
 	if (tickets > TSR_TICKETS_MAX)
-		return geometry_refuse(why, why_bytes, "sum of the classes' counts", tickets, 1,
+		return geometry_refuse(why, why_bytes,
+		                       "sum of the classes' counts and region_tickets", tickets, 1,
 		                       TSR_TICKETS_MAX);
 	return 0;
 }
@@ -113,6 +116,11 @@ tsr_geometry_check(struct tsr_realm_geometry const *g, char *why, size_t why_byt
 	if (g->classes < 1 || g->classes > TSR_CLASSES_MAX)
 		return geometry_refuse(why, why_bytes, "number of classes", g->classes, 1,
 		                       TSR_CLASSES_MAX);
+	if (g->regions > TSR_REGIONS_MAX)
+		return geometry_refuse(why, why_bytes, "regions", g->regions, 0, TSR_REGIONS_MAX);
+	if (g->region_tickets > TSR_REGION_TICKETS_MAX)
+		return geometry_refuse(why, why_bytes, "region_tickets", g->region_tickets, 0,
+		                       TSR_REGION_TICKETS_MAX);
 	if (g->first_lap > TSR_LAP_MASK)
 		return geometry_refuse(why, why_bytes, "first_lap", g->first_lap, 0, TSR_LAP_MASK);
 	if (g->first_generation > TSR_GENERATION_MASK)
@@ -146,7 +154,8 @@ geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_
 		*tickets += g->klass[i].count;
 		arena += (uint64_t)g->klass[i].count * g->klass[i].block_bytes;
 	}
-	offset = format_round_up((uint64_t)*tickets * sizeof(struct tsr_ticket), 4096);
+	offset = format_round_up(
+		((uint64_t)*tickets + g->region_tickets) * sizeof(struct tsr_ticket), 4096);
 	for (uint32_t i = 0; i < g->classes; i++) {
 		klass[i].words_offset = offset;
 		offset +=
@@ -158,6 +167,18 @@ geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_
 	return arena;
 }
 
+static uint64_t
+format_channels_offset(void)
+{
+	return format_round_up(sizeof(struct tsr_directory), 4096);
+}
+
+static uint64_t
+format_regions_offset(struct tsr_realm_geometry const *g)
+{
+	return format_channels_offset() + (uint64_t)g->channels * sizeof(struct tsr_channel_entry);
+}
+
 uint32_t
 tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEGMENTS_MAX])
 {
@@ -165,13 +186,14 @@ tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEG
 	uint32_t tickets;
 
 	memset(bytes, 0, TSR_SEGMENTS_MAX * sizeof(bytes[0]));
-	bytes[TSR_SEGMENT_DIRECTORY] = format_round_up(sizeof(struct tsr_directory), 4096) +
-	                               (uint64_t)g->channels * sizeof(struct tsr_channel_entry);
+	bytes[TSR_SEGMENT_DIRECTORY] =
+		format_regions_offset(g) + (uint64_t)g->regions * sizeof(struct tsr_region_entry);
 	bytes[TSR_SEGMENT_CHANNELS] = (uint64_t)g->channels * sizeof(struct tsr_channel_shm) +
 	                              (uint64_t)g->slots * sizeof(struct tsr_slot);
 	bytes[TSR_SEGMENT_ARENA0] =
 		geometry_classes(g, klass, &tickets, &bytes[TSR_SEGMENT_TICKETS]);
-	bytes[TSR_SEGMENT_BLOCKS] = (uint64_t)tickets * sizeof(struct tsr_block);
+	bytes[TSR_SEGMENT_BLOCKS] =
+		((uint64_t)tickets + g->region_tickets) * sizeof(struct tsr_block);
 	bytes[TSR_SEGMENT_STATE] = (uint64_t)g->clients * sizeof(struct tsr_state);
 	bytes[TSR_SEGMENT_TOKENS] = (uint64_t)g->channels * sizeof(struct tsr_tokens);
 	return TSR_SEGMENT_ARENA0 + 1;
@@ -239,6 +261,20 @@ format_class(struct tsr_map const *map, uint32_t index, uint64_t first_generatio
 	}
 }
 
+/* Tickets without a region: the daemon's, and their blocks hold nothing. */
+static void
+format_region_tickets(struct tsr_map const *map, uint64_t first_generation)
+{
+	struct tsr_block *const blocks = map->segment[TSR_SEGMENT_BLOCKS].base;
+
+	for (uint32_t i = map->tickets_count; i < map->tickets_all; i++) {
+		blocks[i] = (struct tsr_block){.klass = TSR_CLASS_REGION};
+		tsr_st_rlx(&map->tickets[i].word,
+		           tsr_word_make(first_generation, TSR_TICKET_IDLE, TSR_HOLDER_DAEMON));
+		tsr_st_rlx(&map->tickets[i].tag, 0);
+	}
+}
+
 static void
 format_directory(struct tsr_directory *directory, struct tsr_realm_geometry const *g)
 {
@@ -253,7 +289,10 @@ format_directory(struct tsr_directory *directory, struct tsr_realm_geometry cons
 	directory->channels = g->channels;
 	directory->clients = g->clients;
 	directory->arenas = 1;
-	directory->channels_offset = format_round_up(sizeof(*directory), 4096);
+	directory->channels_offset = format_channels_offset();
+	directory->regions_offset = format_regions_offset(g);
+	directory->regions = g->regions;
+	directory->region_tickets = g->region_tickets;
 	directory->first_lap = g->first_lap;
 	memcpy(directory->name, g->name, sizeof(directory->name));
 	memcpy(directory->backing, g->backing, sizeof(directory->backing));
@@ -278,6 +317,7 @@ tsr_realm_format(struct tsr_map *map, struct tsr_realm_geometry const *g)
 		return -EINVAL;
 	for (uint32_t i = 0; i < g->classes; i++)
 		format_class(map, i, g->first_generation);
+	format_region_tickets(map, g->first_generation);
 	/* [F1] pairs with [M1]: the magic comes last, what it vouches for is written. */
 	tsr_st_rel(&map->directory->magic, TSR_DIRECTORY_MAGIC);
 	return 0;

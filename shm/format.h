@@ -25,6 +25,8 @@ struct tsr_realm_geometry {
 	uint32_t clients;  /* 1 .. TSR_CLIENTS_MAX */
 	uint32_t classes;  /* 1 .. TSR_CLASSES_MAX, block_bytes ascending */
 	struct tsr_class_config klass[TSR_CLASSES_MAX];
+	uint32_t regions;        /* at a time; 0 .. TSR_REGIONS_MAX */
+	uint32_t region_tickets; /* of all regions together; 0 .. TSR_REGION_TICKETS_MAX */
 	uint64_t epoch;
 	uint64_t ticks_per_second;
 	uint64_t first_lap;        /* tests of wrap-around; else 0 */

@@ -38,6 +38,7 @@ static uint64_t const layout_numbers[] = {
 	sizeof(struct tsr_state),
 	sizeof(struct tsr_class),
 	sizeof(struct tsr_channel_entry),
+	sizeof(struct tsr_region_entry),
 	sizeof(struct tsr_directory),
 	offsetof(struct tsr_ticket, tag),
 	offsetof(struct tsr_block, capacity),
@@ -48,6 +49,7 @@ static uint64_t const layout_numbers[] = {
 	offsetof(struct tsr_channel_entry, name),
 	offsetof(struct tsr_directory, channels_offset),
 	offsetof(struct tsr_directory, klass),
+	offsetof(struct tsr_directory, regions_offset),
 };
 
 /* FNV-1a, 64 bits, over the bytes of the numbers. */

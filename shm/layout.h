@@ -34,6 +34,10 @@
 #define TSR_CHANNELS_MAX UINT32_C(131071) /* 17 bits of an id, where 0 means none */
 #define TSR_CLIENTS_MAX  UINT32_C(4096)
 
+#define TSR_REGIONS_MAX        UINT32_C(1024)
+#define TSR_REGION_TICKETS_MAX UINT32_C(65536)
+#define TSR_REGION_BYTES_MAX   UINT64_C(0xffe00000) /* an offset in it has 32 bits */
+
 #define TSR_BLOCK_BYTES_MIN UINT32_C(64)
 #define TSR_BLOCK_BYTES_MAX (UINT32_C(1) << 30)
 
@@ -63,9 +67,11 @@ static_assert(sizeof(struct tsr_ticket) == 16, "layout");
 struct tsr_block {
 	uint64_t offset;   /* in bytes, in the arena */
 	uint32_t capacity; /* bytes */
-	uint16_t arena;    /* number of the arena, 0 .. */
+	uint16_t arena;    /* number of the arena, 0 ..; of the region, with TSR_CLASS_REGION */
 	uint16_t klass;    /* size class */
 };
+
+#define TSR_CLASS_REGION UINT16_C(0xffff) /* the block is a whole region: shm/region.h */
 
 static_assert(sizeof(struct tsr_block) == 16, "layout");
 
@@ -159,7 +165,32 @@ static_assert(sizeof(struct tsr_channel_entry) == 128, "layout");
 
 #define TSR_KIND_BUFFERED UINT32_C(1)
 
-/* Directory, at offset 0 of its segment; the channel entries start at channels_offset. */
+/* Directory: a region. Written by the daemon; constant, but for state, as long as id is. */
+struct tsr_region_entry {
+	alignas(TSR_CACHELINE) _Atomic uint64_t id; /* 0 none; no id comes twice in a realm */
+	_Atomic uint64_t state;                     /* TSR_REGION_* */
+	uint64_t bytes;
+	uint32_t first_ticket;
+	uint32_t tickets;
+	uint32_t flags; /* TSR_REGION_READ_ONLY, TSR_REGION_FOREIGN */
+	uint32_t page_bytes_log2;
+	uint64_t reserved[3];
+};
+
+static_assert(sizeof(struct tsr_region_entry) == 64, "layout");
+
+#define TSR_REGION_OPEN UINT64_C(1)
+#define TSR_REGION_CLOSING \
+	UINT64_C(2) /* its owner has closed it or is gone: it ends when the \
+					* last of its tickets is back */
+
+#define TSR_REGION_READ_ONLY UINT32_C(1) /* nobody can map it writable */
+#define TSR_REGION_FOREIGN   UINT32_C(2) /* a client's own memory */
+
+/*
+ * Directory, at offset 0 of its segment; the channel entries start at channels_offset, the regions'
+ * at regions_offset.
+ */
 struct tsr_directory {
 	_Atomic uint64_t magic; /* stored last */
 	uint32_t layout_version;
@@ -174,13 +205,16 @@ struct tsr_directory {
 	uint32_t channels;
 	uint32_t clients; /* state lines: client ids are 1 .. clients */
 	uint32_t arenas;
-	uint32_t reserved0;
+	uint32_t region_tickets; /* their tickets follow those of the classes */
 	uint64_t channels_offset;
 	uint64_t first_lap; /* of every channel and cell: not 0 in tests of wrap-around */
 	char name[TSR_NAME_BYTES];
 	char backing[16];
 	struct tsr_class klass[TSR_CLASSES_MAX];
-	uint64_t reserved1[16];
+	uint64_t regions_offset;
+	uint32_t regions; /* at most so many at a time */
+	uint32_t reserved0;
+	uint64_t reserved1[14];
 };
 
 static_assert(offsetof(struct tsr_directory, tickets) == 56, "layout");

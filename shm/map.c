@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 
 #include "shm/access.h"
 #include "shm/zdesc.h"
@@ -33,17 +34,25 @@ map_bind_header(struct tsr_map *map)
 	map->arenas_count = directory->arenas;
 	map->ticks_per_second = directory->ticks_per_second;
 	map->first_lap = directory->first_lap;
-	if (map->tickets_count > TSR_TICKETS_MAX || map->channels_count > TSR_CHANNELS_MAX ||
-	    map->clients_count > TSR_CLIENTS_MAX || map->arenas_count > TSR_ARENAS_MAX ||
-	    map->classes_count == 0 || map->classes_count > TSR_CLASSES_MAX)
+	map->regions_count = directory->regions;
+	if (directory->region_tickets > TSR_REGION_TICKETS_MAX ||
+	    map->regions_count > TSR_REGIONS_MAX || map->tickets_count > TSR_TICKETS_MAX ||
+	    map->channels_count > TSR_CHANNELS_MAX || map->clients_count > TSR_CLIENTS_MAX ||
+	    map->arenas_count > TSR_ARENAS_MAX || map->classes_count == 0 ||
+	    map->classes_count > TSR_CLASSES_MAX)
 		return -EPROTO;
 	if (map->segments_count != TSR_SEGMENT_ARENA0 + map->arenas_count)
 		return -EPROTO;
 	if (!map_holds(mapping, directory->channels_offset,
-	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_entry)))
+	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_entry)) ||
+	    !map_holds(mapping, directory->regions_offset,
+	               (uint64_t)map->regions_count * sizeof(struct tsr_region_entry)))
 		return -EPROTO;
+	map->tickets_all = map->tickets_count + directory->region_tickets;
 	map->entries = (struct tsr_channel_entry *)(void *)((unsigned char *)directory +
 	                                                    directory->channels_offset);
+	map->regions = (struct tsr_region_entry *)(void *)((unsigned char *)directory +
+	                                                   directory->regions_offset);
 	return 0;
 }
 
@@ -76,9 +85,9 @@ map_bind_segments(struct tsr_map *map)
 	struct tsr_mapping const *const s = map->segment;
 
 	if (!map_holds(&s[TSR_SEGMENT_TICKETS], 0,
-	               (uint64_t)map->tickets_count * sizeof(*map->tickets)) ||
+	               (uint64_t)map->tickets_all * sizeof(*map->tickets)) ||
 	    !map_holds(&s[TSR_SEGMENT_BLOCKS], 0,
-	               (uint64_t)map->tickets_count * sizeof(*map->blocks)) ||
+	               (uint64_t)map->tickets_all * sizeof(*map->blocks)) ||
 	    !map_holds(&s[TSR_SEGMENT_STATE], 0,
 	               (uint64_t)map->clients_count * sizeof(*map->states)) ||
 	    !map_holds(&s[TSR_SEGMENT_TOKENS], 0,
@@ -122,4 +131,54 @@ tsr_map_bind(struct tsr_map *map)
 	if (tsr_ld_acq(&directory->magic) != TSR_DIRECTORY_MAGIC)
 		return -EPROTO;
 	return tsr_map_bind_geometry(map);
+}
+
+/* The mapping itself, at @at. */
+static int
+mapping_place(void *at, uint64_t bytes, int fd, bool writable)
+{
+	int const prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+
+	if (mmap(at, bytes, prot, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED)
+		return 0;
+	/* Before Linux 6.7 what is sealed against writing can't be mapped shared through a
+	 * descriptor that could have written: nothing in it changes, so private is the same. */
+	if (errno == EPERM && !writable &&
+	    mmap(at, bytes, prot, MAP_PRIVATE | MAP_FIXED, fd, 0) != MAP_FAILED)
+		return 0;
+	return -errno;
+}
+
+int
+tsr_mapping_open(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t page_log2,
+                 bool writable)
+{
+	/* Large plain memory may be huge pages all the same (THP). */
+	uint64_t const align = bytes >= UINT64_C(1) << 21 && page_log2 < 21
+	                               ? UINT64_C(1) << 21
+	                               : UINT64_C(1) << page_log2;
+	uint64_t const page = UINT64_C(1) << page_log2;
+	uint64_t const rounded = (bytes + page - 1) & ~(page - 1);
+	unsigned char *reserved;
+	unsigned char *at;
+	int error;
+
+	reserved = mmap(NULL, rounded + align, PROT_NONE,
+	                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (reserved == MAP_FAILED)
+		return -errno;
+	at = reserved + (-(uintptr_t)reserved & (align - 1));
+	error = mapping_place(at, rounded, fd, writable);
+	if (error != 0) {
+		(void)munmap(reserved, rounded + align);
+		return error;
+	}
+	if (at > reserved)
+		(void)munmap(reserved, (size_t)(at - reserved));
+	(void)munmap(at + rounded, align - (size_t)(at - reserved));
+	(void)madvise(at, rounded, MADV_DONTFORK);
+	(void)madvise(at, rounded, MADV_DONTDUMP);
+	mapping->base = at;
+	mapping->bytes = rounded;
+	return 0;
 }

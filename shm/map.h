@@ -10,6 +10,7 @@
  * Trust	nothing here is read again from shared memory, so it can't change underfoot.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/layout.h"
@@ -42,6 +43,9 @@ struct tsr_map {
 	struct tsr_class klass[TSR_CLASSES_MAX];
 	struct tsr_mapping segment[TSR_SEGMENTS_MAX]; /* as mapped, by enum tsr_segment */
 	uint32_t segments_count;
+	struct tsr_region_entry *regions; /* [regions_count] in the directory */
+	uint32_t regions_count;
+	uint32_t tickets_all; /* tickets_count, and behind them those of the regions */
 };
 
 /* The depot of a class: the words of its cells, and the cells. */
@@ -58,6 +62,15 @@ tsr_map_cells(struct tsr_map const *map, uint32_t klass)
 	return (struct tsr_cell *)(void *)((unsigned char *)map->tickets +
 	                                   map->klass[klass].cells_offset);
 }
+
+/*
+ * tsr_mapping_open - map a descriptor of a client's, at an address that its pages like
+ *
+ * A forked child does not inherit it, nor does a core dump show it. Return: 0; what mmap(2) gave.
+ */
+TSR_MUST_CHECK
+int tsr_mapping_open(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t page_log2,
+                     bool writable);
 
 /*
  * tsr_map_bind - check the directory against the mappings and fill the rest of @map from it

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "shm/buffered.h"
+#include "shm/region.h"
 
 /* The smallest class for so many bytes, 1 .. message_bytes_max. */
 static uint32_t
@@ -52,13 +53,16 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 	struct tsr_magazine *const magazines = tsr_magazines_open(attachment);
 	struct tsr_ticket *ticket;
 	uint32_t klass;
-	int error;
+	int error = tsr_ticket_own(&attachment->map, name, attachment->me, &ticket);
 
-	if (magazines == NULL)
-		return -ENOMEM;
-	error = tsr_ticket_own(&attachment->map, name, attachment->me, &ticket);
 	if (error != 0)
 		return error;
+	if (tsr_name_index(name) >= attachment->map.tickets_count) {
+		tsr_region_release(attachment, name);
+		return 0;
+	}
+	if (magazines == NULL)
+		return -ENOMEM;
 	klass = attachment->map.blocks[tsr_name_index(name)].klass;
 	if (magazines[klass].count >= magazines[klass].limit) {
 		error = tsr_magazine_drain(attachment, klass, &magazines[klass]);
@@ -170,10 +174,10 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 }
 
 int
-tsr_message_after(struct tsr_end *end, enum tsr_fast fast)
+tsr_message_after(struct tsr_end *end, enum tsr_fast fast, struct tsr_msg *msg)
 {
 	if (fast == TSR_FAST_REFUSE)
-		return tsr_buffered_refuse(end);
+		return tsr_buffered_settle(end, msg);
 	tsr_buffered_wake(end);
 	return 0;
 }
@@ -297,7 +301,7 @@ tsr_recv_batch(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
 		error = fast == TSR_FAST_MISS
 		                ? tsr_message_recv_slow(receiver, &msgs[received],
 		                                        received == 0 ? deadline_ns : TSR_NOWAIT)
-		                : tsr_message_after(end, fast);
+		                : tsr_message_after(end, fast, &msgs[received]);
 		if (error != 0)
 			break;
 	}
@@ -338,6 +342,8 @@ tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *ms
 	block = &attachment->map.blocks[tsr_name_index(zdesc.name)];
 	if (!tsr_block_holds(block, zdesc.range))
 		return -EINVAL;
+	if (tsr_name_index(zdesc.name) >= attachment->map.tickets_count)
+		return tsr_region_resolve(attachment, zdesc, msg);
 	*msg = (struct tsr_msg){
 		.zdesc = zdesc,
 		.data = tsr_block_data(&attachment->map, block, zdesc.range),

@@ -94,8 +94,9 @@ TSR_COLD TSR_MUST_CHECK int tsr_message_send_slow(struct tsr_sender sender,
 TSR_COLD TSR_MUST_CHECK int tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg,
                                                   uint64_t deadline_ns);
 
-/* It is done; somebody sleeps, or what was in the slot cannot be. */
-TSR_COLD TSR_MUST_CHECK int tsr_message_after(struct tsr_end *end, enum tsr_fast fast);
+/* It is done, and somebody sleeps; or what was in the slot cannot be, or lies in a region. */
+TSR_COLD TSR_MUST_CHECK int tsr_message_after(struct tsr_end *end, enum tsr_fast fast,
+                                              struct tsr_msg *msg);
 
 TSR_INLINE int
 tsr_alloc_inline(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
@@ -137,7 +138,7 @@ tsr_send_inline(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline
 	if (tsr_likely(fast == TSR_FAST_DONE))
 		return 0;
 	return fast == TSR_FAST_MISS ? tsr_message_send_slow(sender, msg, deadline_ns)
-	                             : tsr_message_after(end, fast);
+	                             : tsr_message_after(end, fast, msg);
 }
 
 TSR_INLINE int
@@ -156,7 +157,7 @@ tsr_recv_inline(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t dead
 	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end, word))
 		return -EAGAIN;
 	return fast == TSR_FAST_MISS ? tsr_message_recv_slow(receiver, msg, deadline_ns)
-	                             : tsr_message_after(end, fast);
+	                             : tsr_message_after(end, fast, msg);
 }
 
 #endif /* TSR_SHM_MESSAGE_H */

@@ -17,8 +17,10 @@
  *		long, of unknown type or out of order, or that carries descriptors nobody asked for,
  *		is answered with TSR_PROTO_ERROR and changes nothing. Names are 0-terminated inside
  *		their array or refused.
- * Descriptors	only with the reply to ATTACH (the segments, in the order of enum tsr_segment) and
- *		with the request PIDFD (one process descriptor of the sender).
+ * Descriptors	with the replies to ATTACH (the segments, in the order of enum tsr_segment),
+ *		REGION_CREATE and REGION_MAP (the memory) and REGION_OFFER (a socket); with the
+ *		request PIDFD (one process descriptor of the sender), and with REGION_REGISTER on
+ *		the socket that was made for it. With nothing else.
  */
 
 #include <assert.h>
@@ -48,7 +50,12 @@ enum tsr_proto_type {
 	TSR_PROTO_LIST = 11,
 	TSR_PROTO_LEDGER = 12,
 	TSR_PROTO_STOP = 13,
-	TSR_PROTO_RELOAD = 14,
+	TSR_PROTO_REGION_CREATE = 24,
+	TSR_PROTO_REGION_OFFER = 25,    /* the reply brings a socket for the next one */
+	TSR_PROTO_REGION_REGISTER = 26, /* on that socket, with the memory */
+	TSR_PROTO_REGION_MAP = 27,
+	TSR_PROTO_REGION_CLOSE = 28,
+	TSR_PROTO_REGION_SETTLE = 29, /* a closing region has got its last ticket back */
 	TSR_PROTO_TYPE_END,
 	TSR_PROTO_ERROR = 0x7fff, /* as a reply only: type is TSR_PROTO_ERROR | TSR_PROTO_REPLY */
 };
@@ -90,8 +97,7 @@ struct tsr_proto_hello_reply {
 
 #define TSR_HELLO_WANTS_PIDFD UINT16_C(1) /* send TSR_PROTO_PIDFD before ATTACH */
 
-/* PIDFD, DETACH, PING, STATUS, STOP, RELOAD: the head alone. Their plain replies too (but STATUS
- * and RELOAD). */
+/* PIDFD, DETACH, PING, STATUS, STOP: the head alone. Their plain replies too (but STATUS). */
 struct tsr_proto_plain {
 	struct tsr_proto_head head;
 };
@@ -152,6 +158,35 @@ struct tsr_proto_end_close {
 	uint32_t reserved;
 };
 
+/* REGION_CREATE, REGION_OFFER. */
+struct tsr_proto_region {
+	struct tsr_proto_head head;
+	uint64_t bytes;   /* CREATE: wanted; OFFER: 0 */
+	uint32_t tickets; /* 1 .. */
+	uint32_t reserved;
+};
+
+/* REGION_MAP, REGION_CLOSE. */
+struct tsr_proto_region_ref {
+	struct tsr_proto_head head;
+	uint64_t id;
+	uint32_t number; /* of its entry in the directory */
+	uint32_t reserved;
+};
+
+/* To REGION_CREATE and REGION_MAP (with a descriptor), and to REGION_REGISTER. */
+struct tsr_proto_region_reply {
+	struct tsr_proto_head head;
+	uint64_t id;
+	uint64_t bytes;
+	uint32_t number;
+	uint32_t first_ticket;
+	uint32_t tickets;
+	uint32_t flags; /* TSR_REGION_READ_ONLY, TSR_REGION_FOREIGN */
+	uint32_t page_bytes_log2;
+	uint32_t reserved;
+};
+
 struct tsr_proto_status_reply {
 	struct tsr_proto_head head;
 	uint32_t pid;
@@ -173,13 +208,6 @@ struct tsr_proto_status_reply {
 	uint32_t flags; /* TSR_STATUS_* */
 	char release[32];
 	char hint[TSR_PROTO_TEXT_BYTES]; /* what would make it faster */
-	/* Of the configuration. */
-	uint64_t reloads;         /* that were taken */
-	uint64_t reloads_refused; /* that changed nothing */
-	uint64_t reload_age_ns;   /* since the last one, taken or refused; UINT64_MAX: none yet */
-	int32_t reload_error;     /* of the last one: 0, or a negative errno */
-	uint32_t reload_restart;  /* values of the file that wait for a restart */
-	char reload_text[TSR_PROTO_TEXT_BYTES]; /* of the last one: who asked; why it was refused */
 };
 
 #define TSR_STATUS_COMPAT  UINT32_C(1) /* runs with the fallbacks of an older kernel */
@@ -189,7 +217,7 @@ enum tsr_proto_list_what {
 	TSR_LIST_REALMS = 1,
 	TSR_LIST_CLIENTS = 2,
 	TSR_LIST_CHANNELS = 3,
-	TSR_LIST_CHANGES = 4, /* of the last reload; the daemon's user and root */
+	TSR_LIST_REGIONS = 8,
 };
 
 struct tsr_proto_list {
@@ -248,33 +276,20 @@ struct tsr_proto_row_channel {
 	uint32_t sleepers;
 };
 
-enum tsr_proto_change {
-	TSR_CHANGE_APPLIED = 1,  /* in force */
-	TSR_CHANGE_RESTART = 2,  /* only a restart can change it; `before` stays in force */
-	TSR_CHANGE_NEW = 3,      /* a realm is there */
-	TSR_CHANGE_LEAVING = 4,  /* a realm closes when its last client has left */
-	TSR_CHANGE_RETURNED = 5, /* a realm that was leaving stays */
-	TSR_CHANGE_MISTAKE = 6,  /* why nothing was changed: only `text` */
-};
-
-struct tsr_proto_row_change {
-	uint32_t what; /* enum tsr_proto_change */
-	uint32_t reserved;
-	char key[128]; /* "limits.bytes_per_user", "realms.demo.mode", "realms.demo" */
-	char before[192];
-	char after[192];
-	char text[448]; /* "FILE:LINE: ..." */
-};
-
-/* RELOAD: the configuration is read again before the reply; LIST of changes says what came of it.
- */
-struct tsr_proto_reload_reply {
-	struct tsr_proto_head head;
-	int32_t error; /* 0; -EINVAL the configuration is wrong and nothing was changed; ... */
-	uint32_t applied;
-	uint32_t restart; /* values that wait for a restart */
-	uint32_t reserved;
-	char text[TSR_PROTO_TEXT_BYTES]; /* the first mistake */
+struct tsr_proto_row_region {
+	char realm[TSR_NAME_BYTES];
+	char owner[TSR_NAME_BYTES]; /* the client's name */
+	char backing[16];           /* "1G", "2M", "thp", "4K"; of a client's memory: "2M", "4K" */
+	uint64_t id;
+	uint64_t bytes;
+	uint32_t number;
+	uint32_t flags; /* TSR_REGION_READ_ONLY, TSR_REGION_FOREIGN */
+	uint32_t state; /* TSR_REGION_OPEN, TSR_REGION_CLOSING */
+	uint32_t client_id;
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t tickets;
+	uint32_t tickets_out; /* held by clients or channels */
 };
 
 /* LIST: after this head, `rows` rows of the kind asked for, each `row_bytes` long. */
@@ -304,10 +319,10 @@ struct tsr_proto_ledger_reply {
 	uint32_t slots_claimed; /* by somebody who isn't attached */
 	uint32_t tokens_stray;  /* owned or claimed by somebody who isn't attached */
 	uint32_t connections;
-	uint32_t descriptors;   /* open in the daemon */
-	uint32_t mappings;      /* of realm segments in the daemon */
-	uint32_t reaps_pending; /* deaths that are not yet cleaned up after */
-	uint32_t reserved;
+	uint32_t descriptors;            /* open in the daemon */
+	uint32_t mappings;               /* of realm segments in the daemon */
+	uint32_t reaps_pending;          /* deaths that are not yet cleaned up after */
+	uint32_t in_regions;             /* tickets of regions that nobody holds */
 	char text[TSR_PROTO_TEXT_BYTES]; /* the first thing that does not add up */
 };
 
@@ -319,7 +334,8 @@ static_assert(sizeof(struct tsr_proto_attach) == 152, "protocol");
 static_assert(sizeof(struct tsr_proto_channel) == 96, "protocol");
 static_assert(sizeof(struct tsr_proto_end_open) == 104, "protocol");
 static_assert(sizeof(struct tsr_proto_end_open_reply) == 64, "protocol");
-static_assert(sizeof(struct tsr_proto_row_change) == 968, "protocol");
-static_assert(sizeof(struct tsr_proto_reload_reply) == 288, "protocol");
+static_assert(sizeof(struct tsr_proto_region) == 32, "protocol");
+static_assert(sizeof(struct tsr_proto_region_ref) == 32, "protocol");
+static_assert(sizeof(struct tsr_proto_region_reply) == 56, "protocol");
 
 #endif /* TSR_SHM_PROTO_H */

@@ -60,6 +60,7 @@ extern "C" {
 
 /* Flags of a message. */
 #define TSR_MSG_REDELIVERED UINT32_C(1) /* a receiver that died had taken it before */
+#define TSR_MSG_READ_ONLY   UINT32_C(2) /* it lies in a region that can't be written here */
 
 /* An attached client, an open sender end, an open receiver end: values, made by the calls below. */
 struct tsr_client {
@@ -71,6 +72,11 @@ struct tsr_sender {
 };
 
 struct tsr_receiver {
+	uint64_t handle;
+};
+
+/* A region that this client owns. */
+struct tsr_region {
 	uint64_t handle;
 };
 
@@ -127,6 +133,13 @@ struct tsr_end_options {
 #define TSR_END_NO_SPIN    UINT32_C(2) /* go to sleep at once */
 #define TSR_END_NO_STAMP   UINT32_C(4) /* never read the clock */
 
+/* tsr_region_create(), tsr_region_register(). */
+struct tsr_region_options {
+	size_t size;      /* sizeof(struct tsr_region_options) */
+	uint32_t tickets; /* so many messages of it may be out at a time; 0: 64 */
+	uint32_t reserved;
+};
+
 /* What tsr_client_info() tells. */
 struct tsr_client_info {
 	size_t size; /* sizeof(struct tsr_client_info), set by the caller */
@@ -135,7 +148,7 @@ struct tsr_client_info {
 	uint64_t arena_bytes;       /* payload memory of the realm */
 	uint64_t ticks_per_second;  /* unit of tsr_ticks() and of stamps */
 	uint32_t message_bytes_max; /* the largest message that fits */
-	uint32_t tickets;           /* in the realm */
+	uint32_t tickets;           /* in the realm, those of regions not counted */
 	uint16_t client_id;         /* ours */
 	uint16_t flags;             /* TSR_ATTACH_FENCED if that is in force */
 	uint32_t reserved;
@@ -248,7 +261,9 @@ TSR_API int tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t dea
  * tsr_recv - take the next message
  * @msg:	set on success; give it back with tsr_release() or send it on
  *
- * Context: hot, the receiver's thread; waits for a message until @deadline_ns.
+ * Context: hot, the receiver's thread; waits for a message until @deadline_ns. The first message
+ * of a region that this client has not mapped asks the daemon for it; if it can't be had, the call
+ * gives that error (-ENOBUFS, -ENOMEM, -ETIMEDOUT, ...) and the message stays in the channel.
  * Return: 0; -EAGAIN empty (TSR_NOWAIT); -ETIMEDOUT; -EPIPE everything was received and every
  * sender has closed; -ECONNRESET the same, and a sender died before it closed; -EPROTO a
  * participant wrote what cannot be (the message was dropped); -ENOTCONN.
@@ -258,7 +273,8 @@ TSR_API int tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t
 /*
  * tsr_release - give a block back
  *
- * Context: hot, any thread of the client, never blocks.
+ * Context: hot, any thread of the client, never blocks; only the last message of a region that its
+ * owner has given up asks the daemon.
  * Return: 0; -ESTALE it was released or sent before, or was never this client's; -EINVAL no such
  * ticket; -ENOTCONN.
  */
@@ -297,9 +313,74 @@ TSR_API int tsr_view(const struct tsr_msg *msg, uint32_t offset, uint32_t length
  * tsr_resolve - turn a zdesc of a ticket that this client owns into a message
  *
  * Context: any thread. Return: 0; -ESTALE generation or owner is another; -EINVAL no such ticket,
- * or the range is not inside its block; -ENOTCONN.
+ * or the range is not inside its block; -ENOTCONN; or why its region can't be had, as tsr_recv().
  */
 TSR_API int tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *msg);
+
+/*
+ * tsr_region_create - have memory made beside the arenas, for messages that point into it
+ * @bytes:	1 .. 4 GiB - 2 MiB, rounded up to pages; zeroed, and in the largest pages to be had
+ * @options:	NULL: 64 tickets
+ * @out:	give it back with tsr_region_close(), or tsr_detach()
+ *
+ * Context: cold, any thread; asks the daemon, then touches all of the memory.
+ * Return: 0; -ENOBUFS limits.regions_per_user, limits.region_bytes_per_user, or the realm's regions
+ * or region_tickets are used up; -ENOMEM; -EINVAL; -ENOTCONN; -ETIMEDOUT.
+ */
+TSR_API int tsr_region_create(struct tsr_client client, uint64_t bytes,
+                              const struct tsr_region_options *options, struct tsr_region *out);
+
+/*
+ * tsr_region_register - let messages point into memory that this process made itself
+ * @memfd:	made by memfd_create(2), of whole pages, and sealed with F_SEAL_SHRINK | F_SEAL_GROW
+ *		| F_SEAL_SEAL; on huge pages also with F_SEAL_WRITE or F_SEAL_FUTURE_WRITE, for
+ *		who receives must not lose a page to a hole. With one of these seals, or a
+ *		descriptor that is open for reading only, nobody else can write to it. It stays the
+ *		caller's, who may close it.
+ *
+ * The realm's configuration must allow it (foreign_regions). Every participant of the realm may map
+ * the memory from here on. Where nothing is sealed against writing, those who can write may punch
+ * holes into it, which read as zeros.
+ * Context and Return: as tsr_region_create(), and: -EACCES the realm does not take clients' memory;
+ * -EINVAL no memfd, a seal is missing, or the size; -EEXIST the realm has this memory already;
+ * -EBUSY another thread is just registering, or the daemon is still closing what it refused.
+ */
+TSR_API int tsr_region_register(struct tsr_client client, int memfd,
+                                const struct tsr_region_options *options, struct tsr_region *out);
+
+/*
+ * tsr_region_alloc - a message that is a range of the region
+ * @offset, @bytes:	inside the region; @bytes from 1 on
+ * @msg:	set on success: data, length = @bytes, zdesc; contents are what is there
+ *
+ * It is sent, received, viewed and released as any other, and takes one of the region's tickets,
+ * which comes back when it is released, by whomever. Whether ranges overlap, and who may write
+ * where, is up to the programs.
+ * Context: warm, any thread, never blocks.
+ * Return: 0; -ENOMEM all tickets of the region are out; -EINVAL the range; -ENOTCONN.
+ */
+TSR_API int tsr_region_alloc(struct tsr_region region, uint32_t offset, uint32_t bytes,
+                             struct tsr_msg *msg);
+
+/*
+ * tsr_region_address - where the region lies in this process
+ * @address, @bytes:	valid until tsr_region_close(); of memory that can't be written through the
+ *		descriptor that was registered, a read-only view
+ *
+ * Context: any thread. Return: 0; -ENOTCONN.
+ */
+TSR_API int tsr_region_address(struct tsr_region region, void **address, uint64_t *bytes);
+
+/*
+ * tsr_region_close - give the region up
+ *
+ * Messages of it that are out stay good: sent ones can be received, and the region ends when the
+ * last of them is released. So it is, too, if the owner detaches or dies.
+ * Context: cold, asks the daemon; the handle is dead in any case.
+ * Return: 0; -ENOTCONN it was not open, or the daemon is gone; -ETIMEDOUT the daemon did not
+ * answer.
+ */
+TSR_API int tsr_region_close(struct tsr_region region);
 
 /*
  * tsr_copy_in - copy bytes into a message the way that is fastest for another core to read

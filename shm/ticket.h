@@ -35,8 +35,9 @@ tsr_block_data(struct tsr_map const *map, struct tsr_block const *block, uint64_
 }
 
 /*
- * tsr_ticket_own - the ticket of @name, if @me holds it
+ * tsr_ticket_own - the ticket of @name, of an arena or of a region, if @me holds it
  *
+ * Context: warm; who only takes tickets of arenas asks itself, with a lower bound.
  * Return: 0; -EINVAL no such ticket; -ESTALE generation or holder is another.
  */
 TSR_INLINE int
@@ -44,7 +45,7 @@ tsr_ticket_own(struct tsr_map const *map, uint64_t name, uint16_t me, struct tsr
 {
 	uint32_t const index = tsr_name_index(name);
 
-	if (tsr_unlikely(index >= map->tickets_count))
+	if (tsr_unlikely(index >= map->tickets_all))
 		return -EINVAL;
 	if (tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&map->tickets[index].word), name, me)))
 		return -ESTALE;
@@ -66,19 +67,15 @@ tsr_ticket_send(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
 	tsr_st_rel(&ticket->word, tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
 }
 
-/*
- * tsr_ticket_receive - take the ticket of @name from the channel whose slot names it
- * @own:	set to the name under which it is @me's now
- *
- * Return: 0; -EPROTO the slot names a ticket that is not the channel's.
- */
+/* tsr_ticket_receive, for a ticket that may be any of the first @count. */
 TSR_INLINE int
-tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64_t *own)
+tsr_ticket_receive_of(struct tsr_map const *map, uint64_t name, uint32_t count, uint16_t me,
+                      uint64_t *own)
 {
 	uint32_t const index = tsr_name_index(name);
 	struct tsr_ticket *ticket;
 
-	if (tsr_unlikely(index >= map->tickets_count))
+	if (tsr_unlikely(index >= count))
 		return -EPROTO;
 	ticket = &map->tickets[index];
 	if (tsr_unlikely(tsr_ld_rlx(&ticket->word) !=
@@ -87,6 +84,19 @@ tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64
 	*own = tsr_name_next(name);
 	tsr_st_rlx(&ticket->word, tsr_name_word(*own, TSR_TICKET_RECEIVED, me));
 	return 0;
+}
+
+/*
+ * tsr_ticket_receive - take the ticket of @name, one of an arena's, from the channel whose slot
+ *		names it
+ * @own:	set to the name under which it is @me's now
+ *
+ * Return: 0; -EPROTO the slot names a ticket that is not the channel's.
+ */
+TSR_INLINE int
+tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64_t *own)
+{
+	return tsr_ticket_receive_of(map, name, map->tickets_count, me, own);
 }
 
 /* tsr_ticket_release - the next generation, idle: @name and all its copies are stale now. */

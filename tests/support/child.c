@@ -72,9 +72,15 @@ child_join(struct child *child)
 void
 child_died(struct child *child)
 {
+	child_died_of(child, SIGKILL);
+}
+
+void
+child_died_of(struct child *child, int number)
+{
 	int const status = child_end(child);
 
-	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "child ended with status %#x",
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == number, "child ended with status %#x",
 	          status);
 }
 

@@ -44,6 +44,8 @@ void child_join(struct child *child);
  * child_forget - give back the report of a child that has died.
  */
 void child_died(struct child *child);
+/* The same by another signal, its own doing. */
+void child_died_of(struct child *child, int number);
 void child_forget(struct child *child);
 
 /* child_kill - end it with a signal, and wait until it is gone. It must not have reported. */

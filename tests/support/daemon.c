@@ -143,12 +143,9 @@ daemon_ready(struct daemon *daemon)
 			continue;
 		if ((fds[0].revents & POLLIN) != 0) {
 			(void)recv(daemon_notify, text, sizeof(text) - 1, MSG_DONTWAIT);
-			if (strstr(text, "READY=1") == NULL)
-				continue;
-			/* Nobody listens to the rest. */
-			close(daemon_notify);
-			daemon_notify = -1;
-			return true;
+			if (strstr(text, "READY=1") != NULL)
+				return true;
+			continue;
 		}
 		if (fds[1].revents != 0)
 			return false;
@@ -285,7 +282,8 @@ daemon_quiet(struct daemon *daemon)
 	test_same(ledger.with_clients, 0);
 	cr_assert_eq(ledger.balanced, 1, "the ledger does not balance: %s", ledger.text);
 	test_same(ledger.lost, 0);
-	test_same(ledger.tickets, ledger.in_depot + ledger.with_daemon + ledger.in_channels);
+	test_same(ledger.tickets,
+	          ledger.in_depot + ledger.with_daemon + ledger.in_channels + ledger.in_regions);
 	/* Fewer is possible: it may still have been telling us that it was ready. */
 	cr_assert_leq(ledger.descriptors, daemon->descriptors, "%u descriptors are open, %u were",
 	              ledger.descriptors, daemon->descriptors);
@@ -406,32 +404,29 @@ daemon_channel(struct daemon const *daemon, char const *name, struct tsr_proto_r
 	return wanted.found;
 }
 
-struct wanted_realm {
-	char const *name;
-	struct tsr_proto_row_realm *row;
-	bool found;
+struct region_rows {
+	struct tsr_proto_row_region *rows;
+	unsigned max;
+	unsigned count;
 };
 
 static void
-daemon_realm_row(void const *bytes, void *arg)
+daemon_region_row(void const *bytes, void *arg)
 {
-	struct wanted_realm *wanted = arg;
-	struct tsr_proto_row_realm row;
+	struct region_rows *list = arg;
 
-	memcpy(&row, bytes, sizeof(row));
-	if (strcmp(row.name, wanted->name) == 0) {
-		*wanted->row = row;
-		wanted->found = true;
-	}
+	if (list->count < list->max)
+		memcpy(&list->rows[list->count], bytes, sizeof(list->rows[0]));
+	list->count++;
 }
 
-bool
-daemon_realm(struct daemon const *daemon, char const *name, struct tsr_proto_row_realm *row)
+unsigned
+daemon_regions(struct daemon const *daemon, struct tsr_proto_row_region *rows, unsigned rows_max)
 {
-	struct wanted_realm wanted = {.name = name, .row = row};
+	struct region_rows list = {.rows = rows, .max = rows_max};
 
-	daemon_list(daemon, TSR_LIST_REALMS, sizeof(*row), daemon_realm_row, &wanted);
-	return wanted.found;
+	daemon_list(daemon, TSR_LIST_REGIONS, sizeof(rows[0]), daemon_region_row, &list);
+	return list.count;
 }
 
 static void
@@ -477,8 +472,8 @@ daemon_balanced(struct daemon const *daemon, char const *realm)
 	test_same(ledger.lost, 0);
 	test_same(ledger.slots_claimed, 0);
 	test_same(ledger.tokens_stray, 0);
-	test_same(ledger.tickets,
-	          ledger.in_depot + ledger.with_daemon + ledger.in_channels + ledger.with_clients);
+	test_same(ledger.tickets, ledger.in_depot + ledger.with_daemon + ledger.in_channels +
+	                                  ledger.with_clients + ledger.in_regions);
 }
 
 struct tsr_attach_options

@@ -75,8 +75,9 @@ struct tsr_proto_ledger_reply daemon_ledger(struct daemon const *daemon, char co
 /* The row of a channel; false: there is none. */
 bool daemon_channel(struct daemon const *daemon, char const *name,
                     struct tsr_proto_row_channel *row);
-/* The row of a realm; false: there is none. */
-bool daemon_realm(struct daemon const *daemon, char const *name, struct tsr_proto_row_realm *row);
+/* The regions of the realm "demo", up to @rows_max; return how many there are. */
+unsigned daemon_regions(struct daemon const *daemon, struct tsr_proto_row_region *rows,
+                        unsigned rows_max);
 /* The sum of missed_wakes over the clients that are attached. */
 uint64_t daemon_missed_wakes(struct daemon const *daemon);
 

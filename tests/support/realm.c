@@ -23,6 +23,8 @@ realm_geometry(struct tsr_realm_geometry *geometry)
 	memset(geometry->klass, 0, sizeof(geometry->klass));
 	geometry->klass[0] = (struct tsr_class_config){.block_bytes = 256, .count = 1024};
 	geometry->klass[1] = (struct tsr_class_config){.block_bytes = 4096, .count = 64};
+	geometry->regions = 0;
+	geometry->region_tickets = 0;
 	geometry->epoch = 7;
 }
 
@@ -185,7 +187,7 @@ realm_reap(struct realm *realm, uint16_t dead, struct tsr_channel *const *channe
 struct tsr_ledger
 realm_count(struct realm *realm)
 {
-	uint8_t *const named = calloc(realm->map.tickets_count, 1);
+	uint8_t *const named = calloc(realm->map.tickets_all, 1);
 	struct tsr_ledger ledger;
 
 	cr_assert_not_null(named);
@@ -206,7 +208,7 @@ realm_balanced(struct realm *realm)
 	test_same(ledger.lost, 0);
 	test_same(ledger.slots_claimed, 0);
 	test_same(ledger.tokens_stray, 0);
-	test_same(ledger.tickets,
-	          ledger.in_depot + ledger.with_daemon + ledger.in_channels + ledger.with_clients);
+	test_same(ledger.tickets, ledger.in_depot + ledger.with_daemon + ledger.in_channels +
+	                                  ledger.with_clients + ledger.in_regions);
 	return ledger;
 }

@@ -264,7 +264,12 @@ test_case(messages, forged_zdesc_is_refused_and_changes_nothing)
 	test_ok(tsr_client_info(a, &info));
 	test_ok(tsr_alloc(a, 8, &msg));
 	forged = msg;
+	/* A region's ticket, when there is no region. */
 	forged.zdesc.name = tsr_name_make(info.tickets, 1);
+	test_is(tsr_send(sender, &forged, TSR_NOWAIT), -ESTALE);
+	test_is(tsr_release(a, &forged), -ESTALE);
+	test_is(tsr_resolve(a, forged.zdesc, &got), -ESTALE);
+	forged.zdesc.name = tsr_name_make(TSR_TICKETS_MAX - 1, 1);
 	test_is(tsr_send(sender, &forged, TSR_NOWAIT), -EINVAL);
 	test_is(tsr_release(a, &forged), -EINVAL);
 	test_is(tsr_resolve(a, forged.zdesc, &got), -EINVAL);

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/regions.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/closer.h"
+#include "core/daemon.h"
+#include "core/member.h"
+#include "shm/access.h"
+#include "shm/zdesc.h"
+
+int
+tsr_regions_create(struct tsr_realm *realm)
+{
+	struct tsr_regions_table *const table = &realm->regions;
+	uint32_t const count = realm->map.regions_count;
+	uint32_t const tickets = realm->map.tickets_all - realm->map.tickets_count;
+
+	if (count == 0)
+		return 0;
+	table->record = calloc(count, sizeof(table->record[0]));
+	if (table->record == NULL)
+		return -ENOMEM;
+	return tsr_area_create(&table->tickets, tickets, count);
+}
+
+static struct tsr_block *
+regions_blocks(struct tsr_realm const *realm)
+{
+	return realm->map.segment[TSR_SEGMENT_BLOCKS].base;
+}
+
+/* Blocks and entry, which only the daemon can write. */
+static void
+region_publish(struct tsr_realm const *realm, struct tsr_region_record const *region)
+{
+	struct tsr_region_entry *const entry = &realm->map.regions[region->number];
+	struct tsr_block *const blocks = regions_blocks(realm);
+
+	for (uint32_t i = 0; i < region->tickets; i++)
+		blocks[region->first_ticket + i] =
+			(struct tsr_block){.capacity = (uint32_t)region->memory.bytes,
+		                           .arena = (uint16_t)region->number,
+		                           .klass = TSR_CLASS_REGION};
+	entry->bytes = region->memory.bytes;
+	entry->first_ticket = region->first_ticket;
+	entry->tickets = region->tickets;
+	entry->flags = region->memory.flags;
+	entry->page_bytes_log2 = region->memory.page_log2;
+	tsr_st_rlx(&entry->state, region->state);
+	/* [G3] pairs with [G4]: an entry with an id is complete. */
+	tsr_st_rel(&entry->id, region->id);
+}
+
+static void
+region_unpublish(struct tsr_realm const *realm, struct tsr_region_record const *region)
+{
+	struct tsr_block *const blocks = regions_blocks(realm);
+
+	/* [G3] pairs with [G4]: who had it mapped sees that it is no more. */
+	tsr_st_rel(&realm->map.regions[region->number].id, 0);
+	for (uint32_t i = 0; i < region->tickets; i++)
+		blocks[region->first_ticket + i] = (struct tsr_block){.klass = TSR_CLASS_REGION};
+}
+
+static void
+region_stamp(struct tsr_realm const *realm, uint32_t ticket, uint64_t word, uint16_t holder)
+{
+	uint64_t const generation = tsr_generation_next(tsr_word_generation(word));
+
+	/* [G1] pairs with [G2]: what was done to it before, also by whom the reaper swept. */
+	tsr_st_rel(&realm->map.tickets[ticket].word,
+	           tsr_word_make(generation, TSR_TICKET_IDLE, holder));
+}
+
+/*
+ * The tickets of one region: of an open one, what is the daemon's is free again; of a closing one,
+ * what is free is the daemon's. Idempotent; only words that nobody else may touch are written.
+ */
+static void
+region_sweep(struct tsr_realm const *realm, struct tsr_region_record *region)
+{
+	bool const open = region->state == TSR_REGION_OPEN;
+	uint16_t const from = open ? TSR_HOLDER_DAEMON : TSR_HOLDER_FREE;
+	uint16_t const to = open ? TSR_HOLDER_FREE : TSR_HOLDER_DAEMON;
+	uint32_t out = 0;
+
+	for (uint32_t i = region->first_ticket; i < region->first_ticket + region->tickets; i++) {
+		/* [P1] pairs with [T1]: as the reaper looks. */
+		uint64_t const word = tsr_ld_acq(&realm->map.tickets[i].word);
+
+		if (tsr_word_holder(word) == from)
+			region_stamp(realm, i, word, to);
+		else if (tsr_word_holder(word) != to)
+			out++;
+	}
+	region->tickets_out = out;
+}
+
+static int
+regions_sweep_work(void *argument)
+{
+	struct tsr_realm *const realm = argument;
+
+	/* [G6] pairs with [G5]: the states are written before the words are looked at. */
+	tsr_fence_sc();
+	for (uint32_t i = 0; i < realm->map.regions_count; i++) {
+		if (realm->regions.record[i] != NULL)
+			region_sweep(realm, realm->regions.record[i]);
+	}
+	return 0;
+}
+
+/* Without a word to shared memory: out of the table. */
+static void
+region_forget(struct tsr_realm *realm, struct tsr_region_record *region)
+{
+	struct tsr_regions_table *const table = &realm->regions;
+
+	table->record[region->number] = NULL;
+	table->count--;
+	(void)tsr_area_free(&table->tickets, region->first_ticket - realm->map.tickets_count);
+	tsr_quota_give_region(&realm->daemon->quota, region->uid, region->memory.bytes);
+	if (region->memory.fd >= 0)
+		if (region->memory.fd >= 0)
+			tsr_close_aside(region->memory.fd);
+	free(region);
+}
+
+void
+tsr_regions_destroy(struct tsr_realm *realm)
+{
+	for (uint32_t i = 0; realm->regions.record != NULL && i < realm->map.regions_count; i++) {
+		if (realm->regions.record[i] != NULL)
+			region_forget(realm, realm->regions.record[i]);
+	}
+	tsr_area_destroy(&realm->regions.tickets);
+	free(realm->regions.record);
+	realm->regions.record = NULL;
+}
+
+int
+tsr_regions_settle(struct tsr_realm *realm)
+{
+	int error;
+
+	if (realm->regions.count == 0)
+		return 0;
+	error = tsr_realm_guarded(realm, regions_sweep_work, realm);
+	if (error != 0)
+		return error;
+	for (uint32_t i = 0; i < realm->map.regions_count; i++) {
+		struct tsr_region_record *const region = realm->regions.record[i];
+
+		if (region == NULL || region->state != TSR_REGION_CLOSING ||
+		    region->tickets_out != 0)
+			continue;
+		tsr_log(TSR_LOG_DEBUG, "region %llu of realm '%s' has ended",
+		        (unsigned long long)region->id, realm->entry.name);
+		region_unpublish(realm, region);
+		region_forget(realm, region);
+	}
+	return 0;
+}
+
+/* The same memory twice would be two regions whose owners don't know of each other. */
+static bool
+regions_have(struct tsr_realm const *realm, struct tsr_region_memory const *memory)
+{
+	for (uint32_t i = 0; i < realm->map.regions_count; i++) {
+		struct tsr_region_record const *const region = realm->regions.record[i];
+
+		if (region != NULL && region->memory.inode == memory->inode &&
+		    region->memory.device == memory->device)
+			return true;
+	}
+	return false;
+}
+
+/* Entry, tickets and quota. */
+static int
+regions_reserve(struct tsr_realm *realm, struct tsr_region_record *region,
+                struct tsr_refusal *refusal)
+{
+	struct tsr_quota *const quota = &realm->daemon->quota;
+	uint32_t const count = realm->map.regions_count;
+	uint64_t first;
+	int error;
+
+	/* Entries go round, so that one rests before it is used again. */
+	for (uint32_t i = 0; i < count; i++) {
+		region->number = (uint32_t)((realm->regions.newest_id + i) % count);
+		if (realm->regions.record[region->number] == NULL)
+			break;
+	}
+	if (realm->regions.count == count)
+		return tsr_refuse(refusal, -ENOBUFS,
+		                  "realm '%s' has all of its %u regions; raise 'regions' in the "
+		                  "configuration",
+		                  realm->entry.name, count);
+	error = tsr_quota_take_region(quota, region->uid, region->memory.bytes);
+	if (error != 0)
+		return tsr_refuse(
+			refusal, error,
+			"a region of %llu bytes: user %u would exceed limits.regions_per_user (%u) "
+			"or limits.region_bytes_per_user (%llu)",
+			(unsigned long long)region->memory.bytes, region->uid, quota->regions_limit,
+			(unsigned long long)quota->region_bytes_limit);
+	error = tsr_area_alloc(&realm->regions.tickets, region->tickets, &first);
+	if (error != 0) {
+		tsr_quota_give_region(quota, region->uid, region->memory.bytes);
+		return tsr_refuse(refusal, error,
+		                  "no %u tickets in a row are free for a region in realm '%s'; "
+		                  "raise 'region_tickets' (%u) in the configuration",
+		                  region->tickets, realm->entry.name,
+		                  realm->config->geometry.region_tickets);
+	}
+	region->first_ticket = realm->map.tickets_count + (uint32_t)first;
+	return 0;
+}
+
+int
+tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
+                  struct tsr_region_memory const *memory, uint32_t tickets,
+                  struct tsr_region_record **out, struct tsr_refusal *refusal)
+{
+	struct tsr_region_record *region;
+	int error;
+
+	if (regions_have(realm, memory))
+		return tsr_refuse(refusal, -EEXIST,
+		                  "realm '%s' has this memory as a region already",
+		                  realm->entry.name);
+	region = calloc(1, sizeof(*region));
+	if (region == NULL)
+		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for a region");
+	region->memory = *memory;
+	region->state = TSR_REGION_OPEN;
+	region->tickets = tickets;
+	region->owner = member->id;
+	region->pid = member->pid;
+	region->uid = member->uid;
+	memcpy(region->name, member->name, sizeof(region->name));
+	error = regions_reserve(realm, region, refusal);
+	if (error != 0) {
+		free(region);
+		return error;
+	}
+	region->id = ++realm->regions.newest_id;
+	region_publish(realm, region);
+	realm->regions.record[region->number] = region;
+	realm->regions.count++;
+	error = tsr_regions_settle(realm);
+	if (error != 0) {
+		/* The descriptor stays the caller's, who is refused. */
+		region->memory.fd = -1;
+		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
+		                  realm->entry.name);
+	}
+	*out = region;
+	return 0;
+}
+
+struct tsr_region_record *
+tsr_regions_find(struct tsr_realm const *realm, uint32_t number, uint64_t id)
+{
+	struct tsr_region_record *region = NULL;
+
+	if (number < realm->map.regions_count)
+		region = realm->regions.record[number];
+	return region != NULL && region->id == id ? region : NULL;
+}
+
+static void
+region_begin_close(struct tsr_realm const *realm, struct tsr_region_record *region)
+{
+	region->state = TSR_REGION_CLOSING;
+	/* [G6] pairs with [G5]: before the words are looked at, see regions_sweep_work(). */
+	tsr_st_rlx(&realm->map.regions[region->number].state, TSR_REGION_CLOSING);
+}
+
+int
+tsr_regions_close(struct tsr_realm *realm, struct tsr_region_record *region)
+{
+	region_begin_close(realm, region);
+	return tsr_regions_settle(realm);
+}
+
+int
+tsr_regions_leave(struct tsr_realm *realm, uint16_t owner)
+{
+	for (uint32_t i = 0; i < realm->map.regions_count && realm->regions.count != 0; i++) {
+		struct tsr_region_record *const region = realm->regions.record[i];
+
+		if (region != NULL && region->state == TSR_REGION_OPEN && region->owner == owner)
+			region_begin_close(realm, region);
+	}
+	return tsr_regions_settle(realm);
+}
