@@ -25,6 +25,9 @@ int tsr_perf_baseline_items(struct tsr_perf_bench *bench, size_t payload_bytes, 
 /* The same ring, its items copied by `rep movsb`. M/s. */
 int tsr_perf_baseline_movsb(struct tsr_perf_bench *bench, size_t payload_bytes, uint32_t slots);
 
+/* DPDK's ring, two producers that share a core and one consumer; objects one by one. M/s. */
+int tsr_perf_baseline_rte_ring(struct tsr_perf_bench *bench, uint32_t slots);
+
 /* A pipe, and a Unix socket that keeps messages apart; both without blocking. M/s. */
 int tsr_perf_baseline_pipe(struct tsr_perf_bench *bench, size_t payload_bytes);
 int tsr_perf_baseline_socket(struct tsr_perf_bench *bench, size_t payload_bytes);

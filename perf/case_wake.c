@@ -104,19 +104,6 @@ wake_futex_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 	return tsr_perf_wake_run(side, sample, wake_futex, wake_futex_sleep);
 }
 
-static int
-wake_futex_open(struct tsr_perf_side *side)
-{
-	(void)side;
-	return 0;
-}
-
-static void
-wake_futex_close(struct tsr_perf_side *side)
-{
-	(void)side;
-}
-
 int
 tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
@@ -136,9 +123,7 @@ tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *re
 	*tsr_perf_plan_bench(plan, &baseline) = (struct tsr_perf_bench){
 		.name = "bare futex wake",
 		.memory_bytes = sizeof(struct tsr_perf_wake),
-		.open = wake_futex_open,
 		.run = wake_futex_run,
-		.close = wake_futex_close,
 	};
 	tsr_perf_realm(plan, request->backing, WAKE_PAYLOAD, WAKE_BLOCKS);
 	pair = tsr_perf_plan_pair(plan, ours, baseline);

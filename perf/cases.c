@@ -19,6 +19,7 @@ const struct tsr_perf_case tsr_perf_cases[] = {
          tsr_perf_plan_stream_64k},
 	{"stream-1m", "inplace", "", "the same with 1,048,576 bytes, likewise",
          tsr_perf_plan_stream_1m},
+	{"fan-in", "", "", "two senders that share a core, one receiver", tsr_perf_plan_fan_in},
 	{"wake", "", "", "a message to a receiver that sleeps", tsr_perf_plan_wake},
 	{"alloc", "local cross", "bytes of the block (256)",
          "free and allocate a block; and free it in another process", tsr_perf_plan_alloc},

@@ -62,12 +62,15 @@ ours_name(const struct tsr_perf_side *side, const char *way, char *out, size_t o
 static struct tsr_channel_options
 ours_channel(const struct tsr_perf_side *side)
 {
-	bool many = (side->bench->flags & TSR_PERF_MANY) != 0;
+	bool const many = (side->bench->flags & TSR_PERF_MANY) != 0;
+	bool const senders = (side->bench->flags & TSR_PERF_MANY_SENDERS) != 0;
 
 	return (struct tsr_channel_options){
 		.size = sizeof(struct tsr_channel_options),
 		.capacity = side->bench->slots,
-		.flags = many ? 0 : TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
+		.flags = many      ? 0
+	                 : senders ? TSR_CHANNEL_ONE_RECEIVER
+	                           : TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
 	};
 }
 
@@ -129,6 +132,12 @@ int
 tsr_perf_link_back(struct tsr_perf_side *side, struct tsr_perf_link *link)
 {
 	return ours_open_end(side, link, "back", side->index != 0);
+}
+
+int
+tsr_perf_link_again(struct tsr_perf_side *side, struct tsr_perf_link *link)
+{
+	return ours_open_end(side, link, "out", side->index == 0);
 }
 
 void

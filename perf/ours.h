@@ -13,9 +13,10 @@
 #define TSR_PERF_REALM "demo"
 
 /* struct tsr_perf_bench.flags of a benchmark that uses a channel */
-#define TSR_PERF_MANY    UINT32_C(1) /* many senders, many receivers; else one of each */
-#define TSR_PERF_COPY_IN UINT32_C(2) /* written elsewhere and brought in by tsr_copy_in() */
-#define TSR_PERF_NO_SPIN UINT32_C(4) /* who waits goes to sleep at once */
+#define TSR_PERF_MANY         UINT32_C(1) /* many senders, many receivers; else one of each */
+#define TSR_PERF_COPY_IN      UINT32_C(2) /* written elsewhere and brought in by tsr_copy_in() */
+#define TSR_PERF_NO_SPIN      UINT32_C(4) /* who waits goes to sleep at once */
+#define TSR_PERF_MANY_SENDERS UINT32_C(8) /* and one receiver */
 
 /* One side's end, or ends, of the channels of a benchmark. */
 struct tsr_perf_link {
@@ -46,6 +47,9 @@ int tsr_perf_link_open(struct tsr_perf_side *side, struct tsr_perf_link *link);
 
 /* tsr_perf_link_back - a second channel, from side 1 to side 0 */
 int tsr_perf_link_back(struct tsr_perf_side *side, struct tsr_perf_link *link);
+
+/* tsr_perf_link_again - another end of the same channel and side, of the same client */
+int tsr_perf_link_again(struct tsr_perf_side *side, struct tsr_perf_link *link);
 
 void tsr_perf_link_close(struct tsr_perf_link *link);
 
