@@ -30,6 +30,7 @@ enum tsr_exit {
 	TSR_EXIT_NOT_FOUND = 4,
 	TSR_EXIT_PERMISSION = 5,
 	TSR_EXIT_TIMEOUT = 6,
+	TSR_EXIT_CONFIG = 78, /* the daemon's configuration is wrong: as tesserad has it */
 };
 
 enum tsr_color {
@@ -68,6 +69,7 @@ int tsr_cmd_ledger(int argc, char **argv);
 int tsr_cmd_ping(int argc, char **argv);
 int tsr_cmd_recv(int argc, char **argv);
 int tsr_cmd_regions(int argc, char **argv);
+int tsr_cmd_reload(int argc, char **argv);
 int tsr_cmd_send(int argc, char **argv);
 int tsr_cmd_status(int argc, char **argv);
 int tsr_cmd_stop(int argc, char **argv);

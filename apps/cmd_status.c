@@ -25,6 +25,12 @@ static const struct tsr_column status_facts[] = {
 	{"refused", "requests refused", TSR_CELL_COUNT},
 	{"compat", "older kernel's fallbacks", TSR_CELL_TEXT},
 	{"systemd", "started by systemd", TSR_CELL_TEXT},
+	{"reload", "configuration", TSR_CELL_TEXT},
+	{"reload_age_ns", "  that long ago", TSR_CELL_NS},
+	{"reload_text", "  by", TSR_CELL_TEXT},
+	{"reload_restart", "  waits for a restart", TSR_CELL_COUNT},
+	{"reloads", "  reloads taken", TSR_CELL_COUNT},
+	{"reloads_refused", "  reloads refused", TSR_CELL_COUNT},
 	{"hint", "to make it faster", TSR_CELL_TEXT},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
@@ -92,6 +98,25 @@ status_fill(const struct tsr_proto_status_reply *reply, json_t *out)
 	tsr_report_set(out, "hint", tsr_report_text(reply->hint, sizeof(reply->hint)));
 }
 
+static void
+status_fill_reload(const struct tsr_proto_status_reply *reply, json_t *out)
+{
+	bool const none = reply->reload_age_ns == UINT64_MAX;
+
+	tsr_report_set(out, "reload",
+	               json_string(none                       ? "as at the start"
+	                           : reply->reload_error == 0 ? "read again"
+	                                                      : "refused"));
+	tsr_report_set(out, "reloads", tsr_report_count(reply->reloads));
+	tsr_report_set(out, "reloads_refused", tsr_report_count(reply->reloads_refused));
+	if (none)
+		return;
+	tsr_report_set(out, "reload_age_ns", tsr_report_count(reply->reload_age_ns));
+	tsr_report_set(out, "reload_text",
+	               tsr_report_text(reply->reload_text, sizeof(reply->reload_text)));
+	tsr_report_set(out, "reload_restart", json_integer(reply->reload_restart));
+}
+
 int
 tsr_cmd_status(int argc, char **argv)
 {
@@ -113,6 +138,7 @@ tsr_cmd_status(int argc, char **argv)
 		goto close;
 	}
 	status_fill(&reply, report);
+	status_fill_reload(&reply, report);
 	tsr_report_set(report, "socket", json_string(control.path));
 	status = tsr_cli_list(&control, TSR_LIST_REALMS, sizeof(struct tsr_proto_row_realm),
 	                      status_realm, &realms);

@@ -29,6 +29,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"recv", "a channel to standard output", tsr_cmd_recv},
 	{"ping", "how long the daemon takes to answer", tsr_cmd_ping},
 	{"ledger", "is every ticket, slot and descriptor accounted for?", tsr_cmd_ledger},
+	{"reload", "have the daemon read its configuration again", tsr_cmd_reload},
 	{"stop", "end the daemon", tsr_cmd_stop},
 };
 

@@ -118,44 +118,65 @@ tesserad_complain(void *argument, const char *line)
 	(void)fprintf(stderr, "%s\n", line);
 }
 
-/* Defaults, file, --set: on top of each other. Return: 0, or the exit code. */
+/* A path that stays what it is wherever the process goes. The caller frees it. */
+static char *
+tesserad_absolute(const char *path)
+{
+	char *const folder = path[0] == '/' ? NULL : get_current_dir_name();
+	char *absolute = NULL;
+
+	if (path[0] == '/')
+		absolute = strdup(path);
+	else if (folder != NULL && asprintf(&absolute, "%s/%s", folder, path) < 0)
+		absolute = NULL;
+	free(folder);
+	return absolute;
+}
+
+/* Return: 0, or the exit code. */
 static int
-tesserad_configure(struct tesserad_options *options, struct tsr_config *config)
+tesserad_find_sources(struct tesserad_options const *options, struct tsr_config_sources *sources)
+{
+	const char *file = options->config;
+
+	*sources = (struct tsr_config_sources){.sets = options->sets,
+	                                       .sets_count = options->sets_count};
+	if (file == NULL && geteuid() == 0)
+		file = "-" TESSERAD_SYSTEM_FILE;
+	if (file == NULL)
+		return 0;
+	/* A leading - as in systemd's units: it may be missing. */
+	sources->optional = file[0] == '-';
+	sources->file = tesserad_absolute(sources->optional ? file + 1 : file);
+	if (sources->file != NULL)
+		return 0;
+	(void)fprintf(stderr, "tesserad: %s: %s\n", file, strerror(errno));
+	return TESSERAD_EXIT_RUNTIME;
+}
+
+/* Return: 0, or the exit code. */
+static int
+tesserad_configure(struct tsr_config_sources const *sources, struct tsr_config *config)
 {
 	struct tsr_config_sink sink = {.complain = tesserad_complain};
+	int const error = tsr_config_load(config, sources, &sink);
 
-	if (tsr_config_default(config) != 0) {
+	if (error == -ENOMEM) {
 		(void)fprintf(stderr, "tesserad: no memory\n");
 		return TESSERAD_EXIT_RUNTIME;
 	}
-	if (options->config == NULL && geteuid() == 0)
-		options->config = "-" TESSERAD_SYSTEM_FILE;
-	/* A leading - as in systemd's units: it may be missing. */
-	if (options->config != NULL && options->config[0] == '-') {
-		options->config++;
-		if (access(options->config, F_OK) != 0)
-			options->config = NULL;
-	}
-	if (options->config != NULL && tsr_config_read(config, options->config, &sink) != 0)
-		return TESSERAD_EXIT_CONFIG;
-	for (unsigned i = 0; i < options->sets_count; i++) {
-		if (tsr_config_set(config, options->sets[i], &sink) != 0)
-			continue; /* say all that is wrong at once */
-	}
-	if (tsr_config_check(config, &sink) != 0 || sink.mistakes != 0)
-		return TESSERAD_EXIT_CONFIG;
-	return 0;
+	return error == 0 ? 0 : TESSERAD_EXIT_CONFIG;
 }
 
 /* Return: the exit code. */
 static int
-tesserad_serve(struct tsr_config const *config)
+tesserad_serve(struct tsr_config *config, struct tsr_config_sources const *sources)
 {
 	static struct tsr_daemon daemon;
 	struct tsr_refusal refusal = {0};
 
 	tsr_log_open(config->log_level);
-	if (tsr_daemon_start(&daemon, config, &refusal) != 0) {
+	if (tsr_daemon_start(&daemon, config, sources, &refusal) != 0) {
 		tsr_log(TSR_LOG_ERROR, "not started: %s", refusal.text);
 		return TESSERAD_EXIT_RUNTIME;
 	}
@@ -172,24 +193,30 @@ main(int argc, char **argv)
 		.options = tesserad_argp_options,
 		.parser = tesserad_parse,
 		.doc = "Serve realms of shared memory to the processes of this machine."
-		       "\vIt stays in the foreground and logs to standard error. SIGTERM ends it. "
+		       "\vIt stays in the foreground and logs to standard error. SIGTERM ends it, "
+		       "SIGHUP has it read its "
+		       "configuration again. "
 		       "Without a configuration it serves a realm 'demo' for its own user. Exit "
 		       "codes: "
 		       "0 ended as asked, 1 it could not run, 2 usage, 78 configuration.",
 	};
 	static struct tesserad_options options;
-	struct tsr_config config;
+	struct tsr_config_sources sources = {.file = NULL};
+	struct tsr_config config = {.realms = NULL};
 	int code;
 
 	argp_err_exit_status = TESSERAD_EXIT_USAGE;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &options) != 0)
 		return TESSERAD_EXIT_USAGE;
-	code = tesserad_configure(&options, &config);
+	code = tesserad_find_sources(&options, &sources);
+	if (code == 0)
+		code = tesserad_configure(&sources, &config);
 	if (code == 0 && options.check_config)
 		(void)printf("the configuration is in order: %u realms\n", config.realms_count);
 	else if (code == 0)
-		code = tesserad_serve(&config);
+		code = tesserad_serve(&config, &sources);
 	tsr_config_destroy(&config);
+	free((char *)(uintptr_t)sources.file);
 	for (unsigned i = 0; i < options.sets_count; i++)
 		free(options.sets[i]);
 	return code;

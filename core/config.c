@@ -72,7 +72,7 @@ tsr_config_default(struct tsr_config *config)
 		.regions_per_user = 64,
 		.region_bytes_per_user = UINT64_C(1) << 30,
 	};
-	config->realms = calloc(TSR_REALMS_MAX, sizeof(config->realms[0]));
+	config->realms = calloc(TSR_REALMS_ROOM, sizeof(config->realms[0]));
 	if (config->realms == NULL)
 		return -ENOMEM;
 	config->realms[0] = config_realm_default("demo");
@@ -87,8 +87,8 @@ tsr_config_destroy(struct tsr_config *config)
 	*config = (struct tsr_config){0};
 }
 
-static struct tsr_config_realm *
-config_realm_find(struct tsr_config const *config, const char *name)
+struct tsr_config_realm *
+tsr_config_find(struct tsr_config const *config, const char *name)
 {
 	for (uint32_t i = 0; i < config->realms_count; i++) {
 		if (strcmp(config->realms[i].geometry.name, name) == 0)
@@ -114,7 +114,7 @@ config_realm_name_fault(const char *name)
 static struct tsr_config_realm *
 config_realm_add(struct tsr_config *config, const char *name, char *why, size_t why_bytes)
 {
-	struct tsr_config_realm *const known = config_realm_find(config, name);
+	struct tsr_config_realm *const known = tsr_config_find(config, name);
 	const char *const fault = config_realm_name_fault(name);
 
 	if (known != NULL)
@@ -249,7 +249,7 @@ config_read_realm(struct tsr_config *config, config_setting_t *group, struct tsr
 		config_complain_at(sink, group, "a realm is expected as { name = \"...\"; ... }");
 		return;
 	}
-	if (config_realm_find(config, name) != NULL) {
+	if (tsr_config_find(config, name) != NULL) {
 		(void)snprintf(why, sizeof(why), "realm \"%s\" is there twice", name);
 		config_complain_at(sink, group, why);
 		return;
@@ -445,4 +445,37 @@ tsr_config_check(struct tsr_config const *config, struct tsr_config_sink *sink)
 			                geometry->name, why);
 	}
 	return sink->mistakes == before ? 0 : -EINVAL;
+}
+
+int
+tsr_config_load(struct tsr_config *config, struct tsr_config_sources const *sources,
+                struct tsr_config_sink *sink)
+{
+	bool const read =
+		sources->file != NULL && !(sources->optional && access(sources->file, F_OK) != 0);
+	unsigned const before = sink->mistakes;
+	struct tsr_config loaded;
+	int error = tsr_config_default(&loaded);
+
+	if (error != 0)
+		return error;
+	if (read)
+		error = tsr_config_read(&loaded, sources->file, sink);
+	if (error != 0)
+		goto destroy;
+	for (unsigned i = 0; i < sources->sets_count; i++) {
+		if (tsr_config_set(&loaded, sources->sets[i], sink) != 0)
+			continue; /* say all that is wrong at once */
+	}
+	error = tsr_config_check(&loaded, sink);
+	if (sink->mistakes != before)
+		error = -EINVAL;
+	if (error != 0)
+		goto destroy;
+	*config = loaded;
+	return 0;
+
+destroy:
+	tsr_config_destroy(&loaded);
+	return error;
 }

@@ -17,7 +17,8 @@
 #include "core/segment.h"
 #include "shm/format.h"
 
-#define TSR_REALMS_MAX 64
+#define TSR_REALMS_MAX  64
+#define TSR_REALMS_ROOM (2 * TSR_REALMS_MAX) /* with those that are leaving: see reload.h */
 
 struct tsr_config_realm {
 	struct tsr_realm_geometry geometry;
@@ -27,6 +28,7 @@ struct tsr_config_realm {
 	mode_t mode;          /* as in chmod: w participant, r observer */
 	bool foreign_regions; /* take clients' own memory as regions */
 	char where[160];      /* it was defined */
+	bool leaving;         /* no longer in the file: see reload.h */
 };
 
 struct tsr_config {
@@ -41,8 +43,16 @@ struct tsr_config {
 	uint64_t bytes_per_user;
 	uint32_t regions_per_user;
 	uint64_t region_bytes_per_user;
-	struct tsr_config_realm *realms;
+	struct tsr_config_realm *realms; /* [TSR_REALMS_ROOM] */
 	uint32_t realms_count;
+};
+
+/* Where the configuration comes from, at the start and again with each reload. */
+struct tsr_config_sources {
+	const char *file; /* absolute; NULL: none */
+	bool optional;    /* it may be missing */
+	char *const *sets;
+	unsigned sets_count;
 };
 
 /* Told of every mistake, as "FILE:LINE: ..." or "--set PATH: ...". */
@@ -53,6 +63,16 @@ struct tsr_config_sink {
 	void *argument;
 	unsigned mistakes;
 };
+
+/*
+ * tsr_config_load - defaults, file, --set, on top of each other, and the check of the whole
+ * @config:	untouched on failure; else the caller destroys it
+ *
+ * Return: 0; -EINVAL there were mistakes; -ENOMEM; -ENOENT, ... the file can't be read.
+ */
+TSR_MUST_CHECK
+int tsr_config_load(struct tsr_config *config, struct tsr_config_sources const *sources,
+                    struct tsr_config_sink *sink);
 
 /* tsr_config_default - the embedded default: a realm "demo". Return: 0; -ENOMEM. */
 TSR_MUST_CHECK
@@ -70,5 +90,8 @@ int tsr_config_set(struct tsr_config *config, const char *assignment, struct tsr
 /* tsr_config_check - what only shows when everything is read. Return: 0; -EINVAL. */
 TSR_MUST_CHECK
 int tsr_config_check(struct tsr_config const *config, struct tsr_config_sink *sink);
+
+/* tsr_config_find - the realm of that name; NULL. */
+struct tsr_config_realm *tsr_config_find(struct tsr_config const *config, const char *name);
 
 #endif /* TSR_CORE_CONFIG_H */

@@ -13,42 +13,46 @@
 
 #define CONFIG_CPUS_MAX 4095
 
-#define GLOBAL(path, type, member, min, max)                                           \
-	{                                                                              \
-		path, TSR_CONFIG_##type, offsetof(struct tsr_config, member), min, max \
-	}
-#define REALM(path, type, member, min, max)                                                  \
+#define GLOBAL(path, type, member, min, max, live)                                           \
 	{                                                                                    \
-		path, TSR_CONFIG_##type, offsetof(struct tsr_config_realm, member), min, max \
+		path, TSR_CONFIG_##type, offsetof(struct tsr_config, member), min, max, live \
 	}
+#define REALM(path, type, member, min, max, live)                                                  \
+	{                                                                                          \
+		path, TSR_CONFIG_##type, offsetof(struct tsr_config_realm, member), min, max, live \
+	}
+
+#define LIVE    true
+#define RESTART false
 
 static const struct tsr_config_key config_globals[] = {
-	GLOBAL("socket", PATH, socket, 1, 107),
-	GLOBAL("socket_mode", MODE, socket_mode, 0, 0666),
-	GLOBAL("socket_group", GROUP, socket_group, 0, 0),
-	GLOBAL("log.level", LEVEL, log_level, 0, 0),
-	GLOBAL("poll.isolated", BOOL, isolated, 0, 0),
-	GLOBAL("poll.cpu", INT, poll_cpu, -1, CONFIG_CPUS_MAX),
-	GLOBAL("compat.kernel", KERNEL, compat, 0, 0),
-	GLOBAL("limits.connections_per_user", U32, connections_per_user, 1, 65536),
-	GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX),
-	GLOBAL("limits.regions_per_user", U32, regions_per_user, 0, 65536),
-	GLOBAL("limits.region_bytes_per_user", U64, region_bytes_per_user, 0, INT64_MAX),
+	GLOBAL("socket", PATH, socket, 1, 107, RESTART),
+	GLOBAL("socket_mode", MODE, socket_mode, 0, 0666, LIVE),
+	GLOBAL("socket_group", GROUP, socket_group, 0, 0, LIVE),
+	GLOBAL("log.level", LEVEL, log_level, 0, 0, LIVE),
+	GLOBAL("poll.isolated", BOOL, isolated, 0, 0, LIVE),
+	GLOBAL("poll.cpu", INT, poll_cpu, -1, CONFIG_CPUS_MAX, RESTART),
+	GLOBAL("compat.kernel", KERNEL, compat, 0, 0, LIVE),
+	GLOBAL("limits.connections_per_user", U32, connections_per_user, 1, 65536, LIVE),
+	GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX, LIVE),
+	GLOBAL("limits.regions_per_user", U32, regions_per_user, 0, 65536, LIVE),
+	GLOBAL("limits.region_bytes_per_user", U64, region_bytes_per_user, 0, INT64_MAX, LIVE),
 };
 
+/* What a realm's memory is made of can't change while it is mapped. */
 static const struct tsr_config_key config_realms[] = {
-	REALM("owner", USER, owner, 0, 0),
-	REALM("group", GROUP, group, 0, 0),
-	REALM("mode", MODE, mode, 0, 0666),
-	REALM("channels", U32, geometry.channels, 1, TSR_CHANNELS_MAX),
-	REALM("slots", U32, geometry.slots, TSR_SLOTS_MIN, INT64_C(1) << 28),
-	REALM("clients", U32, geometry.clients, 1, TSR_CLIENTS_MAX),
-	REALM("backing", BACKING, backing, 0, 0),
-	REALM("regions", U32, geometry.regions, 0, TSR_REGIONS_MAX),
-	REALM("region_tickets", U32, geometry.region_tickets, 0, TSR_REGION_TICKETS_MAX),
-	REALM("foreign_regions", BOOL, foreign_regions, 0, 0),
-	REALM("first_lap", U64, geometry.first_lap, 0, INT64_MAX),
-	REALM("first_generation", U64, geometry.first_generation, 0, INT64_MAX),
+	REALM("owner", USER, owner, 0, 0, LIVE),
+	REALM("group", GROUP, group, 0, 0, LIVE),
+	REALM("mode", MODE, mode, 0, 0666, LIVE),
+	REALM("channels", U32, geometry.channels, 1, TSR_CHANNELS_MAX, RESTART),
+	REALM("slots", U32, geometry.slots, TSR_SLOTS_MIN, INT64_C(1) << 28, RESTART),
+	REALM("clients", U32, geometry.clients, 1, TSR_CLIENTS_MAX, RESTART),
+	REALM("backing", BACKING, backing, 0, 0, RESTART),
+	REALM("regions", U32, geometry.regions, 0, TSR_REGIONS_MAX, RESTART),
+	REALM("region_tickets", U32, geometry.region_tickets, 0, TSR_REGION_TICKETS_MAX, RESTART),
+	REALM("foreign_regions", BOOL, foreign_regions, 0, 0, RESTART),
+	REALM("first_lap", U64, geometry.first_lap, 0, INT64_MAX, RESTART),
+	REALM("first_generation", U64, geometry.first_generation, 0, INT64_MAX, RESTART),
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -71,6 +75,102 @@ tsr_config_key_realm(const char *path)
 			return &config_realms[i];
 	}
 	return NULL;
+}
+
+struct tsr_config_key const *
+tsr_config_keys_global(size_t index)
+{
+	return index < COUNT(config_globals) ? &config_globals[index] : NULL;
+}
+
+struct tsr_config_key const *
+tsr_config_keys_realm(size_t index)
+{
+	return index < COUNT(config_realms) ? &config_realms[index] : NULL;
+}
+
+static size_t
+config_key_bytes(struct tsr_config_key const *key)
+{
+	switch (key->type) {
+	case TSR_CONFIG_BOOL:
+	case TSR_CONFIG_KERNEL:
+		return sizeof(bool);
+	case TSR_CONFIG_U64:
+		return sizeof(uint64_t);
+	case TSR_CONFIG_PATH:
+		return (size_t)key->max + 1;
+	case TSR_CONFIG_INT:
+	case TSR_CONFIG_U32:
+	case TSR_CONFIG_LEVEL:
+	case TSR_CONFIG_MODE:
+	case TSR_CONFIG_USER:
+	case TSR_CONFIG_GROUP:
+	case TSR_CONFIG_BACKING:
+		break;
+	}
+	return sizeof(uint32_t);
+}
+
+static_assert(sizeof(mode_t) == sizeof(uint32_t) && sizeof(uid_t) == sizeof(uint32_t) &&
+                      sizeof(enum tsr_backing) == sizeof(uint32_t),
+              "sizes of values");
+
+bool
+tsr_config_key_same(struct tsr_config_key const *key, void const *object, void const *other)
+{
+	return memcmp((unsigned char const *)object + key->offset,
+	              (unsigned char const *)other + key->offset, config_key_bytes(key)) == 0;
+}
+
+void
+tsr_config_key_copy(struct tsr_config_key const *key, void *object, void const *from)
+{
+	memcpy((unsigned char *)object + key->offset, (unsigned char const *)from + key->offset,
+	       config_key_bytes(key));
+}
+
+void
+tsr_config_key_format(struct tsr_config_key const *key, void const *object, char *out,
+                      size_t out_bytes)
+{
+	void const *const at = (unsigned char const *)object + key->offset;
+
+	switch (key->type) {
+	case TSR_CONFIG_BOOL:
+		(void)snprintf(out, out_bytes, "%s", *(bool const *)at ? "true" : "false");
+		return;
+	case TSR_CONFIG_KERNEL:
+		(void)snprintf(out, out_bytes, "\"%s\"", *(bool const *)at ? "6.1" : "");
+		return;
+	case TSR_CONFIG_INT:
+		(void)snprintf(out, out_bytes, "%d", *(int const *)at);
+		return;
+	case TSR_CONFIG_U32:
+		(void)snprintf(out, out_bytes, "%u", *(uint32_t const *)at);
+		return;
+	case TSR_CONFIG_U64:
+		(void)snprintf(out, out_bytes, "%llu", (unsigned long long)*(uint64_t const *)at);
+		return;
+	case TSR_CONFIG_PATH:
+		(void)snprintf(out, out_bytes, "\"%s\"", (char const *)at);
+		return;
+	case TSR_CONFIG_LEVEL:
+		(void)snprintf(out, out_bytes, "%s",
+		               tsr_log_level_name(*(enum tsr_log_level const *)at));
+		return;
+	case TSR_CONFIG_MODE:
+		(void)snprintf(out, out_bytes, "%04o", *(mode_t const *)at);
+		return;
+	case TSR_CONFIG_USER:
+	case TSR_CONFIG_GROUP:
+		(void)snprintf(out, out_bytes, "%d", *(int const *)at);
+		return;
+	case TSR_CONFIG_BACKING:
+		(void)snprintf(out, out_bytes, "%s",
+		               tsr_backing_name(*(enum tsr_backing const *)at));
+		return;
+	}
 }
 
 int

@@ -34,6 +34,7 @@ struct tsr_config_key {
 	size_t offset;
 	int64_t min;
 	int64_t max;
+	bool live; /* a reload can change it; else it takes a restart */
 };
 
 /* A value as it was written. */
@@ -51,6 +52,18 @@ struct tsr_config_value {
 /* tsr_config_key_global, tsr_config_key_realm - by path; NULL: unknown. */
 struct tsr_config_key const *tsr_config_key_global(const char *path);
 struct tsr_config_key const *tsr_config_key_realm(const char *path);
+
+/* tsr_config_keys_global, tsr_config_keys_realm - the @index-th key; NULL: beyond the last. */
+struct tsr_config_key const *tsr_config_keys_global(size_t index);
+struct tsr_config_key const *tsr_config_keys_realm(size_t index);
+
+/* tsr_config_key_same - have both objects the same value? tsr_config_key_copy - to @object. */
+bool tsr_config_key_same(struct tsr_config_key const *key, void const *object, void const *other);
+void tsr_config_key_copy(struct tsr_config_key const *key, void *object, void const *from);
+
+/* tsr_config_key_format - the value as people read it, cut off where @out ends. */
+void tsr_config_key_format(struct tsr_config_key const *key, void const *object, char *out,
+                           size_t out_bytes);
 
 /*
  * tsr_config_key_store - check @value and write it to @object + the key's offset

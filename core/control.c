@@ -25,7 +25,8 @@
 #define SERVER_LOG_NS     UINT64_C(5000000000)
 
 /* Marks in the epoll data for what is no connection. */
-static char server_mark_listener, server_mark_signals, server_mark_timer, server_mark_leave;
+static char server_mark_listener, server_mark_signals, server_mark_timer, server_mark_leave,
+	server_mark_config;
 
 static int
 server_watch(struct tsr_server const *server, int fd, void *mark)
@@ -43,6 +44,7 @@ server_open(struct tsr_server *server)
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
 	server->epoll = epoll_create1(EPOLL_CLOEXEC);
 	server->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	server->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
@@ -55,6 +57,9 @@ server_open(struct tsr_server *server)
 	    server_watch(server, server->timer, &server_mark_timer) != 0 ||
 	    server_watch(server, server->leave, &server_mark_leave) != 0 ||
 	    server_watch(server, server->daemon->rundir.listener, &server_mark_listener) != 0)
+		return -errno;
+	if (server->daemon->reload.watch.fd >= 0 &&
+	    server_watch(server, server->daemon->reload.watch.fd, &server_mark_config) != 0)
 		return -errno;
 	return 0;
 }
@@ -109,7 +114,16 @@ tsr_server_stop(struct tsr_server *server, const char *why)
 	tsr_poll_core_stop(&server->daemon->poll);
 }
 
-/* The first signal stops cleanly. From then on signals do what they do by default: at once. */
+static void
+server_reload(struct tsr_server *server, const char *who)
+{
+	/* Whoever ends the daemon has the configuration from then on. */
+	if (!server->stopping)
+		(void)tsr_reload_run(server->daemon, who);
+}
+
+/* SIGHUP asks for a reload. The first of the others stops cleanly; from then on signals do what
+ * they do by default: at once. */
 static void
 server_signal(struct tsr_server *server)
 {
@@ -119,8 +133,12 @@ server_signal(struct tsr_server *server)
 
 	if (read(server->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	(void)snprintf(why, sizeof(why), "%s from pid %u",
-	               info.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM", info.ssi_pid);
+	(void)snprintf(why, sizeof(why), "SIG%s from pid %u", sigabbrev_np((int)info.ssi_signo),
+	               info.ssi_pid);
+	if (info.ssi_signo == SIGHUP) {
+		server_reload(server, why);
+		return;
+	}
 	tsr_server_stop(server, why);
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGINT, SIG_DFL);
@@ -170,6 +188,16 @@ server_timer(struct tsr_server *server)
 	server_watchdog(server, now);
 }
 
+static void
+server_changed(struct tsr_server *server)
+{
+	if (!server->stopping)
+		tsr_reload_changed(server->daemon);
+	else /* or it would wake us for ever */
+		(void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->daemon->reload.watch.fd,
+		                NULL);
+}
+
 static void *
 server_thread(void *argument)
 {
@@ -195,6 +223,8 @@ server_thread(void *argument)
 				timer = true;
 			else if (mark == &server_mark_leave)
 				server->leaving = true;
+			else if (mark == &server_mark_config)
+				server_changed(server);
 			else
 				((struct tsr_source *)mark)->serve(mark, events[i].events);
 		}

@@ -36,7 +36,7 @@ struct tsr_server {
 	pthread_t thread;
 	bool running;
 	int epoll;
-	int signals; /* signalfd: SIGTERM, SIGINT */
+	int signals; /* signalfd: SIGTERM, SIGINT, SIGHUP */
 	int timer;
 	int leave; /* eventfd: the thread shall end */
 	int spare; /* given up for a moment when descriptors run out */

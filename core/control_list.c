@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/control_request.h"
 #include "core/member.h"
@@ -17,6 +18,7 @@ static const uint32_t list_row_bytes[] = {
 	[TSR_LIST_REALMS] = sizeof(struct tsr_proto_row_realm),
 	[TSR_LIST_CLIENTS] = sizeof(struct tsr_proto_row_client),
 	[TSR_LIST_CHANNELS] = sizeof(struct tsr_proto_row_channel),
+	[TSR_LIST_CHANGES] = sizeof(struct tsr_proto_row_change),
 	[TSR_LIST_REGIONS] = sizeof(struct tsr_proto_row_region),
 };
 
@@ -339,6 +341,16 @@ list_all(struct tsr_connection *connection, const char *only, struct list_out *o
 	}
 }
 
+/* What came of the last reload. */
+static void
+list_changes(struct tsr_connection const *connection, struct list_out *out)
+{
+	struct tsr_changes const *const changes = &connection->server->daemon->reload.changes;
+
+	for (uint32_t i = 0; i < changes->count; i++)
+		list_add(out, &changes->row[i]);
+}
+
 static int
 list_check(struct tsr_connection *connection, struct tsr_proto_list const *request,
            struct tsr_refusal *refusal)
@@ -355,6 +367,11 @@ list_check(struct tsr_connection *connection, struct tsr_proto_list const *reque
 		                  "LIST of %u with reserved 0x%x, expected a list that there is, "
 		                  "and 0",
 		                  request->what, request->reserved);
+	if (request->what == TSR_LIST_CHANGES && connection->uid != 0 &&
+	    connection->uid != geteuid())
+		return tsr_refuse(refusal, -EACCES,
+		                  "LIST of changes by user %u, expected user %u or root",
+		                  connection->uid, geteuid());
 	if (request->realm[0] == '\0')
 		return 0;
 	error = tsr_realm_find(connection->server->daemon, request->realm, &realm, refusal);
@@ -384,7 +401,10 @@ tsr_request_list(struct tsr_connection *connection, void const *packet, struct t
 	out.what = request.what;
 	out.row_bytes = list_row_bytes[request.what];
 	list_begin_packet(&out);
-	list_all(connection, request.realm, &out);
+	if (request.what == TSR_LIST_CHANGES)
+		list_changes(connection, &out);
+	else
+		list_all(connection, request.realm, &out);
 	if (out.failed) {
 		free(out.bytes);
 		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for this list");

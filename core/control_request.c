@@ -52,6 +52,8 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
                                     false, tsr_request_region_close},
 	[TSR_PROTO_REGION_SETTLE] = {"REGION_SETTLE", sizeof(struct tsr_proto_plain), true, false,
                                      tsr_request_region_settle},
+	[TSR_PROTO_RELOAD] = {"RELOAD", sizeof(struct tsr_proto_plain), false, false,
+                              tsr_request_reload},
 };
 
 /* The head, and whether this is the moment for such a request. */

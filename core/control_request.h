@@ -56,6 +56,8 @@ tsr_request_fn tsr_request_ping, tsr_request_status, tsr_request_ledger, tsr_req
 /* control_region.c */
 tsr_request_fn tsr_request_region_create, tsr_request_region_offer, tsr_request_region_map,
 	tsr_request_region_close, tsr_request_region_settle;
+/* control_reload.c */
+tsr_request_fn tsr_request_reload;
 /* control_list.c */
 tsr_request_fn tsr_request_list;
 

@@ -45,6 +45,17 @@ status_realms(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 	}
 }
 
+static void
+status_reload(struct tsr_reload const *reload, struct tsr_proto_status_reply *reply)
+{
+	reply->reloads = reload->taken;
+	reply->reloads_refused = reload->refused;
+	reply->reload_age_ns = reload->last_ns == 0 ? UINT64_MAX : tsr_now_ns() - reload->last_ns;
+	reply->reload_error = reload->error;
+	reply->reload_restart = reload->restart;
+	memcpy(reply->reload_text, reload->text, sizeof(reply->reload_text));
+}
+
 int
 tsr_request_status(struct tsr_connection *connection, void const *packet,
                    struct tsr_refusal *refusal)
@@ -73,6 +84,7 @@ tsr_request_status(struct tsr_connection *connection, void const *packet,
 	reply.flags = (daemon->kernel.compat ? TSR_STATUS_COMPAT : 0) |
 	              (tsr_systemd_booted() ? TSR_STATUS_SYSTEMD : 0);
 	status_realms(daemon, &reply);
+	status_reload(&daemon->reload, &reply);
 	(void)snprintf(reply.release, sizeof(reply.release), "%s", TSR_VERSION);
 	memcpy(reply.hint, daemon->hint, sizeof(reply.hint));
 	tsr_request_reply(connection, &head, &reply, sizeof(reply));

@@ -24,8 +24,8 @@
 #define DAEMON_CLIENT_BUCKETS  1024
 #define DAEMON_KEY_BYTES       sizeof(uint64_t)
 
-/* Signals: SIGTERM and SIGINT come by descriptor, a write to nobody or beyond a limit is an errno.
- * */
+/* Signals: SIGTERM, SIGINT and SIGHUP come by descriptor, a write to nobody or beyond a limit is an
+ * errno. */
 static void
 daemon_block_signals(void)
 {
@@ -33,10 +33,12 @@ daemon_block_signals(void)
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
-	(void)signal(SIGHUP, SIG_IGN);
+	/* nohup(1) has it ignored; by descriptor it asks for a reload. */
+	(void)signal(SIGHUP, SIG_DFL);
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
@@ -106,7 +108,8 @@ daemon_create_realms(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 {
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		struct tsr_realm *realm;
-		int const error = tsr_realm_create(daemon, i, &realm, refusal);
+		int const error =
+			tsr_realm_create(daemon, &daemon->config->realms[i], &realm, refusal);
 
 		if (error != 0)
 			return error;
@@ -115,20 +118,25 @@ daemon_create_realms(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	return 0;
 }
 
+void
+tsr_daemon_limits(struct tsr_config const *config, struct tsr_quota *limits)
+{
+	*limits = (struct tsr_quota){
+		.connections_limit = config->connections_per_user,
+		.bytes_limit = config->bytes_per_user,
+		.regions_limit = config->regions_per_user,
+		.region_bytes_limit = config->region_bytes_per_user,
+	};
+}
+
 static int
 daemon_create_tables(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 {
-	struct tsr_quota const limits = {
-		.connections_limit = daemon->config->connections_per_user,
-		.bytes_limit = daemon->config->bytes_per_user,
-		.regions_limit = daemon->config->regions_per_user,
-		.region_bytes_limit = daemon->config->region_bytes_per_user,
-	};
+	struct tsr_quota limits;
 
+	tsr_daemon_limits(daemon->config, &limits);
 	tsr_quota_create(&daemon->quota, &limits);
-	daemon->epochs = calloc(daemon->config->realms_count, sizeof(daemon->epochs[0]));
-	if (daemon->epochs == NULL ||
-	    tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
+	if (tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->clients, DAEMON_CLIENT_BUCKETS) != 0)
 		return tsr_refuse(refusal, -ENOMEM, "no memory for the daemon's tables");
 	if (getrandom(&daemon->instance, DAEMON_KEY_BYTES, 0) != (ssize_t)DAEMON_KEY_BYTES)
@@ -155,8 +163,8 @@ daemon_create_poll(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 }
 
 int
-tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
-                 struct tsr_refusal *refusal)
+tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
+                 struct tsr_config_sources const *sources, struct tsr_refusal *refusal)
 {
 	int error;
 
@@ -164,6 +172,7 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
 	                              .kernel = {.compat = config->compat},
 	                              .begun_ns = tsr_now_ns(),
 	                              .rundir = {.lock = -1, .listener = -1},
+	                              .reload = {.watch = {.fd = -1}},
 	                              .poll = {.epoll = -1, .doorbell = -1}};
 	(void)umask(077);
 	daemon_block_signals();
@@ -187,8 +196,10 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
 		error = tsr_rundir_listen(&daemon->rundir, config->socket_mode,
 		                          config->socket_group, refusal->text,
 		                          sizeof(refusal->text));
-	if (error == 0)
+	if (error == 0) {
+		tsr_reload_create(&daemon->reload, config, sources);
 		error = tsr_server_create(daemon, refusal);
+	}
 	if (error == 0)
 		error = tsr_server_start(daemon->server, refusal);
 	if (error != 0) {
@@ -241,7 +252,7 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 	tsr_registry_destroy(&daemon->clients);
 	tsr_registry_destroy(&daemon->realms);
 	tsr_quota_destroy(&daemon->quota);
-	free(daemon->epochs);
+	tsr_reload_destroy(&daemon->reload);
 	if (daemon->eal_started)
 		tsr_eal_stop();
 	tsr_rundir_close(&daemon->rundir);

@@ -13,6 +13,7 @@
  *	a realm's tables	its lock
  *	connections		the control thread alone
  *	quota			its own lock
+ *	configuration, access	the control thread alone, once it runs
  *	counters		atomic
  */
 
@@ -27,6 +28,7 @@
 #include "core/quota.h"
 #include "core/refusal.h"
 #include "core/registry.h"
+#include "core/reload.h"
 #include "core/rundir.h"
 
 #define TSR_HINT_BYTES 256
@@ -34,7 +36,7 @@
 struct tsr_server;
 
 struct tsr_daemon {
-	struct tsr_config const *config;
+	struct tsr_config const *config; /* in force; the control thread's while that runs */
 	struct tsr_kernel kernel;
 	struct tsr_rundir rundir;
 	struct tsr_poll_core poll;
@@ -42,8 +44,9 @@ struct tsr_daemon {
 	struct tsr_registry realms;  /* struct tsr_realm by name */
 	struct tsr_registry clients; /* struct tsr_member by serial number */
 	struct tsr_server *server;
-	uint64_t *epochs; /* [config->realms_count]: of the newest realm of each name */
-	uint64_t serial;  /* of the newest client; the control thread's */
+	struct tsr_reload reload;
+	uint64_t epoch;  /* of the newest realm */
+	uint64_t serial; /* of the newest client; the control thread's */
 	uint64_t instance;
 	uint64_t begun_ns;
 	uint64_t ticks_per_second;
@@ -60,19 +63,23 @@ struct tsr_daemon {
 
 /*
  * tsr_daemon_start - everything up to the listening socket
+ * @config:	what @sources say now; a reload replaces what is in it
  * @refusal:	on failure, what was missing
  *
  * Context: the thread that will be the poll core, before any other. Return: 0; a negative errno,
  * and no file, socket or mapping is left.
  */
 TSR_MUST_CHECK
-int tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config const *config,
-                     struct tsr_refusal *refusal);
+int tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
+                     struct tsr_config_sources const *sources, struct tsr_refusal *refusal);
 
 /* tsr_daemon_run - until SIGTERM, SIGINT or a request to stop. */
 void tsr_daemon_run(struct tsr_daemon *daemon);
 
 /* tsr_daemon_stop - tell the clients, remove and unmap everything. */
 void tsr_daemon_stop(struct tsr_daemon *daemon);
+
+/* tsr_daemon_limits - what a configuration says of quotas: the limits of @limits, and nothing else. */
+void tsr_daemon_limits(struct tsr_config const *config, struct tsr_quota *limits);
 
 #endif /* TSR_CORE_DAEMON_H */

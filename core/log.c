@@ -72,8 +72,8 @@ tsr_log_level_find(const char *name, enum tsr_log_level *out)
 	return -EINVAL;
 }
 
-static const char *
-log_level_name(enum tsr_log_level level)
+const char *
+tsr_log_level_name(enum tsr_log_level level)
 {
 	for (size_t i = 0; i < LOG_NAMES; i++) {
 		if (log_names[i].level == level)
@@ -100,7 +100,7 @@ log_prefix(char *line, size_t bytes, enum tsr_log_level level)
 	    strftime(when, sizeof(when), "%H:%M:%S", &local) == 0)
 		when[0] = '\0';
 	length = snprintf(line, bytes, "%s.%03ld tesserad %s: ", when, now.tv_nsec / 1000000,
-	                  log_level_name(level));
+	                  tsr_log_level_name(level));
 	return length < 0 ? 0 : (size_t)length;
 }
 

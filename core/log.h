@@ -28,6 +28,9 @@ void tsr_log_open(enum tsr_log_level level);
 
 void tsr_log_level_set(enum tsr_log_level level);
 
+/* tsr_log_level_name - "info". */
+const char *tsr_log_level_name(enum tsr_log_level level);
+
 /* tsr_log_level_find - a level by its name. Return: 0; -EINVAL. */
 TSR_MUST_CHECK
 int tsr_log_level_find(const char *name, enum tsr_log_level *out);

@@ -58,6 +58,11 @@ member_enter(struct tsr_realm *realm, struct tsr_member *member, struct tsr_refu
 	struct tsr_daemon *const daemon = realm->daemon;
 	int error;
 
+	if (realm->leaving)
+		return tsr_refuse(refusal, -ENOENT,
+		                  "realm '%s' is no longer in the configuration: it admits nobody "
+		                  "and closes when its last client has left",
+		                  realm->entry.name);
 	if (realm->condemned)
 		return tsr_refuse(refusal, -ENOTCONN, "realm '%s' was just condemned: try again",
 		                  realm->entry.name);
@@ -339,6 +344,8 @@ tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *r
 	if (died && member->connection >= 0)
 		(void)shutdown(member->connection, SHUT_RDWR);
 	tsr_member_put(member);
+	if (realm->leaving)
+		tsr_realm_leave(realm, true);
 	return 0;
 }
 

@@ -159,7 +159,8 @@ tsr_poll_core_run(struct tsr_poll_core *core)
 	bool busy = false;
 
 	tsr_st_rlx(&core->marked, idle_since); /* the time of the start-up is nobody's */
-	while (tsr_ld_rlx(&core->stopping) == 0) {
+	/* [Q1] pairs with [Q2]: what the control thread did before it gave the word to stop. */
+	while (tsr_ld_acq(&core->stopping) == 0) {
 		bool const worked = poll_core_round(core) != 0;
 		uint64_t const now = tsr_clock_ticks();
 
@@ -168,7 +169,7 @@ tsr_poll_core_run(struct tsr_poll_core *core)
 		busy = worked;
 		if (worked) {
 			idle_since = now;
-		} else if (now - idle_since >= rest && !core->isolated) {
+		} else if (now - idle_since >= rest && tsr_ld_rlx(&core->isolated) == 0) {
 			poll_core_sleep(core);
 			idle_since = tsr_clock_ticks();
 		} else if (now - idle_since >= spin) {
@@ -189,7 +190,15 @@ tsr_poll_core_ring(struct tsr_poll_core *core)
 void
 tsr_poll_core_stop(struct tsr_poll_core *core)
 {
-	tsr_st_rlx(&core->stopping, 1);
+	/* [Q2] pairs with [Q1]: a reload before the stop is seen by whoever ends the daemon. */
+	tsr_st_rel(&core->stopping, 1);
+	tsr_poll_core_ring(core);
+}
+
+void
+tsr_poll_core_isolate(struct tsr_poll_core *core, bool isolated)
+{
+	tsr_st_rlx(&core->isolated, isolated);
 	tsr_poll_core_ring(core);
 }
 

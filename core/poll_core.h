@@ -58,7 +58,7 @@ struct tsr_poll_core {
 	struct tsr_poll_tier_set tier[TSR_TIERS];
 	int epoll;
 	int doorbell;
-	bool isolated; /* never sleep */
+	_Atomic uint64_t isolated; /* 1: never sleep */
 	uint64_t ticks_per_second;
 	_Atomic uint64_t stopping;
 	/* Accounting, in ticks; sequence is odd while it changes. */
@@ -95,9 +95,10 @@ unsigned tsr_poll_core_events(struct tsr_poll_core *core, uint64_t *keys, unsign
 /* tsr_poll_core_run - until tsr_poll_core_stop(). Context: the thread that is the poll core. */
 void tsr_poll_core_run(struct tsr_poll_core *core);
 
-/* Context of both: any thread. */
+/* Context of the three: any thread. */
 void tsr_poll_core_ring(struct tsr_poll_core *core);
 void tsr_poll_core_stop(struct tsr_poll_core *core);
+void tsr_poll_core_isolate(struct tsr_poll_core *core, bool isolated);
 
 /* Context: any thread. */
 void tsr_poll_core_times(struct tsr_poll_core *core, struct tsr_poll_times *times);

@@ -17,6 +17,17 @@ tsr_quota_create(struct tsr_quota *quota, struct tsr_quota const *limits)
 }
 
 void
+tsr_quota_limit(struct tsr_quota *quota, struct tsr_quota const *limits)
+{
+	(void)pthread_mutex_lock(&quota->lock);
+	quota->connections_limit = limits->connections_limit;
+	quota->bytes_limit = limits->bytes_limit;
+	quota->regions_limit = limits->regions_limit;
+	quota->region_bytes_limit = limits->region_bytes_limit;
+	(void)pthread_mutex_unlock(&quota->lock);
+}
+
+void
 tsr_quota_destroy(struct tsr_quota *quota)
 {
 	free(quota->users);

@@ -36,6 +36,8 @@ struct tsr_quota {
 
 /* tsr_quota_create - nothing is taken; the limits are those of @limits. */
 void tsr_quota_create(struct tsr_quota *quota, struct tsr_quota const *limits);
+/* tsr_quota_limit - other limits, from the next one who takes. Who is above keeps what he has. */
+void tsr_quota_limit(struct tsr_quota *quota, struct tsr_quota const *limits);
 void tsr_quota_destroy(struct tsr_quota *quota);
 
 /* Return: 0; -ENOBUFS the limit is reached; -ENOMEM. What was taken is given back by the other. */

@@ -60,8 +60,8 @@ realm_destroy(struct tsr_realm *realm)
 }
 
 int
-tsr_realm_create(struct tsr_daemon *daemon, uint32_t config_index, struct tsr_realm **out,
-                 struct tsr_refusal *refusal)
+tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
+                 struct tsr_realm **out, struct tsr_refusal *refusal)
 {
 	struct tsr_realm *const realm = calloc(1, sizeof(*realm));
 	int error;
@@ -69,9 +69,10 @@ tsr_realm_create(struct tsr_daemon *daemon, uint32_t config_index, struct tsr_re
 	if (realm == NULL)
 		return tsr_refuse(refusal, -ENOMEM, "no memory for another realm");
 	realm->daemon = daemon;
-	realm->config = &daemon->config->realms[config_index];
+	realm->settings = *config;
+	realm->config = &realm->settings;
 	realm->entry.name = realm->config->geometry.name;
-	realm->epoch = daemon->epochs[config_index] + 1;
+	realm->epoch = ++daemon->epoch;
 	tsr_ref_init(&realm->refs);
 	tsr_ref_get(&realm->refs); /* the caller's; the first is the registry's */
 	(void)pthread_mutex_init(&realm->lock, NULL);
@@ -87,7 +88,6 @@ tsr_realm_create(struct tsr_daemon *daemon, uint32_t config_index, struct tsr_re
 		                   realm->entry.name);
 		goto destroy;
 	}
-	daemon->epochs[config_index] = realm->epoch;
 	tsr_log(TSR_LOG_INFO, "realm '%s' epoch %llu: %u tickets, %llu MiB in %s pages",
 	        realm->entry.name, (unsigned long long)realm->epoch, realm->map.tickets_count,
 	        (unsigned long long)(tsr_realm_bytes(realm) >> 20),
@@ -122,15 +122,15 @@ tsr_realm_find(struct tsr_daemon *daemon, const char *name, struct tsr_realm **o
                struct tsr_refusal *refusal)
 {
 	struct tsr_realm *const realm = tsr_realm_lookup(daemon, name);
+	struct tsr_config_realm const *config;
 
 	if (realm != NULL) {
 		*out = realm;
 		return 0;
 	}
-	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
-		if (strcmp(daemon->config->realms[i].geometry.name, name) == 0)
-			return tsr_realm_create(daemon, i, out, refusal);
-	}
+	config = tsr_config_find(daemon->config, name);
+	if (config != NULL && !config->leaving)
+		return tsr_realm_create(daemon, config, out, refusal);
 	return tsr_refuse(
 		refusal, -ENOENT, "there is no realm '%s': the configuration defines %u%s%s", name,
 		daemon->config->realms_count,
@@ -245,6 +245,19 @@ tsr_realm_close(struct tsr_realm *realm)
 {
 	if (!realm->condemned)
 		realm_end(realm, TSR_REALM_CLOSED);
+}
+
+void
+tsr_realm_leave(struct tsr_realm *realm, bool leaving)
+{
+	realm->leaving = leaving;
+	if (!leaving || realm->condemned || realm->members_count != 0)
+		return;
+	tsr_log(TSR_LOG_NOTICE, "realm '%s' epoch %llu is closed: its last client has left",
+	        realm->entry.name, (unsigned long long)realm->epoch);
+	realm->condemned = true;
+	realm_end(realm, TSR_REALM_CLOSED);
+	tsr_realm_dissolve(realm);
 }
 
 void

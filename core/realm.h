@@ -58,11 +58,13 @@ struct tsr_realm {
 	struct tsr_registry_entry entry; /* by name */
 	struct tsr_ref refs;             /* the registry's, and one per client */
 	struct tsr_daemon *daemon;
-	struct tsr_config_realm const *config;
+	struct tsr_config_realm const *config; /* its settings */
+	struct tsr_config_realm settings; /* access: the control thread's; the rest is constant */
 	uint64_t epoch;
 	enum tsr_backing backing;
 	pthread_mutex_t lock; /* of everything below */
-	bool condemned;
+	bool condemned;       /* or dissolved: nobody gets in any more */
+	bool leaving; /* the configuration lacks it: it is dissolved when it has no members */
 	struct tsr_map map;
 	struct tsr_memory segment[TSR_SEGMENTS_MAX];
 	uint32_t segments_count;
@@ -89,13 +91,14 @@ enum tsr_right {
 
 /*
  * tsr_realm_create - make its segments, write them, enter it into the registry
+ * @config:	is copied
  * @out:	with a reference of the caller's
  *
  * Context: cold, touches all memory. Return: 0; -ENOMEM, ...: nothing is left.
  */
 TSR_MUST_CHECK
-int tsr_realm_create(struct tsr_daemon *daemon, uint32_t config_index, struct tsr_realm **out,
-                     struct tsr_refusal *refusal);
+int tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
+                     struct tsr_realm **out, struct tsr_refusal *refusal);
 
 /* tsr_realm_lookup - the living one of that name, with a reference for the caller; NULL. */
 struct tsr_realm *tsr_realm_lookup(struct tsr_daemon *daemon, const char *name);
@@ -128,6 +131,15 @@ void tsr_realm_condemn(struct tsr_realm *realm, const char *why);
 
 /* tsr_realm_close - the daemon stops: mark it, and wake all who sleep. Under its lock. */
 void tsr_realm_close(struct tsr_realm *realm);
+
+/*
+ * tsr_realm_leave - the configuration lacks it (or, @leaving false, has it again): dissolve it if
+ *		it has no members
+ *
+ * Context: under its lock, with a reference of the caller's, when @leaving changes and whenever a
+ * member has left.
+ */
+void tsr_realm_leave(struct tsr_realm *realm, bool leaving);
 
 /* tsr_realm_dissolve - forget its clients, and take it out of the registry. Under its lock. */
 void tsr_realm_dissolve(struct tsr_realm *realm);

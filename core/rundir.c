@@ -309,6 +309,33 @@ tsr_rundir_listen(struct tsr_rundir *rundir, mode_t mode, gid_t group, char *why
 	return 0;
 }
 
+int
+tsr_rundir_permit(struct tsr_rundir const *rundir, mode_t mode, gid_t group, char *why,
+                  size_t why_bytes)
+{
+	struct stat before;
+
+	if (rundir->from_systemd)
+		return rundir_refuse(-EPERM, why, why_bytes,
+		                     "the socket %s is systemd's: its mode and group stand in "
+		                     "tesserad.socket",
+		                     rundir->socket);
+	if (stat(rundir->socket, &before) != 0)
+		return rundir_refuse(-errno, why, why_bytes, "socket %s: %s", rundir->socket,
+		                     strerror(errno));
+	/* Without rights for the group while it changes hands. */
+	if (chmod(rundir->socket, before.st_mode & mode & 07700) != 0 ||
+	    chown(rundir->socket, (uid_t)-1, group) != 0 || chmod(rundir->socket, mode) != 0) {
+		int const error = -errno;
+
+		(void)chmod(rundir->socket, before.st_mode & 07777);
+		return rundir_refuse(error, why, why_bytes,
+		                     "socket %s cannot get mode %04o and group %d: %s",
+		                     rundir->socket, mode, (int)group, strerror(-error));
+	}
+	return 0;
+}
+
 void
 tsr_rundir_unlisten(struct tsr_rundir *rundir)
 {

@@ -51,6 +51,17 @@ TSR_MUST_CHECK
 int tsr_rundir_listen(struct tsr_rundir *rundir, mode_t mode, gid_t group, char *why,
                       size_t why_bytes);
 
+/*
+ * tsr_rundir_permit - another mode and group for the socket
+ * @group:	-1: as it is
+ *
+ * Return: 0; -EPERM it is systemd's, or the daemon may not; or what the system gave: both are as
+ * they were.
+ */
+TSR_MUST_CHECK
+int tsr_rundir_permit(struct tsr_rundir const *rundir, mode_t mode, gid_t group, char *why,
+                      size_t why_bytes);
+
 /* tsr_rundir_unlisten - remove the socket: new clients see at once that nobody serves it. */
 void tsr_rundir_unlisten(struct tsr_rundir *rundir);
 

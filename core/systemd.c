@@ -6,15 +6,67 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #ifdef TSR_HAVE_SYSTEMD
-
 #include <systemd/sd-daemon.h>
+#endif
 
-#define SYSTEMD_TEXT_BYTES 256
+#include "core/log.h"
+
+#define SYSTEMD_TEXT_BYTES 512
+#define SYSTEMD_WAIT_US    20000
+
+/* A path, or @ and a name outside of the file system. Return: its length; 0: it is neither. */
+static socklen_t
+systemd_address(const char *name, struct sockaddr_un *address)
+{
+	size_t const length = strlen(name);
+
+	if ((name[0] != '/' && name[0] != '@') || length >= sizeof(address->sun_path))
+		return 0;
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(address->sun_path, name, length);
+	if (name[0] == '@')
+		address->sun_path[0] = '\0';
+	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
+}
+
+/* sd_notify(3) waits for ever for a supervisor that does not read, and the daemon with it. */
+void
+tsr_systemd_notify(const char *format, ...)
+{
+	const char *const name = getenv("NOTIFY_SOCKET");
+	struct timeval const wait = {.tv_usec = SYSTEMD_WAIT_US};
+	struct sockaddr_un address;
+	char text[SYSTEMD_TEXT_BYTES];
+	socklen_t bytes;
+	va_list args;
+	int fd;
+
+	bytes = name == NULL ? 0 : systemd_address(name, &address);
+	if (bytes == 0)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, bytes) < 0)
+		tsr_log(TSR_LOG_DEBUG, "the supervisor was not told: %s", strerror(errno));
+	(void)close(fd);
+}
+
+#ifdef TSR_HAVE_SYSTEMD
 
 bool
 tsr_systemd_has_socket(void)
@@ -37,18 +89,6 @@ tsr_systemd_take_socket(void)
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
 		return -errno;
 	return fd;
-}
-
-void
-tsr_systemd_notify(const char *format, ...)
-{
-	char text[SYSTEMD_TEXT_BYTES];
-	va_list args;
-
-	va_start(args, format);
-	(void)vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	(void)sd_notify(0, text);
 }
 
 uint64_t
@@ -77,12 +117,6 @@ int
 tsr_systemd_take_socket(void)
 {
 	return -ENOENT;
-}
-
-void
-tsr_systemd_notify(const char *format, ...)
-{
-	(void)format;
 }
 
 uint64_t

@@ -4,8 +4,8 @@
 #define TSR_CORE_SYSTEMD_H
 
 /*
- * What the daemon says to systemd and takes from it. Without systemd (or built without libsystemd)
- * every call does nothing.
+ * What the daemon says to systemd and takes from it. Without systemd every call does
+ * nothing; built without libsystemd all but tsr_systemd_notify() do nothing.
  */
 
 #include <stdbool.h>
@@ -21,7 +21,8 @@ bool tsr_systemd_has_socket(void);
 TSR_MUST_CHECK
 int tsr_systemd_take_socket(void);
 
-/* tsr_systemd_notify - "READY=1", "STATUS=...", "STOPPING=1", "WATCHDOG=1". */
+/* tsr_systemd_notify - "READY=1", "RELOADING=1", "STATUS=...", "STOPPING=1", "WATCHDOG=1". Waits
+ * 20 ms at most for a supervisor that does not read; then it is not told. */
 void tsr_systemd_notify(const char *format, ...) TSR_PRINTF(1, 2);
 
 /* tsr_systemd_watchdog_ns - how often systemd wants to hear of us; 0: never. */

@@ -50,6 +50,7 @@ enum tsr_proto_type {
 	TSR_PROTO_LIST = 11,
 	TSR_PROTO_LEDGER = 12,
 	TSR_PROTO_STOP = 13,
+	TSR_PROTO_RELOAD = 14,
 	TSR_PROTO_REGION_CREATE = 24,
 	TSR_PROTO_REGION_OFFER = 25,    /* the reply brings a socket for the next one */
 	TSR_PROTO_REGION_REGISTER = 26, /* on that socket, with the memory */
@@ -97,7 +98,8 @@ struct tsr_proto_hello_reply {
 
 #define TSR_HELLO_WANTS_PIDFD UINT16_C(1) /* send TSR_PROTO_PIDFD before ATTACH */
 
-/* PIDFD, DETACH, PING, STATUS, STOP: the head alone. Their plain replies too (but STATUS). */
+/* PIDFD, DETACH, PING, STATUS, STOP, RELOAD: the head alone. Their plain replies too (but STATUS
+ * and RELOAD). */
 struct tsr_proto_plain {
 	struct tsr_proto_head head;
 };
@@ -208,6 +210,13 @@ struct tsr_proto_status_reply {
 	uint32_t flags; /* TSR_STATUS_* */
 	char release[32];
 	char hint[TSR_PROTO_TEXT_BYTES]; /* what would make it faster */
+	/* Of the configuration. */
+	uint64_t reloads;         /* that were taken */
+	uint64_t reloads_refused; /* that changed nothing */
+	uint64_t reload_age_ns;   /* since the last one, taken or refused; UINT64_MAX: none yet */
+	int32_t reload_error;     /* of the last one: 0, or a negative errno */
+	uint32_t reload_restart;  /* values of the file that wait for a restart */
+	char reload_text[TSR_PROTO_TEXT_BYTES]; /* of the last one: who asked; why it was refused */
 };
 
 #define TSR_STATUS_COMPAT  UINT32_C(1) /* runs with the fallbacks of an older kernel */
@@ -217,6 +226,7 @@ enum tsr_proto_list_what {
 	TSR_LIST_REALMS = 1,
 	TSR_LIST_CLIENTS = 2,
 	TSR_LIST_CHANNELS = 3,
+	TSR_LIST_CHANGES = 4, /* of the last reload; the daemon's user and root */
 	TSR_LIST_REGIONS = 8,
 };
 
@@ -292,6 +302,35 @@ struct tsr_proto_row_region {
 	uint32_t tickets_out; /* held by clients or channels */
 };
 
+enum tsr_proto_change {
+	TSR_CHANGE_APPLIED = 1,  /* in force */
+	TSR_CHANGE_RESTART = 2,  /* only a restart can change it; `before` stays in force */
+	TSR_CHANGE_NEW = 3,      /* a realm is there */
+	TSR_CHANGE_LEAVING = 4,  /* a realm closes when its last client has left */
+	TSR_CHANGE_RETURNED = 5, /* a realm that was leaving stays */
+	TSR_CHANGE_MISTAKE = 6,  /* why nothing was changed: only `text` */
+};
+
+struct tsr_proto_row_change {
+	uint32_t what; /* enum tsr_proto_change */
+	uint32_t reserved;
+	char key[128]; /* "limits.bytes_per_user", "realms.demo.mode", "realms.demo" */
+	char before[192];
+	char after[192];
+	char text[448]; /* "FILE:LINE: ..." */
+};
+
+/* RELOAD: the configuration is read again before the reply; LIST of changes says what came of it.
+ */
+struct tsr_proto_reload_reply {
+	struct tsr_proto_head head;
+	int32_t error; /* 0; -EINVAL the configuration is wrong and nothing was changed; ... */
+	uint32_t applied;
+	uint32_t restart; /* values that wait for a restart */
+	uint32_t reserved;
+	char text[TSR_PROTO_TEXT_BYTES]; /* the first mistake */
+};
+
 /* LIST: after this head, `rows` rows of the kind asked for, each `row_bytes` long. */
 struct tsr_proto_list_reply {
 	struct tsr_proto_head head;
@@ -337,5 +376,7 @@ static_assert(sizeof(struct tsr_proto_end_open_reply) == 64, "protocol");
 static_assert(sizeof(struct tsr_proto_region) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_region_ref) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_region_reply) == 56, "protocol");
+static_assert(sizeof(struct tsr_proto_row_change) == 968, "protocol");
+static_assert(sizeof(struct tsr_proto_reload_reply) == 288, "protocol");
 
 #endif /* TSR_SHM_PROTO_H */

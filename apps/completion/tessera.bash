@@ -25,7 +25,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status clients channels regions channel send recv ping ledger stop"
+	local commands="demo doctor status clients channels regions channel send recv ping ledger reload stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
 	local -a globals=() words=()

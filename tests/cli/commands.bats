@@ -8,7 +8,7 @@ load helper
 setup() { tessera_setup; }
 teardown() { tessera_teardown; }
 
-commands="demo doctor status clients channels channel send recv ping ledger stop"
+commands="demo doctor status clients channels channel send recv ping ledger reload stop"
 
 # json COMMAND...: it succeeds, and what it writes is one JSON object with a schema.
 json() {
@@ -48,7 +48,7 @@ json() {
 }
 
 @test "without a daemon every command exits with 3 and says in one sentence what to do" {
-	for arguments in status clients channels "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger stop; do
+	for arguments in status clients channels "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger reload stop; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$TESSERA" $arguments </dev/null
 		echo "$arguments: $status $stderr"

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/config.h"
+#include "core/config_diff.h"
 #include "tests/support/check.h"
 
 /* Files and --set on top of the defaults, and every mistake told with its place. */
@@ -180,6 +181,96 @@ test_case(config, set_that_cannot_be_is_refused_and_changes_nothing)
 		tsr_config_destroy(&config);
 		config_setup();
 	}
+}
+
+/* Every key: what it is set to, and whether a reload can do that. */
+static const struct {
+	char const *set;
+	char const *before;
+	char const *after;
+	bool live;
+} keys[] = {
+	{"socket=/tmp/x", "\"\"", "\"/tmp/x\"", false},
+	{"socket_mode=0600", "0660", "0600", true},
+	{"socket_group=7", "-1", "7", true},
+	{"log.level=debug", "info", "debug", true},
+	{"poll.isolated=true", "false", "true", true},
+	{"poll.cpu=0", "-1", "0", false},
+	{"compat.kernel=6.1", "\"\"", "\"6.1\"", true},
+	{"limits.connections_per_user=5", "256", "5", true},
+	{"limits.bytes_per_user=1M", "67108864", "1048576", true},
+	{"realms.demo.owner=4242", NULL, "4242", true},
+	{"realms.demo.group=4243", NULL, "4243", true},
+	{"realms.demo.mode=0640", "0600", "0640", true},
+	{"realms.demo.channels=9", "256", "9", false},
+	{"realms.demo.slots=4096", "262144", "4096", false},
+	{"realms.demo.clients=9", "256", "9", false},
+	{"realms.demo.backing=thp", "auto", "thp", false},
+	{"realms.demo.first_lap=9", "0", "9", false},
+	{"realms.demo.first_generation=9", NULL, "9", false},
+	{"realms.demo.classes=64:9,128:3", NULL, "64:9,128:3", false},
+};
+
+test_case(config, merge_names_each_key_and_keeps_in_force_what_takes_a_restart)
+{
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct tsr_changes changes = {0}, none = {0};
+		struct tsr_config next, again;
+		size_t const length = strcspn(keys[i].set, "=");
+
+		test_ok(tsr_config_default(&next));
+		test_ok(tsr_config_default(&again));
+		test_ok(tsr_config_set(&next, keys[i].set, &sink));
+		test_ok(tsr_config_set(&again, keys[i].set, &sink));
+		test_ok(tsr_config_merge(&config, &next, &changes));
+		test_same(changes.count, 1);
+		cr_assert_eq(strncmp(changes.row[0].key, keys[i].set, length), 0, "%s for %s",
+		             changes.row[0].key, keys[i].set);
+		test_same(changes.row[0].key[length], '\0');
+		cr_assert_str_eq(changes.row[0].after, keys[i].after);
+		if (keys[i].before != NULL)
+			cr_assert_str_eq(changes.row[0].before, keys[i].before);
+		test_same(changes.row[0].what,
+		          keys[i].live ? TSR_CHANGE_APPLIED : TSR_CHANGE_RESTART);
+		test_same(changes.restart, !keys[i].live);
+		test_same(changes.applied, keys[i].live);
+		/* What is in force now: the new value, or still the old one. */
+		test_ok(tsr_config_merge(keys[i].live ? &next : &config,
+		                         keys[i].live ? &again : &next, &none));
+		test_same(none.count, 0);
+		tsr_changes_destroy(&changes);
+		tsr_changes_destroy(&none);
+		tsr_config_destroy(&next);
+		tsr_config_destroy(&again);
+	}
+}
+
+test_case(config, merge_refuses_more_leaving_realms_than_there_is_room_for)
+{
+	struct tsr_changes changes = {0};
+	struct tsr_config next;
+	char set[64];
+
+	/* Twice as many names as fit, half of them leaving already. */
+	for (unsigned round = 0; round < 2; round++) {
+		test_ok(tsr_config_default(&next));
+		for (unsigned i = 0; i < TSR_REALMS_MAX - 1; i++) {
+			snprintf(set, sizeof(set), "realms.r%u-%u.mode=0600", round, i);
+			test_ok(tsr_config_set(&next, set, &sink));
+		}
+		test_ok(tsr_config_merge(&config, &next, &changes));
+		tsr_config_destroy(&config);
+		config = next;
+	}
+	test_same(config.realms_count, 2 * TSR_REALMS_MAX - 1);
+	test_ok(tsr_config_default(&next));
+	snprintf(set, sizeof(set), "realms.more.mode=0600");
+	test_ok(tsr_config_set(&next, set, &sink));
+	snprintf(set, sizeof(set), "realms.most.mode=0600");
+	test_ok(tsr_config_set(&next, set, &sink));
+	test_is(tsr_config_merge(&config, &next, &changes), -ENOBUFS);
+	tsr_config_destroy(&next);
+	tsr_changes_destroy(&changes);
 }
 
 test_case(config, random_bytes_are_refused_or_taken_and_never_crash)

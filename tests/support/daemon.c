@@ -143,9 +143,12 @@ daemon_ready(struct daemon *daemon)
 			continue;
 		if ((fds[0].revents & POLLIN) != 0) {
 			(void)recv(daemon_notify, text, sizeof(text) - 1, MSG_DONTWAIT);
-			if (strstr(text, "READY=1") != NULL)
-				return true;
-			continue;
+			if (strstr(text, "READY=1") == NULL)
+				continue;
+			/* Nobody listens to the rest. */
+			close(daemon_notify);
+			daemon_notify = -1;
+			return true;
 		}
 		if (fds[1].revents != 0)
 			return false;
@@ -427,6 +430,34 @@ daemon_regions(struct daemon const *daemon, struct tsr_proto_row_region *rows, u
 
 	daemon_list(daemon, TSR_LIST_REGIONS, sizeof(rows[0]), daemon_region_row, &list);
 	return list.count;
+}
+
+struct wanted_realm {
+	char const *name;
+	struct tsr_proto_row_realm *row;
+	bool found;
+};
+
+static void
+daemon_realm_row(void const *bytes, void *arg)
+{
+	struct wanted_realm *wanted = arg;
+	struct tsr_proto_row_realm row;
+
+	memcpy(&row, bytes, sizeof(row));
+	if (strcmp(row.name, wanted->name) == 0) {
+		*wanted->row = row;
+		wanted->found = true;
+	}
+}
+
+bool
+daemon_realm(struct daemon const *daemon, char const *name, struct tsr_proto_row_realm *row)
+{
+	struct wanted_realm wanted = {.name = name, .row = row};
+
+	daemon_list(daemon, TSR_LIST_REALMS, sizeof(*row), daemon_realm_row, &wanted);
+	return wanted.found;
 }
 
 static void

@@ -78,6 +78,8 @@ bool daemon_channel(struct daemon const *daemon, char const *name,
 /* The regions of the realm "demo", up to @rows_max; return how many there are. */
 unsigned daemon_regions(struct daemon const *daemon, struct tsr_proto_row_region *rows,
                         unsigned rows_max);
+/* The row of a realm; false: there is none. */
+bool daemon_realm(struct daemon const *daemon, char const *name, struct tsr_proto_row_realm *row);
 /* The sum of missed_wakes over the clients that are attached. */
 uint64_t daemon_missed_wakes(struct daemon const *daemon);
 
