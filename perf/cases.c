@@ -28,6 +28,8 @@ const struct tsr_perf_case tsr_perf_cases[] = {
 	{"death", "", "tickets that the dead client held (0, 1000, 16384)",
          "from SIGKILL until the survivor knows; and until all is accounted for",
          tsr_perf_plan_death},
+	{"idle", "", "", "a stream beside 100,000 idle channels and 1,000 idle clients",
+         tsr_perf_plan_idle},
 	{"jitter", "", "", "what this machine does to a thread that spins", tsr_perf_plan_jitter},
 	{"noise", "", "", "baselines against themselves: the width of a ratio that means nothing",
          tsr_perf_plan_noise},

@@ -32,7 +32,7 @@
 #define TSR_PERF_PAIRS         12
 #define TSR_PERF_STEPS         2
 #define TSR_PERF_RUNS_MAX      64
-#define TSR_PERF_SETTINGS      6
+#define TSR_PERF_SETTINGS      8
 #define TSR_PERF_SETTING_BYTES 256
 #define TSR_PERF_LINE          128 /* two cache lines: the prefetcher fetches neighbours in pairs */
 

@@ -15,8 +15,8 @@
 #define OURS_HUGE_SPARE  64 /* segments beside the arena, and the memory of the baselines */
 #define OURS_LOCAL_ALIGN 4096
 
-static void
-ours_set(struct tsr_perf_plan *plan, const char *setting)
+void
+tsr_perf_setting(struct tsr_perf_plan *plan, const char *setting)
 {
 	for (size_t i = 0; i < TSR_PERF_SETTINGS; i++) {
 		if (plan->daemon_settings[i][0] == '\0') {
@@ -37,9 +37,9 @@ tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_b
 	(void)snprintf(setting, sizeof(setting),
 	               "realms." TSR_PERF_REALM ".classes=%" PRIu64 ":%" PRIu64, block_bytes,
 	               blocks);
-	ours_set(plan, setting);
+	tsr_perf_setting(plan, setting);
 	(void)snprintf(setting, sizeof(setting), "realms." TSR_PERF_REALM ".backing=%s", backing);
-	ours_set(plan, setting);
+	tsr_perf_setting(plan, setting);
 	plan->hugepages += arena_bytes / OURS_HUGE_BYTES + OURS_HUGE_SPARE;
 }
 
@@ -98,7 +98,11 @@ ours_open_end(struct tsr_perf_side *side, struct tsr_perf_link *link, const char
 static int
 ours_attach(struct tsr_perf_side *side, struct tsr_perf_link *link)
 {
-	struct tsr_attach_options options = {.size = sizeof(options), .realm = TSR_PERF_REALM};
+	bool const quiet = (side->bench->flags & TSR_PERF_QUIET) != 0;
+	struct tsr_attach_options options = {
+		.size = sizeof(options),
+		.realm = quiet ? TSR_PERF_QUIET_REALM : TSR_PERF_REALM,
+	};
 	struct tsr_client_info info = {.size = sizeof(info)};
 	int error = tsr_attach(&options, &link->client);
 

@@ -10,13 +10,15 @@
 #include "perf/harness.h"
 #include "shm/tessera.h"
 
-#define TSR_PERF_REALM "demo"
+#define TSR_PERF_REALM       "demo"
+#define TSR_PERF_QUIET_REALM "quiet"
 
 /* struct tsr_perf_bench.flags of a benchmark that uses a channel */
-#define TSR_PERF_MANY         UINT32_C(1) /* many senders, many receivers; else one of each */
-#define TSR_PERF_COPY_IN      UINT32_C(2) /* written elsewhere and brought in by tsr_copy_in() */
-#define TSR_PERF_NO_SPIN      UINT32_C(4) /* who waits goes to sleep at once */
-#define TSR_PERF_MANY_SENDERS UINT32_C(8) /* and one receiver */
+#define TSR_PERF_MANY         UINT32_C(1)  /* many senders, many receivers; else one of each */
+#define TSR_PERF_COPY_IN      UINT32_C(2)  /* written elsewhere and brought in by tsr_copy_in() */
+#define TSR_PERF_NO_SPIN      UINT32_C(4)  /* who waits goes to sleep at once */
+#define TSR_PERF_QUIET        UINT32_C(16) /* in the realm "quiet" of the same daemon */
+#define TSR_PERF_MANY_SENDERS UINT32_C(8)  /* and one receiver */
 
 /* One side's end, or ends, of the channels of a benchmark. */
 struct tsr_perf_link {
@@ -36,6 +38,9 @@ struct tsr_perf_link {
  */
 void tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_bytes,
                     uint64_t blocks);
+
+/* tsr_perf_setting - one more "path=value" for the daemon */
+void tsr_perf_setting(struct tsr_perf_plan *plan, const char *setting);
 
 /*
  * tsr_perf_link_open - attach; side 0 opens the sender, side 1 the receiver of channel @name
