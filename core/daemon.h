@@ -79,7 +79,7 @@ void tsr_daemon_run(struct tsr_daemon *daemon);
 /* tsr_daemon_stop - tell the clients, remove and unmap everything. */
 void tsr_daemon_stop(struct tsr_daemon *daemon);
 
-/* tsr_daemon_limits - what a configuration says of quotas: the limits of @limits, and nothing else. */
+/* tsr_daemon_limits - the limits in @limits, as the configuration says; nothing else is set. */
 void tsr_daemon_limits(struct tsr_config const *config, struct tsr_quota *limits);
 
 #endif /* TSR_CORE_DAEMON_H */
