@@ -10,28 +10,33 @@
 
 #define ROUNDS 600
 #define TURNS  600
+#define TRIES  50
 
 static struct twin twin;
 static struct tsr_wait_side side;
 static uint64_t from_sleeper[ROUNDS], from_waker[ROUNDS];
 static uint64_t turns;
 
-/* Somebody claims it sooner or later; how it is noticed differs from round to round. */
-static void
-sleep_once(uint32_t number, uint64_t round)
+enum how {
+	ASLEEP,
+	WATCHING,
+	AT_ONCE, /* mostly too early for the waker */
+};
+
+/* Return: it was claimed, and noticed like this. */
+static bool
+sleep_once(uint32_t number, uint64_t round, enum how how)
 {
 	uint64_t const word = tsr_token_enqueue(&side, number, 1, round % 2 == 0);
 
-	if (round % 3 == 0) {
+	if (how == ASLEEP) {
 		twin_is(tsr_token_sleep(&side, number, word, UINT64_MAX), 0);
 		/* [W3]: before anything else looks at the token. */
 		twin_check(from_waker[round] == round + 1);
-	} else if (round % 3 == 1) {
-		while (tsr_ld_rlx(&side.tokens[number]) == word)
-			twin_pause();
 	}
-	if (!tsr_token_withdraw(&side, number, 1))
-		sleep_once(number, round); /* we were faster than the waker */
+	while (how == WATCHING && tsr_ld_rlx(&side.tokens[number]) == word)
+		twin_pause();
+	return tsr_token_withdraw(&side, number, 1);
 }
 
 static void *
@@ -43,7 +48,9 @@ sleeping(void *arg)
 	twin_is(tsr_token_acquire(&side, 1, &number), 0);
 	for (uint64_t i = 0; i < ROUNDS; i++) {
 		from_sleeper[i] = i + 2;
-		sleep_once(number, i);
+		for (uint32_t tries = 0;
+		     !sleep_once(number, i, tries < TRIES ? (enum how)(i % 3) : WATCHING); tries++)
+			continue;
 		/* [W6] */
 		twin_check(from_waker[i] == i + 1);
 	}
