@@ -29,6 +29,29 @@ def without_comments(text):
     return token.sub(lambda m: m[0] if m[0][0] in "\"'" else re.sub(r"[^\n]", " ", m[0]), text)
 
 
+ORDERED = re.compile(r"\btsr_\w+_(?:acq|rel|acq_rel|sc)\s*\(|\bmemory_order_(?:acquire|release|acq_rel|seq_cst)\b")
+ORDER_COMMENT = re.compile(r"^\t.*?(/\*.*?\*/)", re.M | re.S)
+ORDER_LABEL = re.compile(r"\[(\w+)\] pairs? with (\[\w+\](?:(?:,? and |, ?)\[\w+\])*)")
+ORDER_REACH = 6  # lines from a comment to the access that it is about
+
+
+def orders(text):
+    """The ordered accesses of a source as (line, column, callee or order, own labels), and its labels as
+    (line, own, partners)."""
+    labels, covered = [], {}
+    for comment in ORDER_COMMENT.finditer(text):
+        said = re.sub(r"\s*\n\s*\*?\s*", " ", comment[1])
+        line = text.count("\n", 0, comment.end()) + 1
+        found = [(line, own, re.findall(r"\w+", others.replace(" and ", " "))) for own, others in ORDER_LABEL.findall(said)]
+        labels += found
+        if found:
+            covered.update({near: [own for _, own, _ in found] for near in range(line, line + ORDER_REACH + 1)})
+    accesses = [(number, match.start(), match[0].rstrip("( "), covered.get(number, []))
+                for number, line in enumerate(without_comments(text).split("\n"), 1) if line.startswith("\t")
+                for match in ORDERED.finditer(line)]
+    return accesses, labels
+
+
 def finish(errors):
     """Print what is wrong, one line each, and exit."""
     for error in errors:

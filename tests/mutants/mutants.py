@@ -160,21 +160,22 @@ class Workshop:
 
     def __init__(self, scratch, jobs):
         self.source, self.build_dir, self.jobs = scratch / "source", scratch / "build", jobs
-        self.edited, self.clean_seconds = set(), {}
-        copy_tree(self.source, {ACCESS: self.clean(ACCESS)})
+        self.edited, self.clean_seconds, self.texts = set(), {}, {}
+        # With weak orders in the access layer, which the product has no use for: see tests/tsan/weaken.
+        copy_tree(self.source, {ACCESS: read(ACCESS).replace(*WEAK)})
         self.configure()
 
-    @staticmethod
-    def clean(file):
-        """The file without a mutant. The access layer also has weak orders, which the product has no use for."""
-        return read(file).replace(*WEAK) if file == ACCESS else read(file)
+    def clean(self, file):
+        """The file as it was copied, whatever becomes of the tree meanwhile."""
+        if file not in self.texts:
+            self.texts[file] = (self.source / file).read_text() if (self.source / file).is_file() else ""
+        return self.texts[file]
 
     def configure(self):
         options = ["-Dtests=enabled", "-Dman=disabled", "-Dperf=false", "-Dwerror=false", "-Doptimization=0",
                    "-Ddebug=false"]
-        verb = ["configure"] if (self.build_dir / "build.ninja").exists() else ["setup"]
-        where = [str(self.build_dir)] + ([str(self.source)] if verb == ["setup"] else [])
-        self.command(["meson", *verb, *options, *where])
+        again = ["--reconfigure"] if (self.build_dir / "build.ninja").exists() else []
+        self.command(["meson", "setup", *again, *options, str(self.build_dir), str(self.source)])
         listed = json.loads(self.command(["meson", "introspect", "--targets", str(self.build_dir)]))
         files = {target["id"]: os.path.relpath(target["filename"][0], self.build_dir) for target in listed}
         tests = json.loads(self.command(["meson", "introspect", "--tests", str(self.build_dir)]))
