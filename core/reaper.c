@@ -150,6 +150,14 @@ tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 		(void)tsr_add_rel(&channel->shm->redo, 1);
 }
 
+/* A token that the dead one has claimed, and perhaps not woken; or a reaper that was cut short. */
+static bool
+reaper_token_claimed(uint64_t word, uint16_t dead)
+{
+	return tsr_token_state(word) == TSR_TOKEN_CLAIMED &&
+	       (tsr_token_claimer(word) == dead || tsr_token_claimer(word) == TSR_HOLDER_DAEMON);
+}
+
 /* Tokens of one side: what the dead owned is free, what it had claimed is woken,
  * and names nobody who is gone. */
 static void
@@ -168,8 +176,7 @@ reaper_tokens(struct tsr_wait_side const *side, uint16_t dead, struct tsr_reap_r
 			           tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0,
 			                          0));
 			result->tokens++;
-		} else if (tsr_token_state(word) == TSR_TOKEN_CLAIMED &&
-		           tsr_token_claimer(word) == dead) {
+		} else if (reaper_token_claimed(word, dead)) {
 			uint64_t seen = word;
 
 			/* Wake first: a reaper that dies here does it once more. */
