@@ -219,13 +219,29 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 	}
 }
 
+/* What we held was perhaps the last: other receivers may wait to see that the stream has ended. */
+static void
+buffered_wake_at_end(struct tsr_end *end)
+{
+	/* [K4] pairs with [W1]: who sleeps because no sender is there has seen that before. */
+	uint64_t const waiting = tsr_ld_acq(end->mine.mask);
+
+	/* [E3] pairs with [E4]. */
+	if (waiting != 0 && tsr_ends_count(tsr_ld_acq(&end->channel.entry->senders)) == 0)
+		tsr_count(&end->attachment->state->wakes,
+		          tsr_waiters_wake_all(&end->mine, end->me));
+}
+
 void
 tsr_buffered_wake_mine(struct tsr_end *end)
 {
 	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
 
-	if (!tsr_end_hopes(end, word))
+	if (!tsr_end_hopes(end, word)) {
+		if (end->side == TSR_SIDE_RECEIVER)
+			buffered_wake_at_end(end);
 		return;
+	}
 	if (tsr_waiters_wake_one(&end->mine, end->me) > 0)
 		tsr_count(&end->attachment->state->wakes, 1);
 }

@@ -30,6 +30,20 @@ tsr_wait_begin(struct tsr_end const *end, struct tsr_wait *wait, uint64_t deadli
 	};
 }
 
+/*
+ * No sender is there any more: is the channel empty, too, and not only beyond our place? What
+ * another receiver has in hands comes again if it dies. With nobody sending, empty is for good.
+ */
+static bool
+end_is_drained(struct tsr_end const *end)
+{
+	for (uint32_t i = 0; !end->alone && i <= end->mask; i++) {
+		if (tsr_slot_phase(tsr_ld_rlx(&end->slots[i].word)) != TSR_EMPTY)
+			return false;
+	}
+	return true;
+}
+
 int
 tsr_end_check(struct tsr_end *end)
 {
@@ -44,6 +58,8 @@ tsr_end_check(struct tsr_end *end)
 	if (tsr_ends_count(ends) > 0 || tsr_ends_stream(ends) != end->stream_seen)
 		end->seen = true;
 	if (tsr_ends_count(ends) > 0 || !end->seen)
+		return 0;
+	if (end->side == TSR_SIDE_RECEIVER && !end_is_drained(end))
 		return 0;
 	return tsr_ends_died(ends) ? -ECONNRESET : -EPIPE;
 }

@@ -90,7 +90,8 @@ tsr_token_enqueue(struct tsr_wait_side const *side, uint32_t number, uint16_t me
 
 	/* [W1] pairs with [K3]: a waker that sees the bit sees the token enqueued. */
 	tsr_st_rel(&side->tokens[number], word);
-	/* [W1] pairs with [K2]: the bit, then a fence here and, by membarrier, in every waker. */
+	/* [W1] pairs with [K2] and [K4]: the bit, then a fence here and, by membarrier, in every
+	 * waker. */
 	(void)tsr_or_sc(side->mask, UINT64_C(1) << number);
 	if (fenced || tsr_membarrier() != 0)
 		tsr_fence_sc();
