@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * What must hold, kept beside the modelled memory: where each message is, by the stores that send
+ * and receive it (the slot that becomes ready, the slot that becomes empty), and who owns each
+ * ticket, by what the calls returned.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/ledger.h"
+#include "tests/model/model.h"
+
+/* A message: state | who received it << 8 | who was given it << 16 | its send returned 0 << 24. */
+enum ghost_message {
+	GHOST_NONE,
+	GHOST_BEGUN,
+	GHOST_PUBLISHED,
+	GHOST_RECEIVED, /* its slot was freed */
+};
+#define GHOST_SENT      (UINT64_C(1) << 24)
+#define GHOST_IN_FLIGHT UINT64_C(0x100)
+
+void
+model_violate(const char *format, ...)
+{
+	va_list args;
+
+	if (model.violation != NULL)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(model.text, sizeof(model.text), format, args);
+	va_end(args);
+	model.violation = model.text;
+}
+
+static unsigned
+ghost_state(unsigned m)
+{
+	return (unsigned)(model.ghost->message[m] & 0xff);
+}
+
+static unsigned
+ghost_receiver(unsigned m)
+{
+	return (unsigned)(model.ghost->message[m] >> 8 & 0xff);
+}
+
+static unsigned
+ghost_given(unsigned m)
+{
+	return (unsigned)(model.ghost->message[m] >> 16 & 0xff);
+}
+
+static bool
+ghost_lives(unsigned number)
+{
+	return model.ghost->status[number] != MODEL_ABSENT &&
+	       model.ghost->status[number] < MODEL_DEAD;
+}
+
+/* The first message of a sender; the senders' lie one after the other. */
+static unsigned
+ghost_first(unsigned number)
+{
+	unsigned m = 0;
+
+	for (unsigned i = 1; i < number; i++)
+		m += model.process[i].actor->sends ? model.process[i].actor->messages : 0;
+	return m;
+}
+
+static unsigned
+ghost_sender(unsigned m)
+{
+	unsigned number = 1;
+
+	while (number + 1 < model.processes && ghost_first(number + 1) <= m)
+		number++;
+	return number;
+}
+
+static unsigned
+ghost_find(uint64_t name)
+{
+	for (unsigned m = 0; m < MODEL_MESSAGES; m++) {
+		if (ghost_state(m) != GHOST_NONE && model.ghost->name[m] == name)
+			return m;
+	}
+	return MODEL_MESSAGES;
+}
+
+static void
+ghost_slot_ready(unsigned number, unsigned m)
+{
+	if (number == 0)
+		return; /* the reaper: a taken message is ready again */
+	if (m == MODEL_MESSAGES || ghost_state(m) != GHOST_BEGUN)
+		model_violate("process %u publishes what it does not send", number);
+	else
+		model_set(&model.ghost->message[m], model.ghost->message[m] + 1);
+}
+
+static void
+ghost_slot_empty(unsigned number, unsigned m, unsigned phase)
+{
+	if (number == 0) {
+		if (phase != TSR_CLAIMED && m < MODEL_MESSAGES && ghost_state(m) == GHOST_PUBLISHED)
+			model_violate("the reaper drops message %u", m);
+		return;
+	}
+	if (m == MODEL_MESSAGES || ghost_state(m) != GHOST_PUBLISHED)
+		model_violate("process %u receives what was not sent, or a second time", number);
+	else
+		model_set(&model.ghost->message[m],
+		          model.ghost->message[m] + 1 + ((uint64_t)number << 8));
+}
+
+/* A store to the modelled memory was performed: is it one that sends or receives? */
+void
+model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
+{
+	uint32_t const first = model_memory_word(model.record.channel.shm->slot);
+	uint32_t const words = model.record.channel.capacity * 4;
+	unsigned m;
+
+	if (word < first || word >= first + words || (word - first) % 4 != 0)
+		return;
+	m = ghost_find(model_memory_look(word + 1));
+	if (tsr_slot_phase(v) == TSR_READY && tsr_slot_phase(old) != TSR_READY)
+		ghost_slot_ready(number, m);
+	else if (tsr_slot_phase(v) == TSR_EMPTY && tsr_slot_phase(old) != TSR_EMPTY)
+		ghost_slot_empty(number, m, tsr_slot_phase(old));
+}
+
+static uint64_t *
+ghost_owner(struct tsr_msg const *msg)
+{
+	uint32_t const index = tsr_name_index(msg->zdesc.name);
+
+	return &model.ghost->owner[index < MODEL_TICKETS ? index : 0];
+}
+
+/* May somebody else have the ticket now that @owner had last? */
+static bool
+ghost_free(uint64_t owner)
+{
+	unsigned const m = (unsigned)(owner & 0xff);
+
+	if (owner == 0)
+		return true;
+	if ((owner & GHOST_IN_FLIGHT) == 0)
+		return false;
+	return (ghost_state(m) == GHOST_BEGUN && !ghost_lives(ghost_sender(m))) ||
+	       (ghost_state(m) == GHOST_RECEIVED && !ghost_lives(ghost_receiver(m)));
+}
+
+void
+model_ghost_allocated(struct model_process *self, struct tsr_msg const *msg)
+{
+	uint64_t *const owner = ghost_owner(msg);
+
+	if (!ghost_free(*owner))
+		model_violate("process %u is given ticket %u, which is in use (%llx)", self->number,
+		              tsr_name_index(msg->zdesc.name), (unsigned long long)*owner);
+	if ((*owner & GHOST_IN_FLIGHT) != 0 &&
+	    ghost_state((unsigned)(*owner & 0xff)) == GHOST_BEGUN)
+		model_set(&model.ghost->message[*owner & 0xff], GHOST_NONE);
+	model_set(owner, self->number);
+}
+
+unsigned
+model_ghost_sends(struct model_process *self, struct tsr_msg const *msg, unsigned k)
+{
+	unsigned const m = ghost_first(self->number) + k;
+
+	model_set(&model.ghost->message[m], GHOST_BEGUN);
+	model_set(&model.ghost->name[m], msg->zdesc.name);
+	model_set(ghost_owner(msg), GHOST_IN_FLIGHT | m);
+	return m;
+}
+
+static bool
+ghost_open(bool sends)
+{
+	for (unsigned i = 1; i < model.processes; i++) {
+		struct model_actor const *const actor = model.process[i].actor;
+
+		/* One that opens late may have come after the end was seen. */
+		if (actor->sends == sends && !actor->late && ghost_lives(i) &&
+		    model.ghost->open[i] != 0)
+			return true;
+	}
+	return false;
+}
+
+void
+model_ghost_sent(struct model_process *self, unsigned m, int error)
+{
+	if (error == 0) {
+		model_set(&model.ghost->message[m], model.ghost->message[m] | GHOST_SENT);
+		return;
+	}
+	if (ghost_state(m) != GHOST_BEGUN)
+		model_violate("process %u is told %d, and message %u was sent", self->number, error,
+		              m);
+	model_set(&model.ghost->owner[tsr_name_index(model.ghost->name[m])], self->number);
+	model_set(&model.ghost->message[m], GHOST_NONE);
+	if (error != -ETIMEDOUT)
+		model_ghost_ended(self, error);
+}
+
+/* Return: the number of the message, MODEL_MESSAGES if it is none. */
+unsigned
+model_ghost_received(struct model_process *self, struct tsr_msg const *msg)
+{
+	uint32_t const index = tsr_name_index(msg->zdesc.name);
+	uint64_t const owner = *ghost_owner(msg);
+	unsigned const m = (unsigned)(owner & 0xff);
+
+	if ((owner & GHOST_IN_FLIGHT) == 0 ||
+	    tsr_name_next(model.ghost->name[m]) != msg->zdesc.name) {
+		model_violate("process %u receives ticket %u, which was not sent", self->number,
+		              index);
+		return MODEL_MESSAGES;
+	}
+	if (ghost_given(m) != 0)
+		model_violate("process %u receives message %u, which %u has received", self->number,
+		              m, ghost_given(m));
+	if (msg->length != m + 1)
+		model_violate("process %u receives message %u with a length of %u", self->number, m,
+		              msg->length);
+	model_set(&model.ghost->message[m],
+	          model.ghost->message[m] + ((uint64_t)self->number << 16));
+	model_set(ghost_owner(msg), self->number);
+	return m;
+}
+
+/* @next: for each sender, the least number that may come. */
+void
+model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL_PROCESSES])
+{
+	unsigned const sender = m < MODEL_MESSAGES ? ghost_sender(m) : 0;
+
+	if (sender == 0)
+		return;
+	if (m < next[sender] && model.ghost->receiver_died == 0)
+		model_violate("process %u receives message %u after %u", self->number, m,
+		              next[sender] - 1);
+	next[sender] = m + 1;
+}
+
+void
+model_ghost_releases(struct model_process *self, struct tsr_msg const *msg)
+{
+	if (*ghost_owner(msg) != self->number)
+		model_violate("process %u releases what is not its own", self->number);
+	model_set(ghost_owner(msg), 0);
+}
+
+/* Published, not yet received, and no living receiver has it in hands. */
+static bool
+ghost_waits(unsigned m)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+
+	if (ghost_state(m) != GHOST_PUBLISHED || ghost_given(m) != 0)
+		return false;
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
+
+		if (model_memory_look(model_memory_word(&slot->name)) != model.ghost->name[m] ||
+		    tsr_slot_phase(word) != TSR_TAKEN)
+			continue;
+		for (unsigned p = 1; p < model.processes; p++) {
+			if (model.process[p].attachment->me == tsr_slot_owner(word) &&
+			    ghost_lives(p))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool
+ghost_anyone_late(void)
+{
+	for (unsigned i = 1; i < model.processes; i++) {
+		if (model.process[i].actor->late)
+			return true;
+	}
+	return false;
+}
+
+/* A call said that the other side is gone. */
+void
+model_ghost_ended(struct model_process *self, int error)
+{
+	bool const sends = self->actor->sends;
+	uint64_t const died = sends ? model.ghost->receiver_died : model.ghost->sender_died;
+
+	if (error != -EPIPE && error != -ECONNRESET) {
+		model_violate("process %u is told %d", self->number, error);
+		return;
+	}
+	if (ghost_open(!sends))
+		model_violate("process %u is told %s, and the other side is there", self->number,
+		              error == -EPIPE ? "-EPIPE" : "-ECONNRESET");
+	for (unsigned m = 0; !sends && m < MODEL_MESSAGES; m++) {
+		if (ghost_waits(m) && !model.process[ghost_sender(m)].actor->late)
+			model_violate("process %u is told that the stream has ended before message "
+			              "%u",
+			              self->number, m);
+	}
+	if (ghost_anyone_late())
+		return; /* who comes late begins a new stream, in which nobody has died */
+	/* Bit 0: one has died with its end open; bit 1: one has died. */
+	if (error == -EPIPE && (died & 1) != 0)
+		model_violate("process %u is told -EPIPE, and one has died", self->number);
+	if (error == -ECONNRESET && died == 0)
+		model_violate("process %u is told -ECONNRESET, and none has died", self->number);
+}
+
+void
+model_ghost_died(struct model_process *p)
+{
+	struct model_ghost *const ghost = model.ghost;
+	uint64_t *const died = p->actor->sends ? &ghost->sender_died : &ghost->receiver_died;
+
+	model_set(died, *died | 2 | (ghost->open[p->number] != 0));
+	model_set(&ghost->open[p->number], 0);
+	for (unsigned i = 0; i < MODEL_TICKETS; i++) {
+		if (ghost->owner[i] == p->number)
+			model_set(&ghost->owner[i], 0);
+	}
+}
+
+static void
+ghost_ledger(void)
+{
+	struct tsr_ledger ledger;
+	bool living[MODEL_PROCESSES + 1] = {false};
+	uint8_t named[MODEL_TICKETS] = {0};
+
+	for (unsigned i = 1; i < model.processes; i++) {
+		if (ghost_lives(i))
+			living[model.process[i].attachment->me] = true;
+	}
+	tsr_ledger_take(&model.map, &model.record.channel, 1, living, named, &ledger);
+	if (!ledger.balanced)
+		model_violate("the ledger does not balance: %s", ledger.text);
+}
+
+static bool
+ghost_in_channel(unsigned m)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+	unsigned found = 0;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
+
+		found += tsr_slot_phase(word) == TSR_READY &&
+		         model_memory_look(model_memory_word(&slot->name)) == model.ghost->name[m];
+	}
+	return found == 1;
+}
+
+/* Nobody can do anything any more: all must have come to their end, and nothing may be missing. */
+void
+model_ghost_terminal(void)
+{
+	for (unsigned i = 1; i < model.processes; i++) {
+		if (model.ghost->status[i] == MODEL_ASLEEP)
+			model_violate("process %u sleeps for ever", i);
+		else if (model.ghost->status[i] == MODEL_RUNS)
+			model_violate("process %u is stuck", i);
+	}
+	for (unsigned m = 0; m < MODEL_MESSAGES; m++) {
+		unsigned const state = ghost_state(m);
+
+		if (state == GHOST_BEGUN && (model.ghost->message[m] & GHOST_SENT) != 0)
+			model_violate("message %u was sent and never published", m);
+		if (state == GHOST_PUBLISHED && !ghost_in_channel(m))
+			model_violate("message %u is lost: sent and not in the channel", m);
+		if (state == GHOST_RECEIVED && ghost_given(m) == 0 &&
+		    ghost_lives(ghost_receiver(m)))
+			model_violate("message %u is lost: process %u freed its slot", m,
+			              ghost_receiver(m));
+	}
+	if (model.violation == NULL)
+		ghost_ledger();
+}

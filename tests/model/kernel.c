@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * What the sources ask the system for, instead of shm/access.c, clock.c, client.c and control.c:
+ * sleeping and waking as the kernel's futex does it, membarrier, a clock that stands still, and the
+ * control socket as a request that the modelled daemon answers.
+ */
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "shm/clock.h"
+#include "shm/control.h"
+#include "shm/proto.h"
+#include "tests/model/hook.h"
+#include "tests/model/model.h"
+
+struct tsr_process *tsr_process;
+pthread_mutex_t tsr_process_lock;
+
+uint64_t
+tsr_now_ns(void)
+{
+	return 0;
+}
+
+uint64_t
+tsr_deadline_in_ms(uint64_t ms)
+{
+	return ms * 1000000;
+}
+
+/* Handles never repeat in the product; here they must not depend on the path. */
+uint64_t
+tsr_handle_new(uint32_t index)
+{
+	return (UINT64_C(1) << TSR_HANDLE_INDEX_BITS) | index;
+}
+
+void
+tsr_hint_set(const char *format, ...)
+{
+	(void)format;
+}
+
+int
+tsr_membarrier(void)
+{
+	if (model.current == NULL || !model.tso)
+		return 0;
+	model_yield(MODEL_MEMBARRIER, 0, 0, __builtin_return_address(0));
+	if (model.tracing)
+		model_trace_note(model.current->number, "membarrier");
+	return 0;
+}
+
+int
+tsr_futex_wait(_Atomic uint64_t *futex, uint64_t expected, uint64_t deadline_ns)
+{
+	struct model_process *const self = model.current;
+	uint32_t const word = model_memory_word(futex);
+
+	self->now.timed = deadline_ns != UINT64_MAX;
+	model_yield(MODEL_WAIT, word, expected, __builtin_return_address(0));
+	if ((uint32_t)model_memory_look(word) != (uint32_t)expected) {
+		if (model.tracing)
+			model_trace_access("futex wait: changed", word, model_memory_look(word),
+			                   __builtin_return_address(0));
+		return 0;
+	}
+	if (model.tracing)
+		model_trace_access("sleeps on", word, expected, __builtin_return_address(0));
+	model_set(&model.ghost->status[self->number], MODEL_ASLEEP);
+	model_set(&model.ghost->asleep_on[self->number], word);
+	self->now.answer = 0;
+	model_yield(MODEL_SLEEP, word, 0, __builtin_return_address(0));
+	if (model.tracing)
+		model_trace_note(self->number, self->now.answer != 0 ? "time is up" : "wakes up");
+	return self->now.answer != 0 ? -ETIMEDOUT : 0;
+}
+
+int
+tsr_futex_wake(_Atomic uint64_t *futex)
+{
+	uint32_t const word = model_memory_word(futex);
+	int woken = 0;
+
+	if (model.current == NULL)
+		return 0;
+	model_yield(MODEL_WAKE, word, 0, __builtin_return_address(0));
+	for (unsigned i = 1; i < model.processes; i++) {
+		if (model.ghost->status[i] != MODEL_ASLEEP || model.ghost->asleep_on[i] != word)
+			continue;
+		model_set(&model.ghost->status[i], MODEL_RUNS);
+		model_set(&model.ghost->asleep_on[i], 0);
+		woken++;
+	}
+	if (model.tracing)
+		model_trace_access("futex wake", word, (uint64_t)woken,
+		                   __builtin_return_address(0));
+	return woken;
+}
+
+static int
+kernel_reply_open(void *reply, uint64_t words, uint64_t stream)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+
+	*(struct tsr_proto_end_open_reply *)reply = (struct tsr_proto_end_open_reply){
+		.channel_id = channel->id,
+		.offset = model.record.offset,
+		.index = model.record.index,
+		.capacity = channel->capacity,
+		.flags = channel->flags,
+		.kind = TSR_KIND_BUFFERED,
+		.end = (uint32_t)words,
+		.seen = (uint32_t)(words >> 32),
+		.stream = stream,
+	};
+	return 0;
+}
+
+/* The argument of a request: the side of an end to open, the number of one to close. */
+static uint64_t
+kernel_argument(uint16_t type, void const *request)
+{
+	if (type == TSR_PROTO_END_OPEN)
+		return ((struct tsr_proto_end_open const *)request)->side;
+	return ((struct tsr_proto_end_close const *)request)->end;
+}
+
+static unsigned
+kernel_who(struct tsr_control const *control)
+{
+	unsigned number = 1;
+
+	while (number < model.processes && &model.process[number].attachment->control != control)
+		number++;
+	return number;
+}
+
+int
+tsr_control_ask(struct tsr_control *control, uint16_t type, void *request, size_t request_bytes,
+                void *reply, size_t reply_bytes, size_t *got, uint64_t deadline_ns)
+{
+	unsigned const number = kernel_who(control);
+	uint64_t const argument = kernel_argument(type, request);
+	uint64_t words = 0, stream = 0;
+
+	(void)request_bytes, (void)reply_bytes, (void)got, (void)deadline_ns;
+	if (model.current == NULL) {
+		/* Setting up: the daemon answers at once. */
+		int const error = model_daemon_open(number, (uint32_t)argument, &words, &stream);
+
+		return error != 0 ? error : kernel_reply_open(reply, words, stream);
+	}
+	model_yield(MODEL_CALL, 0, type, __builtin_return_address(0));
+	model_set(&model.ghost->request[number], type | argument << 16);
+	model_set(&model.ghost->status[number], MODEL_ASKS);
+	model_yield(MODEL_REPLY, 0, type, __builtin_return_address(0));
+	words = model.ghost->reply[number];
+	stream = model.ghost->reply_stream[number];
+	model_set(&model.ghost->reply[number], 0);
+	model_set(&model.ghost->reply_stream[number], 0);
+	if (words == UINT64_MAX)
+		return -EPROTO;
+	return type == TSR_PROTO_END_OPEN ? kernel_reply_open(reply, words, stream) : 0;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/*
+ * Who does what. To put something new under the explorer:
+ *
+ *  1. write a body below, of calls of the library: what one process does from beginning to end,
+ *     with a model_ghost_...() line at each call that gives or takes a ticket or a message. It
+ *     must come to its end by itself, whatever the others do, unless something is wrong;
+ *  2. add a line to the table: processes, capacity, deaths, bounds;
+ *  3. name new sources in tests/model/sources; what of their segments is to be seen in a trace is
+ *     named in trace.c; a condition of its own goes into ghost.c.
+ *
+ * A scenario should be small: two slots, two messages, few tickets. Each process more, or message
+ * more, costs a factor of five to fifty.
+ */
+
+#include <errno.h>
+
+#include "tests/model/model.h"
+
+#define ONE_SENDER   TSR_CHANNEL_ONE_SENDER
+#define ONE_RECEIVER TSR_CHANNEL_ONE_RECEIVER
+
+static void
+scenario_check(struct model_process *self, const char *what, int error)
+{
+	if (error != 0)
+		model_violate("process %u: %s gave %d", self->number, what, error);
+}
+
+static uint64_t
+scenario_deadline(struct model_process *self)
+{
+	return self->actor->timeouts > 0 ? 1000 : TSR_FOREVER;
+}
+
+/* One who comes late opens his end when the others are at it. */
+static int
+scenario_open(struct model_process *self)
+{
+	struct tsr_end_options const options = {.size = sizeof(options),
+	                                        .flags = TSR_END_NO_SPIN | TSR_END_NO_STAMP};
+	int error;
+
+	if (!self->actor->late)
+		return 0;
+	error = self->actor->sends
+	                ? tsr_sender_open(self->client, "model", &options, &self->sender)
+	                : tsr_receiver_open(self->client, "model", &options, &self->receiver);
+	scenario_check(self, "open", error);
+	if (error == 0)
+		model_set(&model.ghost->open[self->number], 1);
+	return error;
+}
+
+static void
+scenario_close(struct model_process *self)
+{
+	if (self->actor->stays)
+		return;
+	model_set(&model.ghost->open[self->number], 0);
+	scenario_check(self, "close",
+	               self->actor->sends ? tsr_sender_close(self->sender)
+	                                  : tsr_receiver_close(self->receiver));
+}
+
+/* Send so many messages; each one's length says which it is. */
+static void
+scenario_send(struct model_process *self)
+{
+	if (scenario_open(self) != 0)
+		return;
+	for (unsigned k = 0; k < self->actor->messages; k++) {
+		struct tsr_msg msg = {0};
+		unsigned m;
+		int error = tsr_alloc(self->client, MODEL_MESSAGES, &msg);
+
+		scenario_check(self, "alloc", error);
+		if (error != 0)
+			return;
+		model_ghost_allocated(self, &msg);
+		m = model_ghost_sends(self, &msg, k);
+		msg.length = m + 1;
+		do {
+			error = tsr_send(self->sender, &msg, scenario_deadline(self));
+		} while (error == -ETIMEDOUT);
+		model_ghost_sent(self, m, error);
+		if (error == 0)
+			continue;
+		model_ghost_releases(self, &msg);
+		scenario_check(self, "release", tsr_release(self->client, &msg));
+		break;
+	}
+	scenario_close(self);
+}
+
+/* Receive until the stream ends, or so many; from each sender in order while nobody has died. */
+static void
+scenario_receive(struct model_process *self)
+{
+	unsigned next[MODEL_PROCESSES] = {0};
+
+	if (scenario_open(self) != 0)
+		return;
+	for (unsigned k = 0; self->actor->messages == 0 || k < self->actor->messages;) {
+		struct tsr_msg msg = {0};
+		int const error = tsr_recv(self->receiver, &msg, scenario_deadline(self));
+		unsigned m;
+
+		if (error == -ETIMEDOUT)
+			continue;
+		if (error != 0) {
+			model_ghost_ended(self, error);
+			break;
+		}
+		k++;
+		m = model_ghost_received(self, &msg);
+		model_ghost_in_order(self, m, next);
+		model_ghost_releases(self, &msg);
+		scenario_check(self, "release", tsr_release(self->client, &msg));
+	}
+	scenario_close(self);
+}
+
+/* Hold more than one's magazine has, and give it back: to the depot and from it. */
+static void
+scenario_hold(struct model_process *self)
+{
+	for (unsigned k = 0; k < self->actor->messages; k++) {
+		struct tsr_msg msg[3] = {0};
+		unsigned held = 0;
+
+		/* What another one has in hands at the moment, nobody else can be given. */
+		while (held < 3 && tsr_alloc(self->client, 8, &msg[held]) == 0)
+			model_ghost_allocated(self, &msg[held++]);
+		while (held > 0) {
+			model_ghost_releases(self, &msg[--held]);
+			scenario_check(self, "release", tsr_release(self->client, &msg[held]));
+			msg[held] = (struct tsr_msg){0};
+		}
+	}
+}
+
+#define SENDS(n)      .body = scenario_send, .sends = true, .messages = n, .tickets = 2, .limit = 8
+#define SENDS_LATE(n) .body = scenario_send, .sends = true, .messages = n, .limit = 8, .late = true
+#define RECEIVES(n)   .body = scenario_receive, .receives = true, .messages = n, .limit = 8
+#define LAST_LAP      .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
+#define MILLION       UINT64_C(1000000)
+
+const struct model_scenario model_scenarios[] = {
+	{
+		.name = "one-one",
+		.what = "a declared sender, a declared receiver, one death",
+		.flags = ONE_SENDER | ONE_RECEIVER,
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "many-many",
+		.what = "claimed and taken slots, one death",
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "one-sender",
+		.what = "a declared sender, a receiver of many, one death",
+		.flags = ONE_SENDER,
+		.capacity = 2,
+		.kills = 1,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "one-receiver",
+		.what = "a sender of many, a declared receiver, one death",
+		.flags = ONE_RECEIVER,
+		.capacity = 2,
+		.kills = 1,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "redelivery",
+		.what = "one sender, two receivers, one death: what it had taken comes again",
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "two-senders",
+		.what = "two senders, one receiver, one death",
+		.capacity = 2,
+		.kills = 1,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(1)}, {SENDS(2)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "reaper",
+		.what = "one death, and the daemon dies while it repairs",
+		.flags = ONE_SENDER | ONE_RECEIVER,
+		.capacity = 2,
+		.kills = 1,
+		.reaper_kills = 1,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(2)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "waiting",
+		.what = "two senders that wait for room, two receivers that wait for messages",
+		.capacity = 2,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(2), .stays = true},
+                          {SENDS(2), .stays = true},
+                          {RECEIVES(2), .stays = true},
+                          {RECEIVES(2), .stays = true}},
+	},
+	{
+		.name = "close",
+		.what = "a receiver closes while a sender waits for room, one death",
+		.capacity = 2,
+		.kills = 1,
+		.actor = {{SENDS(4)}, {RECEIVES(1)}},
+	},
+	{
+		.name = "deadlines",
+		.what = "two receivers whose sleep may end by itself: a wake-up spent on them goes "
+			"on",
+		.capacity = 2,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(2), .stays = true},
+                          {RECEIVES(1), .timeouts = 1, .stays = true},
+                          {RECEIVES(1), .timeouts = 1, .stays = true}},
+	},
+	{
+		.name = "wrap",
+		.what = "laps and generations run over, one death",
+		.capacity = 2,
+		.kills = 1,
+		LAST_LAP,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "depot",
+		.what = "two clients share a depot with partly filled cells, one death",
+		.capacity = 2,
+		.kills = 1,
+		.tickets = 6,
+		.cells = 3,
+		.batch = 2,
+		.quick = true,
+		.actor = {{.body = scenario_hold, .messages = 1, .tickets = 1, .limit = 2},
+                          {.body = scenario_hold, .messages = 1, .tickets = 1, .limit = 2}},
+	},
+	{
+		.name = "again",
+		.what = "the dead one's id is given to another, who opens the channel again",
+		.capacity = 2,
+		.kills = 1,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(2)}, {RECEIVES(0)}, {SENDS_LATE(1), .after = 1}},
+	},
+	{
+		.name = "two-two-two",
+		.what = "two senders, two receivers, two deaths",
+		.capacity = 2,
+		.kills = 2,
+		.states = 4 * MILLION,
+		.nightly = 200 * MILLION,
+		.actor = {{SENDS(2)}, {SENDS(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "tso-one-one",
+		.what = "store buffers: a declared sender, a declared receiver, one death",
+		.flags = ONE_SENDER | ONE_RECEIVER,
+		.capacity = 2,
+		.kills = 1,
+		.tso = true,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(2)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "tso-many",
+		.what = "store buffers: two receivers sleep and are woken",
+		.capacity = 2,
+		.tso = true,
+		.quick = true,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(2), .stays = true},
+                          {RECEIVES(1), .stays = true},
+                          {RECEIVES(1), .stays = true}},
+	},
+	{
+		.name = "tso-full",
+		.what = "store buffers: a sender waits for room, a receiver for messages",
+		.capacity = 2,
+		.tso = true,
+		.quick = true,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(3), .stays = true}, {RECEIVES(3), .stays = true}},
+	},
+	{
+		.name = "tso-fenced",
+		.what = "store buffers: no membarrier reaches the receiver, nor does it ask for "
+			"one",
+		.capacity = 2,
+		.tso = true,
+		.quick = true,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(3), .stays = true}, {RECEIVES(3), .fenced = true, .stays = true}},
+	},
+	{
+		.name = "tso-fenced-sender",
+		.what = "store buffers: no membarrier reaches the sender",
+		.capacity = 2,
+		.tso = true,
+		.quick = true,
+		.states = 4 * MILLION,
+		.actor = {{SENDS(3), .fenced = true, .stays = true}, {RECEIVES(3), .stays = true}},
+	},
+	{.name = NULL},
+};
