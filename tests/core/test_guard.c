@@ -103,6 +103,37 @@ Test(guard, hole_met_outside_the_guard_kills_as_usual, .signal = SIGBUS)
 	(void)walk(&beyond);
 }
 
+Test(guard, hole_met_after_guarded_work_kills_as_usual, .signal = SIGBUS)
+{
+	struct walk sound = {.bytes = HALF_BYTES};
+	struct walk beyond = {.bytes = 2 * HALF_BYTES};
+
+	test_ok(tsr_guard_run(&range, 1, walk, &sound));
+	(void)walk(&beyond);
+}
+
+/* One access, at the address of the argument. */
+static int
+touch(void *argument)
+{
+	(void)tsr_ld_rlx(argument);
+	return 0;
+}
+
+Test(guard, last_word_of_a_range_is_guarded)
+{
+	test_is(tsr_guard_run(&range, 1, touch,
+	                      (unsigned char *)range.base + range.bytes - sizeof(uint64_t)),
+	        -EFAULT);
+}
+
+Test(guard, first_word_behind_a_range_is_not, .signal = SIGBUS)
+{
+	struct tsr_mapping const shorter = {.base = range.base, .bytes = HALF_BYTES};
+
+	(void)!tsr_guard_run(&shorter, 1, touch, (unsigned char *)range.base + HALF_BYTES);
+}
+
 Test(guard, sigbus_sent_by_somebody_kills_as_usual, .signal = SIGBUS)
 {
 	raise(SIGBUS);

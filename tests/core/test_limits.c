@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/client.h"
 #include "tests/support/check.h"
 #include "tests/support/daemon.h"
 #include "tests/support/raw.h"
@@ -94,6 +95,45 @@ Test(limits, clients_of_a_realm)
 		for (int i = 0; i < 3; i++)
 			test_ok(tsr_detach(client[i]));
 	}
+	daemon_stop(&daemon_);
+}
+
+Test(limits, id_rests_until_all_others_have_been_used)
+{
+	struct tsr_client_info info = {.size = sizeof(info)};
+	struct tsr_attach_options options;
+	struct tsr_client client;
+
+	limits_start("realms.demo.clients=3", NULL);
+	options = daemon_options(&daemon_);
+	for (uint16_t round = 0; round < 7; round++) {
+		test_ok(tsr_attach(&options, &client));
+		test_ok(tsr_client_info(client, &info));
+		test_same(info.client_id, 1 + round % 3);
+		test_ok(tsr_detach(client));
+	}
+	daemon_stop(&daemon_);
+}
+
+Test(limits, channel_in_the_place_of_a_removed_one_has_another_id)
+{
+	struct tsr_client client;
+	uint64_t last = 0;
+
+	limits_start("realms.demo.channels=1", NULL);
+	client = daemon_attach(&daemon_, 0);
+	for (int round = 0; round < 3; round++) {
+		struct tsr_sender sender;
+		struct tsr_end const *end;
+
+		test_ok(tsr_sender_open(client, "a", NULL, &sender));
+		end = tsr_end_get(sender.handle);
+		cr_assert(end != NULL && end->channel.id != last);
+		last = end->channel.id;
+		test_ok(tsr_sender_close(sender));
+		test_ok(tsr_channel_remove(client, "a"));
+	}
+	test_ok(tsr_detach(client));
 	daemon_stop(&daemon_);
 }
 

@@ -16,6 +16,10 @@
 #include "tests/support/daemon.h"
 #include "tests/support/raw.h"
 
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010 /* Linux 5.1 */
+#endif
+
 /*
  * What the daemon must refuse: each refusal names what was refused and what was expected, to the
  * asker and in the log, and changes nothing. daemon_stop() shows that no descriptor is left.
@@ -472,6 +476,51 @@ test_case(protocol, end_of_another_client_cannot_be_closed)
 	test_same(row.senders, 1);
 	raw_close(fd);
 	test_ok(tsr_detach(client));
+}
+
+test_case(protocol, end_that_was_closed_has_a_number_that_no_other_has)
+{
+	struct tsr_proto_end_open open = {.channel = {.name = "mine", .kind = TSR_KIND_BUFFERED}};
+	struct tsr_proto_end_open_reply opened;
+	struct tsr_proto_end_close close_end = {0};
+	struct tsr_proto_row_channel row;
+	struct tsr_proto_plain closed;
+	int const fd = raw_attach(&daemon_);
+	size_t fds = 0;
+
+	for (int round = 0; round < 2; round++) {
+		raw_head(&open, TSR_PROTO_END_OPEN, sizeof(open));
+		test_ok(raw_send(fd, &open, sizeof(open), NULL, 0));
+		test_is(raw_recv(fd, &opened, sizeof(opened), &fds), (int)sizeof(opened));
+		if (round == 0) {
+			close_end.end = opened.end;
+			raw_head(&close_end, TSR_PROTO_END_CLOSE, sizeof(close_end));
+			test_ok(raw_send(fd, &close_end, sizeof(close_end), NULL, 0));
+			test_is(raw_recv(fd, &closed, sizeof(closed), &fds), (int)sizeof(closed));
+		}
+	}
+	raw_refused(fd, &close_end, sizeof(close_end), -ESTALE);
+	cr_assert(daemon_channel(&daemon_, "mine", &row));
+	test_same(row.senders, 1);
+	raw_close(fd);
+}
+
+test_case(protocol, every_segment_is_sealed_and_what_the_daemon_writes_for_good)
+{
+	struct tsr_proto_attach_reply reply;
+	int segments[TSR_SEGMENTS_MAX];
+	int const fd = raw_attach_segments(&daemon_, segments, &reply);
+
+	for (uint32_t i = 0; i < reply.segments; i++) {
+		bool const daemons = i == TSR_SEGMENT_DIRECTORY || i == TSR_SEGMENT_BLOCKS;
+		int const all = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
+		int const known =
+			all | F_SEAL_FUTURE_WRITE; /* newer kernels add one of their own */
+
+		test_same(fcntl(segments[i], F_GET_SEALS) & known, daemons ? known : all);
+		close(segments[i]);
+	}
+	raw_close(fd);
 }
 
 test_case(protocol, detached_connection_is_no_client_any_more)

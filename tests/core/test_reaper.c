@@ -341,9 +341,27 @@ Test(reaper, one_receiver_that_died_after_the_stamp_has_not_received)
 	stamped(names[0]);
 	reap(TSR_SIDE_RECEIVER, &result);
 	test_same(result.slots_restored, 1);
-	test_same(tsr_slot_phase(atomic_load(&tsr_channel_slot(channel, start)->word)), TSR_READY);
+	slot_is(start, 0, TSR_READY_AGAIN, TSR_READY);
 	word_is(names[0], tsr_name_generation(names[0]), TSR_HOLDER_CHANNEL);
 	sound_after(TSR_SIDE_RECEIVER, 2);
+}
+
+Test(reaper, one_receiver_that_holds_the_ticket_in_a_later_generation_restores_nothing)
+{
+	uint64_t const later = tsr_name_generation(names[0]) + 2;
+	struct tsr_reap_result result;
+
+	realm_wipe(&realm);
+	setup_shape(TSR_CHANNEL_ONE_RECEIVER, 0);
+	/* Only a scribbler can bring it to this: the slot still says ready. */
+	published(start, names[0]);
+	atomic_store(realm_word(&realm, names[0]), tsr_word_make(later, TSR_TICKET_RECEIVED, DEAD));
+	reap(TSR_SIDE_RECEIVER, &result);
+	test_same(result.slots_restored, 0);
+	slot_is(start, 0, 0, TSR_READY);
+	/* Swept, and then filled into the depot: never back in an old generation. */
+	word_is(names[0], later + 2, TSR_HOLDER_FREE);
+	realm_wipe(&realm);
 }
 
 Test(reaper, one_to_one_channel_survives_both_ends)
@@ -404,6 +422,8 @@ Test(reaper, cell_claimed_and_not_filled_becomes_empty)
 	atomic_store(&words[40], tsr_slot_word(4, DEAD, TSR_CLAIMED));
 	realm_reap(&realm, DEAD, NULL, NULL, 0, &result);
 	cr_assert_geq(result.cells, 1);
+	/* In its next lap, for one who saw it empty long ago. */
+	test_same(atomic_load(&words[40]), tsr_slot_word(5, 0, TSR_EMPTY));
 	sound_after(TSR_SIDE_SENDER, 0);
 }
 

@@ -179,7 +179,7 @@ class Workshop:
         listed = json.loads(self.command(["meson", "introspect", "--targets", str(self.build_dir)]))
         files = {target["id"]: os.path.relpath(target["filename"][0], self.build_dir) for target in listed}
         tests = json.loads(self.command(["meson", "introspect", "--tests", str(self.build_dir)]))
-        self.tests = {test["name"].split(" under ")[0]: test for test in tests if " for Linux " not in test["name"]}
+        self.tests = {re.sub(" under .*", "", test["name"]).replace(" for Linux ", "-"): test for test in tests}
         for test in self.tests.values():
             test["targets"] = [files[target] for target in test["depends"]]
 

@@ -272,6 +272,77 @@ Test(channel, slot_taken_by_a_stopped_receiver_is_passed_by_the_others)
 	leave();
 }
 
+Test(channel, one_sender_does_not_pass_what_a_stopped_receiver_has_taken)
+{
+	uint64_t number, start;
+
+	/* It would look ahead by a quarter if there were one receiver. */
+	make(16, TSR_CHANNEL_ONE_SENDER, 0, 1);
+	join();
+	start = tsr_channel_find(channel);
+	for (uint64_t i = 0; i < 16; i++)
+		test_ok(put(i));
+	realm.living[3] = true;
+	atomic_store(&tsr_channel_slot(channel, start)->word, tsr_slot_word(0, 3, TSR_TAKEN));
+	for (uint64_t i = 1; i < 16; i++)
+		test_ok(get(&number));
+	test_is(put(16), -EAGAIN);
+	test_same(atomic_load(&tsr_channel_slot(channel, start)->word),
+	          tsr_slot_word(0, 3, TSR_TAKEN));
+	atomic_store(&tsr_channel_slot(channel, start)->word,
+	             tsr_slot_word(0, TSR_READY_AGAIN, TSR_READY));
+	atomic_fetch_add(&channel->shm->redo, 1);
+	test_ok(get(&number));
+	test_same(number, 0);
+	realm.living[3] = false;
+	leave();
+}
+
+Test(channel, message_made_ready_again_is_received_although_a_later_one_is_still_on_its_way)
+{
+	uint64_t number, start;
+
+	make(4, 0, 0, 1);
+	join();
+	start = tsr_channel_find(channel);
+	for (uint64_t i = 0; i < 2; i++)
+		test_ok(put(i));
+	/* Client 3 has taken the first message, and claimed the third slot: it is stopped. */
+	realm.living[3] = true;
+	atomic_store(&tsr_channel_slot(channel, start)->word, tsr_slot_word(0, 3, TSR_TAKEN));
+	atomic_store(&tsr_channel_slot(channel, start + 2)->word, tsr_slot_word(0, 3, TSR_CLAIMED));
+	test_ok(get(&number));
+	test_same(number, 1);
+	test_is(get(&number), -EAGAIN);
+	atomic_store(&tsr_channel_slot(channel, start)->word,
+	             tsr_slot_word(0, TSR_READY_AGAIN, TSR_READY));
+	atomic_fetch_add(&channel->shm->redo, 1);
+	test_ok(get(&number));
+	test_same(number, 0);
+	atomic_store(&tsr_channel_slot(channel, start + 2)->word, tsr_slot_word(1, 0, TSR_EMPTY));
+	test_is(get(&number), -EAGAIN);
+	realm.living[3] = false;
+	leave();
+}
+
+Test(channel, zdesc_that_was_sent_is_stale_even_for_its_sender_who_receives_it_again)
+{
+	struct tsr_msg sent, received;
+	struct tsr_receiver own;
+
+	make(4, 0, 0, 1);
+	join();
+	test_ok(local_receiver(from, channel, NULL, &own));
+	test_ok(tsr_alloc(from, 8, &sent));
+	test_ok(tsr_send(sender, &sent, TSR_NOWAIT));
+	test_ok(tsr_recv(own, &received, TSR_NOWAIT));
+	test_is(tsr_release(from, &sent), -ESTALE);
+	test_is(tsr_send(sender, &sent, TSR_NOWAIT), -ESTALE);
+	test_ok(tsr_release(from, &received));
+	test_ok(local_receiver_close(from, own));
+	leave();
+}
+
 Test(channel, redelivered_message_is_flagged)
 {
 	struct tsr_msg msg;
@@ -339,15 +410,18 @@ Test(channel, range_outside_its_block_is_refused_and_the_block_is_not_lost)
 	                           tsr_range_make(UINT32_MAX, UINT32_MAX)};
 
 	for (int i = 0; i < 3; i++) {
-		uint64_t start, number;
+		uint64_t start, number, sent;
 		struct tsr_msg msg;
 
 		make(4, 0, 0, 1);
 		join();
 		start = tsr_channel_find(channel);
 		test_ok(put(0));
+		sent = atomic_load(&tsr_channel_slot(channel, start)->name);
 		atomic_store(&tsr_channel_slot(channel, start)->range, ranges[i]);
 		test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EPROTO);
+		/* It is the receiver's, and idle: in its magazine. */
+		test_same(tsr_word_kind(atomic_load(realm_word(&realm, sent))), TSR_TICKET_IDLE);
 		test_is(get(&number), -EAGAIN);
 		test_ok(put(1));
 		test_ok(get(&number));

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "shm/client.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/daemon.h"
@@ -497,6 +498,23 @@ ponger(struct child_report *report, void *arg)
 	child_is(report, error, -EPIPE);
 	child_ok(report, tsr_detach(client));
 	return 0;
+}
+
+test_case(waiting, channel_with_an_end_that_membarrier_does_not_reach_is_marked)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, TSR_ATTACH_FENCED);
+	struct tsr_receiver receiver;
+	struct tsr_end const *end;
+	struct tsr_sender sender;
+
+	test_ok(tsr_sender_open(a, "marked", NULL, &sender));
+	end = tsr_end_get(sender.handle);
+	cr_assert_not_null(end);
+	test_same(tsr_ld_rlx(&end->shm->fenced), 0);
+	test_ok(tsr_receiver_open(client, "marked", NULL, &receiver));
+	test_same(tsr_ld_rlx(&end->shm->fenced), 1);
+	test_ok(tsr_detach(client));
+	test_ok(tsr_sender_close(sender));
 }
 
 test_case(waiting, ping_pong_of_sleepers_misses_no_wake_up_with_and_without_membarrier)
