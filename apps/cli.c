@@ -260,13 +260,20 @@ tsr_cli_deadline(void)
 	return tsr_deadline_in_ms(5000);
 }
 
+/* Who takes the rows of a list. */
+struct list_taker {
+	void (*take)(void *argument, const void *row);
+	void *argument;
+	size_t row_bytes;
+};
+
 /* Take the rows of one packet. Return: 0; -EPROTO. */
 static int
-list_take(const unsigned char *packet, size_t bytes, size_t row_bytes,
-          json_t *(*convert)(const void *row), json_t *rows)
+list_take(const unsigned char *packet, size_t bytes, const struct list_taker *taker)
 {
 	struct tsr_proto_list_reply head;
 	static alignas(TSR_CACHELINE) unsigned char row[1024];
+	size_t const row_bytes = taker->row_bytes;
 
 	if (bytes < sizeof(head))
 		return -EPROTO;
@@ -276,40 +283,65 @@ list_take(const unsigned char *packet, size_t bytes, size_t row_bytes,
 		return -EPROTO;
 	for (uint32_t i = 0; i < head.rows; i++) {
 		memcpy(row, packet + sizeof(head) + (size_t)i * head.row_bytes, row_bytes);
-		tsr_report_add(rows, convert(row));
+		taker->take(taker->argument, row);
 	}
 	return 0;
 }
 
 int
-tsr_cli_list(struct tsr_control *control, enum tsr_proto_list_what what, size_t row_bytes,
-             json_t *(*convert)(const void *row), json_t **rows)
+tsr_cli_each(struct tsr_control *control, enum tsr_proto_list_what what, const char *realm,
+             size_t row_bytes, void (*take)(void *argument, const void *row), void *argument)
 {
 	static alignas(TSR_CACHELINE) unsigned char packet[TSR_PROTO_PACKET_MAX];
+	struct list_taker const taker = {
+		.take = take, .argument = argument, .row_bytes = row_bytes};
 	struct tsr_proto_list request = {.what = what};
 	struct tsr_proto_head head;
-	json_t *all = json_array();
 	size_t got = 0;
 	int error;
 
-	if (tsr_globals.realm != NULL)
-		strcpy(request.realm, tsr_globals.realm);
+	if (realm != NULL)
+		strcpy(request.realm, realm);
 	error = tsr_control_ask(control, TSR_PROTO_LIST, &request, sizeof(request), packet,
 	                        sizeof(packet), &got, tsr_cli_deadline());
 	while (error == 0) {
-		error = list_take(packet, got, row_bytes, convert, all);
+		error = list_take(packet, got, &taker);
 		memcpy(&head, packet, sizeof(head));
 		if (error != 0 || (head.flags & TSR_PROTO_LAST) != 0)
 			break;
 		error = tsr_control_more(control, TSR_PROTO_LIST, packet, sizeof(packet), &got,
 		                         tsr_cli_deadline());
 	}
-	if (error != 0) {
-		json_decref(all);
-		return tsr_cli_fail(error, "the daemon's list can't be had");
-	}
-	*rows = all;
-	return TSR_EXIT_OK;
+	return error == 0 ? TSR_EXIT_OK : tsr_cli_fail(error, "the daemon's list can't be had");
+}
+
+/* Rows become members of an array. */
+struct list_array {
+	json_t *rows;
+	json_t *(*convert)(const void *row);
+};
+
+static void
+list_array_take(void *argument, const void *row)
+{
+	const struct list_array *const array = argument;
+
+	tsr_report_add(array->rows, array->convert(row));
+}
+
+int
+tsr_cli_list(struct tsr_control *control, enum tsr_proto_list_what what, size_t row_bytes,
+             json_t *(*convert)(const void *row), json_t **rows)
+{
+	struct list_array array = {.rows = json_array(), .convert = convert};
+	int const status =
+		tsr_cli_each(control, what, tsr_globals.realm, row_bytes, list_array_take, &array);
+
+	if (status != 0)
+		json_decref(array.rows);
+	else
+		*rows = array.rows;
+	return status;
 }
 
 int

@@ -65,14 +65,17 @@ int tsr_cmd_channels(int argc, char **argv);
 int tsr_cmd_clients(int argc, char **argv);
 int tsr_cmd_demo(int argc, char **argv);
 int tsr_cmd_doctor(int argc, char **argv);
+int tsr_cmd_dump(int argc, char **argv);
 int tsr_cmd_ledger(int argc, char **argv);
 int tsr_cmd_ping(int argc, char **argv);
+int tsr_cmd_realms(int argc, char **argv);
 int tsr_cmd_recv(int argc, char **argv);
 int tsr_cmd_regions(int argc, char **argv);
 int tsr_cmd_reload(int argc, char **argv);
 int tsr_cmd_send(int argc, char **argv);
 int tsr_cmd_status(int argc, char **argv);
 int tsr_cmd_stop(int argc, char **argv);
+int tsr_cmd_tickets(int argc, char **argv);
 
 /* tsr_cli_plain - parse a command that takes global options only; usage errors end the program. */
 void tsr_cli_plain(const char *doc, int argc, char **argv);
@@ -106,7 +109,17 @@ int tsr_cli_attach(const char *realm, struct tsr_client *client);
 uint64_t tsr_cli_deadline(void);
 
 /*
- * tsr_cli_list - all rows of a kind, as JSON
+ * tsr_cli_each - all rows of a kind, one by one
+ * @realm:	NULL: all that the asker may see
+ * @row_bytes:	of the struct that @take gets
+ *
+ * Return: 0; or an exit status, and it is said.
+ */
+int tsr_cli_each(struct tsr_control *control, enum tsr_proto_list_what what, const char *realm,
+                 size_t row_bytes, void (*take)(void *argument, const void *row), void *argument);
+
+/*
+ * tsr_cli_list - all rows of a kind, of all realms or of --realm, as JSON
  * @row_bytes:	of the struct that @convert takes
  * @convert:	makes an object of a row
  *

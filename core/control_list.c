@@ -146,6 +146,7 @@ list_realm(struct tsr_realm *realm, struct list_out *out)
 		.message_bytes_max = map->message_bytes_max,
 		.clients_max = map->clients_count,
 		.channels_max = map->channels_count,
+		.bytes = tsr_realm_bytes(realm),
 	};
 	uint32_t *count;
 
@@ -153,6 +154,7 @@ list_realm(struct tsr_realm *realm, struct list_out *out)
 	count = list_holders(realm);
 	row.clients = realm->members_count;
 	row.channels = realm->channels_count;
+	row.state = realm->leaving ? TSR_ROW_REALM_LEAVING : TSR_ROW_REALM_LIVING;
 	tsr_realm_unlock(realm);
 	row.tickets_free = count != NULL ? count[0] : 0;
 	free(count);
@@ -275,6 +277,27 @@ list_channels(struct tsr_realm *realm, struct list_out *out)
 	}
 }
 
+/* One that was condemned, and not yet made anew. */
+static void
+list_realm_absent(struct tsr_connection const *connection, struct tsr_config_realm const *config,
+                  struct list_out *out)
+{
+	struct tsr_proto_row_realm row = {
+		.mode = config->mode,
+		.owner = config->owner,
+		.group = config->group,
+		.clients_max = config->geometry.clients,
+		.channels_max = config->geometry.channels,
+		.state = TSR_ROW_REALM_CONDEMNED,
+	};
+
+	if (config->leaving || (connection->uid != 0 && connection->uid != geteuid()))
+		return;
+	memcpy(row.name, config->geometry.name, sizeof(row.name));
+	(void)snprintf(row.backing, sizeof(row.backing), "%s", tsr_backing_name(config->backing));
+	list_add(out, &row);
+}
+
 static void
 list_region(struct tsr_realm const *realm, struct tsr_region_record const *region,
             struct list_out *out)
@@ -325,6 +348,8 @@ list_all(struct tsr_connection *connection, const char *only, struct list_out *o
 		if (only[0] != '\0' && strcmp(only, name) != 0)
 			continue;
 		realm = tsr_realm_lookup(daemon, name);
+		if (realm == NULL && out->what == TSR_LIST_REALMS)
+			list_realm_absent(connection, &daemon->config->realms[i], out);
 		if (realm == NULL)
 			continue;
 		if (tsr_connection_right(connection, realm) != TSR_RIGHT_NONE) {

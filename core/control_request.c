@@ -54,6 +54,8 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
                                      tsr_request_region_settle},
 	[TSR_PROTO_RELOAD] = {"RELOAD", sizeof(struct tsr_proto_plain), false, false,
                               tsr_request_reload},
+	[TSR_PROTO_SEGMENTS] = {"SEGMENTS", sizeof(struct tsr_proto_segments), false, false,
+                                tsr_request_segments},
 };
 
 /* The head, and whether this is the moment for such a request. */

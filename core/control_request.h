@@ -58,6 +58,8 @@ tsr_request_fn tsr_request_region_create, tsr_request_region_offer, tsr_request_
 	tsr_request_region_close, tsr_request_region_settle;
 /* control_reload.c */
 tsr_request_fn tsr_request_reload;
+/* control_segments.c */
+tsr_request_fn tsr_request_segments;
 /* control_list.c */
 tsr_request_fn tsr_request_list;
 

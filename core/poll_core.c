@@ -159,7 +159,7 @@ tsr_poll_core_run(struct tsr_poll_core *core)
 	bool busy = false;
 
 	tsr_st_rlx(&core->marked, idle_since); /* the time of the start-up is nobody's */
-	/* [Q1] pairs with [Q2]: what the control thread did before it gave the word to stop. */
+	/* [V1] pairs with [V2]: what the control thread did before it gave the word to stop. */
 	while (tsr_ld_acq(&core->stopping) == 0) {
 		bool const worked = poll_core_round(core) != 0;
 		uint64_t const now = tsr_clock_ticks();
@@ -190,7 +190,7 @@ tsr_poll_core_ring(struct tsr_poll_core *core)
 void
 tsr_poll_core_stop(struct tsr_poll_core *core)
 {
-	/* [Q2] pairs with [Q1]: a reload before the stop is seen by whoever ends the daemon. */
+	/* [V2] pairs with [V1]: a reload before the stop is seen by whoever ends the daemon. */
 	tsr_st_rel(&core->stopping, 1);
 	tsr_poll_core_ring(core);
 }

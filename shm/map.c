@@ -43,7 +43,9 @@ map_bind_header(struct tsr_map *map)
 		return -EPROTO;
 	if (map->segments_count != TSR_SEGMENT_ARENA0 + map->arenas_count)
 		return -EPROTO;
-	if (!map_holds(mapping, directory->channels_offset,
+	if (directory->channels_offset % alignof(struct tsr_channel_entry) != 0 ||
+	    directory->regions_offset % alignof(struct tsr_region_entry) != 0 ||
+	    !map_holds(mapping, directory->channels_offset,
 	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_entry)) ||
 	    !map_holds(mapping, directory->regions_offset,
 	               (uint64_t)map->regions_count * sizeof(struct tsr_region_entry)))
@@ -64,6 +66,9 @@ map_bind_class(struct tsr_map *map, uint32_t index)
 	if (klass.arena >= map->arenas_count || klass.first_ticket > map->tickets_count ||
 	    klass.count > map->tickets_count - klass.first_ticket || klass.batch == 0 ||
 	    klass.batch > TSR_CELL_ENTRIES)
+		return -EPROTO;
+	if (klass.words_offset % sizeof(uint64_t) != 0 ||
+	    klass.cells_offset % alignof(struct tsr_cell) != 0)
 		return -EPROTO;
 	if (!map_holds(&map->segment[TSR_SEGMENT_TICKETS], klass.words_offset,
 	               (uint64_t)klass.cells * sizeof(uint64_t)) ||

@@ -17,10 +17,10 @@
  *		long, of unknown type or out of order, or that carries descriptors nobody asked for,
  *		is answered with TSR_PROTO_ERROR and changes nothing. Names are 0-terminated inside
  *		their array or refused.
- * Descriptors	with the replies to ATTACH (the segments, in the order of enum tsr_segment),
- *		REGION_CREATE and REGION_MAP (the memory) and REGION_OFFER (a socket); with the
- *		request PIDFD (one process descriptor of the sender), and with REGION_REGISTER on
- *		the socket that was made for it. With nothing else.
+ * Descriptors	with the replies to ATTACH and SEGMENTS (segments, in the order of enum
+ *		tsr_segment), REGION_CREATE and REGION_MAP (the memory) and REGION_OFFER (a socket);
+ *		with the request PIDFD (one process descriptor of the sender), and with
+ *		REGION_REGISTER on the socket that was made for it. With nothing else.
  */
 
 #include <assert.h>
@@ -51,6 +51,7 @@ enum tsr_proto_type {
 	TSR_PROTO_LEDGER = 12,
 	TSR_PROTO_STOP = 13,
 	TSR_PROTO_RELOAD = 14,
+	TSR_PROTO_SEGMENTS = 23,
 	TSR_PROTO_REGION_CREATE = 24,
 	TSR_PROTO_REGION_OFFER = 25,    /* the reply brings a socket for the next one */
 	TSR_PROTO_REGION_REGISTER = 26, /* on that socket, with the memory */
@@ -252,7 +253,14 @@ struct tsr_proto_row_realm {
 	uint32_t message_bytes_max;
 	uint32_t clients_max;
 	uint32_t channels_max;
+	uint64_t bytes; /* of all its segments */
+	uint32_t state; /* TSR_ROW_REALM_* */
+	uint32_t reserved;
 };
+
+#define TSR_ROW_REALM_LIVING    UINT32_C(0)
+#define TSR_ROW_REALM_LEAVING   UINT32_C(1) /* closes when its last client has left */
+#define TSR_ROW_REALM_CONDEMNED UINT32_C(2) /* made anew when somebody attaches */
 
 struct tsr_proto_row_client {
 	char realm[TSR_NAME_BYTES];
@@ -365,6 +373,23 @@ struct tsr_proto_ledger_reply {
 	char text[TSR_PROTO_TEXT_BYTES]; /* the first thing that does not add up */
 };
 
+/*
+ * SEGMENTS of a realm, to look at: descriptors that can't be written through, and no arena. Who may
+ * attach as a participant gets them all, who may observe not those that hold futex words or that
+ * only participants map.
+ */
+struct tsr_proto_segments {
+	struct tsr_proto_head head;
+	char realm[TSR_NAME_BYTES];
+};
+
+struct tsr_proto_segments_reply {
+	struct tsr_proto_head head;
+	uint32_t segments; /* of the realm */
+	uint32_t sent;     /* one bit each, by enum tsr_segment: the descriptors, in this order */
+	uint64_t bytes[TSR_SEGMENTS_MAX];
+};
+
 static_assert(sizeof(struct tsr_proto_head) == 16, "protocol");
 static_assert(sizeof(struct tsr_proto_error) == 280, "protocol");
 static_assert(sizeof(struct tsr_proto_hello) == 40, "protocol");
@@ -378,5 +403,8 @@ static_assert(sizeof(struct tsr_proto_region_ref) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_region_reply) == 56, "protocol");
 static_assert(sizeof(struct tsr_proto_row_change) == 968, "protocol");
 static_assert(sizeof(struct tsr_proto_reload_reply) == 288, "protocol");
+static_assert(sizeof(struct tsr_proto_row_realm) == 152, "protocol");
+static_assert(sizeof(struct tsr_proto_segments) == 80, "protocol");
+static_assert(sizeof(struct tsr_proto_segments_reply) == 136, "protocol");
 
 #endif /* TSR_SHM_PROTO_H */

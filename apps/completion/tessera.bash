@@ -25,7 +25,8 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status clients channels regions channel send recv ping ledger reload stop"
+	local commands="demo doctor status realms clients channels regions channel send recv ping tickets dump ledger reload
+		stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
 	local -a globals=() words=()
@@ -58,7 +59,7 @@ _tessera()
 		mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current")
 		return
 		;;
-	--socket | --input | -i)
+	--socket | --input | -i | --save | --segment)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
@@ -71,6 +72,8 @@ _tessera()
 	fi
 	case $command in
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
+	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
+	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
 	send | recv) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
 	channel)
 		if [ ${#words[@]} -eq 1 ]; then

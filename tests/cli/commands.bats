@@ -8,7 +8,7 @@ load helper
 setup() { tessera_setup; }
 teardown() { tessera_teardown; }
 
-commands="demo doctor status clients channels channel send recv ping ledger reload stop"
+commands="demo doctor status realms clients channels channel send recv ping tickets dump ledger reload stop"
 
 # json COMMAND...: it succeeds, and what it writes is one JSON object with a schema.
 json() {
@@ -37,7 +37,7 @@ json() {
 @test "a wrong command line exits with 2 and says why" {
 	for arguments in "" nonsense "status extra" "channel" "channel create" "channel make x" "channel rm x --one-sender" \
 		"channel create x --capacity 3" "send" "send demo/" "send a/b --block-size x" "recv a b" "ping --count 0" \
-		"ping --interval 5parsecs" "status --color=mauve" "demo --limit none" "recv a --timeout 0"; do
+		"ping --interval 5parsecs" "status --color=mauve" "realms x" "tickets a b" "tickets --older 0" "tickets --segment x --older 1" "dump a b" "dump --save x --segment y" "demo --limit none" "recv a --timeout 0"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$TESSERA" $arguments
 		echo "$arguments: $status $stderr"
@@ -48,7 +48,7 @@ json() {
 }
 
 @test "without a daemon every command exits with 3 and says in one sentence what to do" {
-	for arguments in status clients channels "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger reload stop; do
+	for arguments in status realms clients channels "tickets" "dump demo/x" "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger reload stop; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$TESSERA" $arguments </dev/null
 		echo "$arguments: $status $stderr"

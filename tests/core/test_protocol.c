@@ -237,6 +237,8 @@ request_bytes(uint16_t type)
 		return sizeof(struct tsr_proto_list);
 	case TSR_PROTO_LEDGER:
 		return sizeof(struct tsr_proto_ledger);
+	case TSR_PROTO_SEGMENTS:
+		return sizeof(struct tsr_proto_segments);
 	default:
 		return sizeof(struct tsr_proto_plain);
 	}
