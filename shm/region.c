@@ -186,6 +186,8 @@ tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, st
 	struct tsr_region_view *view;
 	int error;
 
+	if (attachment->regions == NULL)
+		return -EPROTO; /* tickets for regions, and no region: nobody can have sent one */
 	(void)pthread_mutex_lock(&attachment->regions->lock);
 	error = region_have(attachment, tsr_name_index(zdesc.name), &view);
 	/* Under the lock: who trims sees that the ticket is ours, or still the channel's. */
@@ -204,6 +206,8 @@ tsr_region_resolve(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, st
 	struct tsr_region_view *view;
 	int error;
 
+	if (attachment->regions == NULL)
+		return -EINVAL;
 	(void)pthread_mutex_lock(&attachment->regions->lock);
 	error = region_have(attachment, tsr_name_index(zdesc.name), &view);
 	if (error == 0)

@@ -12,7 +12,7 @@
 
 #include "tests/support/check.h"
 
-#define RAW_FDS_MAX 32
+#define RAW_FDS_MAX 253 /* what the kernel takes in one message */
 
 int
 raw_connect(struct daemon const *daemon)
@@ -92,6 +92,18 @@ int
 raw_recv(int fd, void *packet, size_t bytes, size_t *fds_count)
 {
 	return raw_recv_keep(fd, packet, bytes, NULL, 0, fds_count);
+}
+
+int
+raw_recv_fd(int fd, void *packet, size_t bytes, int *passed)
+{
+	size_t count = 0;
+	int const got = raw_recv_keep(fd, packet, bytes, passed, 1, &count);
+
+	cr_assert_leq(count, 1);
+	if (count == 0)
+		*passed = -1;
+	return got;
 }
 
 void

@@ -40,6 +40,9 @@ int raw_send(int fd, void const *packet, size_t bytes, int const *fds, size_t fd
  */
 int raw_recv(int fd, void *packet, size_t bytes, size_t *fds_count);
 
+/* The same, and keep the one descriptor that comes with it; -1: none does. */
+int raw_recv_fd(int fd, void *packet, size_t bytes, int *passed);
+
 /* Fill in a head. */
 void raw_head(void *packet, uint16_t type, size_t bytes);
 
