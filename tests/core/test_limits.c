@@ -221,6 +221,119 @@ Test(limits, bytes_of_a_user)
 	daemon_stop(&daemon_);
 }
 
+/* As many regions of @bytes and @tickets as there can be, then none more, for @limit; again. */
+static void
+regions_until(struct tsr_client client, uint64_t bytes, uint32_t tickets, unsigned want,
+              char const *limit)
+{
+	struct tsr_region_options const options = {.size = sizeof(options), .tickets = tickets};
+	struct tsr_region region[32], more = {.handle = 42};
+
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < want; i++)
+			test_ok(tsr_region_create(client, bytes, &options, &region[i]));
+		test_is(tsr_region_create(client, bytes, &options, &more), -ENOBUFS);
+		test_same(more.handle, 42);
+		cr_assert_not_null(strstr(tsr_last_hint(), limit), "'%s' does not say '%s'",
+		                   tsr_last_hint(), limit);
+		test_ok(tsr_region_close(region[want / 2]));
+		test_ok(tsr_region_create(client, bytes, &options, &region[want / 2]));
+		for (unsigned i = 0; i < want; i++)
+			test_ok(tsr_region_close(region[i]));
+	}
+}
+
+Test(limits, regions_of_a_user)
+{
+	struct tsr_region region;
+	struct tsr_client client;
+	struct tsr_msg msg;
+
+	limits_start("limits.regions_per_user=5", NULL);
+	client = daemon_attach(&daemon_, 0);
+	regions_until(client, 4096, 1, 5, "regions_per_user");
+	/* One that is closing counts until it has ended. */
+	test_ok(tsr_region_create(client, 4096, NULL, &region));
+	test_ok(tsr_region_alloc(region, 0, 1, &msg));
+	test_ok(tsr_region_close(region));
+	regions_until(client, 4096, 1, 4, "regions_per_user");
+	test_ok(tsr_release(client, &msg));
+	regions_until(client, 4096, 1, 5, "regions_per_user");
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, region_bytes_of_a_user)
+{
+	struct tsr_client client;
+
+	limits_start("limits.region_bytes_per_user=1M", "realms.demo.backing=4K");
+	client = daemon_attach(&daemon_, 0);
+	regions_until(client, 256 << 10, 1, 4, "region_bytes_per_user");
+	/* Pages count, and not what of them was asked for. */
+	regions_until(client, (256 << 10) - 1, 1, 4, "region_bytes_per_user");
+	regions_until(client, (256 << 10) + 1, 1, 3, "region_bytes_per_user");
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, regions_of_a_realm)
+{
+	struct tsr_client client;
+
+	limits_start("realms.demo.regions=3", NULL);
+	client = daemon_attach(&daemon_, 0);
+	regions_until(client, 4096, 1, 3, "raise 'regions'");
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, tickets_of_a_realms_regions)
+{
+	struct tsr_client client;
+
+	limits_start("realms.demo.region_tickets=64", NULL);
+	client = daemon_attach(&daemon_, 0);
+	regions_until(client, 4096, 16, 4, "region_tickets");
+	regions_until(client, 4096, 20, 3, "region_tickets");
+	regions_until(client, 4096, 64, 1, "region_tickets");
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+/* Tickets for regions, and no region: what a participant forges is refused by who meets it. */
+Test(limits, realm_without_regions)
+{
+	struct tsr_client_info info = {.size = sizeof(info)};
+	struct tsr_region region = {.handle = 42};
+	struct tsr_receiver receiver;
+	struct tsr_client client;
+	struct tsr_sender sender;
+	struct tsr_msg msg, got;
+	struct tsr_end *end;
+
+	limits_start("realms.demo.regions=0", NULL);
+	client = daemon_attach(&daemon_, 0);
+	test_is(tsr_region_create(client, 4096, NULL, &region), -ENOBUFS);
+	test_ok(tsr_sender_open(client, "c", NULL, &sender));
+	test_ok(tsr_receiver_open(client, "c", NULL, &receiver));
+	test_ok(tsr_client_info(client, &info));
+	test_ok(tsr_alloc(client, 8, &msg));
+	test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+	end = tsr_end_get(receiver.handle);
+	cr_assert_not_null(end);
+	atomic_store(&end->slots[0].name, tsr_name_make(info.tickets, 1));
+	atomic_store(&end->slots[0].range, 0);
+	test_is(tsr_recv(receiver, &got, TSR_NOWAIT), -EPROTO);
+	test_same(daemon_ledger(&daemon_, "demo").lost, 1);
+	/* Given back by hand what the forger lost: the ticket is the channel's, and in no slot. */
+	atomic_store(&end->map->tickets[tsr_name_index(msg.zdesc.name)].word,
+	             tsr_name_word(msg.zdesc.name, TSR_TICKET_IDLE, end->me));
+	test_ok(tsr_release(client, &msg));
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
 Test(limits, attachments_and_ends_of_a_process, .timeout = 60)
 {
 	static struct tsr_sender sender[4096];
