@@ -90,8 +90,8 @@ tsr_request_region_create(struct tsr_connection *connection, void const *packet,
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_region_reply reply = {0};
 	struct tsr_proto_region request;
+	int fd = -1;
 	int error;
-	int fd;
 
 	memcpy(&request, packet, sizeof(request));
 	error = region_check(member, &request, refusal);
@@ -127,8 +127,8 @@ tsr_request_region_offer(struct tsr_connection *connection, void const *packet,
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_plain reply;
 	struct tsr_proto_region request;
+	int fd = -1;
 	int error;
-	int fd;
 
 	memcpy(&request, packet, sizeof(request));
 	error = region_check(member, &request, refusal);

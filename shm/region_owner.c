@@ -96,7 +96,7 @@ region_own(struct tsr_attachment *attachment, struct tsr_proto_region_reply cons
            struct tsr_region_view **out)
 {
 	struct tsr_map const *const map = &attachment->map;
-	struct tsr_region_view view;
+	struct tsr_region_view view = {0};
 	int error = -EPROTO;
 
 	if (reply->number < map->regions_count && reply->first_ticket <= map->tickets_all &&
@@ -140,7 +140,7 @@ region_create(struct tsr_attachment *attachment, struct tsr_proto_region *reques
               struct tsr_region *out)
 {
 	struct tsr_proto_region_reply reply;
-	struct tsr_region_view *view;
+	struct tsr_region_view *view = NULL;
 	size_t count = 0;
 	int fd = -1;
 	int error;
@@ -217,7 +217,7 @@ tsr_region_register(struct tsr_client client, int memfd, const struct tsr_region
 	struct tsr_proto_region request = {0};
 	struct tsr_proto_region_reply reply;
 	struct tsr_attachment *attachment;
-	struct tsr_region_view *view;
+	struct tsr_region_view *view = NULL;
 	int error = region_request(&request, 0, options);
 
 	if (error != 0 || out == NULL || memfd < 0)

@@ -449,7 +449,7 @@ test_case(attacks, the_daemon_believes_nothing_that_tickets_of_a_region_say)
 	struct tsr_proto_row_region row;
 	struct tsr_ticket *tickets;
 	struct tsr_region region;
-	uint32_t first;
+	uint32_t first = 0;
 
 	tickets = mmap(NULL, reply.bytes[TSR_SEGMENT_TICKETS], PROT_READ | PROT_WRITE, MAP_SHARED,
 	               segments[TSR_SEGMENT_TICKETS], 0);
@@ -591,8 +591,8 @@ test_case(attacks, who_passed_a_slot_that_is_given_back_looks_again)
 }
 
 /*
- * A file of a file system that this test serves itself, and stops serving: whoever asks something of
- * the file system, or closes the file, waits.
+ * A file of a file system that this test serves itself, and stops serving: whoever asks something
+ * of the file system, or closes the file, waits.
  */
 struct fuse {
 	int device;

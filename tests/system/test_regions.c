@@ -300,7 +300,7 @@ read_only_is_read_only(int memory, char *mine)
 	child_start(&child, write_into_it, &daemon_);
 	cr_assert(report_await(child.report, 0, 1, 10000), "%s", child.report->text);
 	child_died_of(&child, SIGSEGV);
-	test_same(child.report->word[1], 0);
+	test_same(atomic_load(&child.report->word[1]), 0);
 	child_forget(&child);
 	cr_assert_str_eq(mine, "look");
 	daemon_reaped(&daemon_, 1);
