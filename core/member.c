@@ -284,23 +284,30 @@ tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal 
 	return 0;
 }
 
-static int
-member_leave_work(void *argument)
+int
+tsr_member_repair(struct tsr_member *member, bool died, struct tsr_reap_result *result)
 {
-	struct member_part const *const part = argument;
-	struct tsr_member *const member = part->member;
+	struct member_part const part = {.member = member, .result = result, .died = died};
 
 	/* All slots first: who is told that the last sender has gone must find what this client,
 	 * as a receiver of the same channel, had taken. */
 	for (uint32_t i = 0; i < member->ends_max; i++) {
 		if (member->ends[i].record != NULL)
-			member_repair_end(part, &member->ends[i]);
+			member_repair_end(&part, &member->ends[i]);
 	}
 	for (uint32_t i = 0; i < member->ends_max; i++) {
 		if (member->ends[i].record != NULL)
-			member_leave_end(part, &member->ends[i]);
+			member_leave_end(&part, &member->ends[i]);
 	}
-	return tsr_reaper_sweep(&member->realm->map, member->id, part->result);
+	return tsr_reaper_sweep(&member->realm->map, member->id, result);
+}
+
+static int
+member_leave_work(void *argument)
+{
+	struct member_part const *const part = argument;
+
+	return tsr_member_repair(part->member, part->died, part->result);
 }
 
 /* Out of every table; the registry's reference is given up. */

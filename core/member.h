@@ -97,6 +97,17 @@ int tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refu
  */
 int tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *result);
 
+/*
+ * tsr_member_repair - the part of leaving that touches shared memory: its slots, the end counts,
+ * the sleepers, then the sweep
+ *
+ * Context: as tsr_member_leave(), under the guard of the caller; reads and writes nothing but the
+ * member, its records and the realm's map, so that the crash tests can run it on an image.
+ * Return: 0; -EPROTO a word still names the client.
+ */
+TSR_MUST_CHECK
+int tsr_member_repair(struct tsr_member *member, bool died, struct tsr_reap_result *result);
+
 /* tsr_member_forget - without touching shared memory: its realm is condemned. Under the lock. */
 void tsr_member_forget(struct tsr_member *member);
 
