@@ -260,15 +260,17 @@ static int
 buffered_refuse(struct tsr_end *end, struct tsr_slot *slot)
 {
 	uint64_t own;
+	bool mine;
 
 	tsr_count(&end->attachment->state->refused, 1);
-	/* A range that is not in its block: the ticket itself is good. */
-	if (tsr_ticket_receive_of(end->map, tsr_ld_rlx(&slot->name), end->map->tickets_all, end->me,
-	                          &own) == 0 &&
-	    tsr_message_release(end->attachment, own) != 0)
-		tsr_count(&end->attachment->state->refused, 1);
+	/* A range that is not in its block: the ticket itself is good. It is released when the slot
+	 * does not name it any more, or the reaper would find a ready slot with a stale name. */
+	mine = tsr_ticket_receive_of(end->map, tsr_ld_rlx(&slot->name), end->map->tickets_all,
+	                             end->me, &own) == 0;
 	if (tsr_buffered_free(end, slot) == TSR_FAST_WAKE)
 		tsr_buffered_wake(end);
+	if (mine && tsr_message_release(end->attachment, own) != 0)
+		tsr_count(&end->attachment->state->refused, 1);
 	return -EPROTO;
 }
 
