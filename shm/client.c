@@ -155,7 +155,7 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 	if (error == 0 && (reply.client_id == 0 || reply.client_id > attachment->map.clients_count))
 		error = -EPROTO;
 	if (error == 0)
-		error = tsr_regions_create(attachment);
+		error = tsr_region_views_create(attachment);
 	if (error != 0) {
 		client_unmap(&attachment->map);
 		tsr_control_withdraw(&attachment->control);
@@ -264,7 +264,7 @@ tsr_detach(struct tsr_client client)
 			tsr_process->end[i].handle = 0;
 	}
 	attachment->handle = 0;
-	tsr_regions_destroy(attachment);
+	tsr_region_views_destroy(attachment);
 	client_unmap(&attachment->map);
 	error = tsr_control_ask(&attachment->control, TSR_PROTO_DETACH, &request, sizeof(request),
 	                        &reply, sizeof(reply), NULL,

@@ -17,7 +17,7 @@
 #define REGION_DEADLINE_MS 5000
 
 int
-tsr_regions_create(struct tsr_attachment *attachment)
+tsr_region_views_create(struct tsr_attachment *attachment)
 {
 	uint32_t const count = attachment->map.regions_count;
 	struct tsr_regions *regions;
@@ -41,7 +41,7 @@ region_unmap(struct tsr_region_view *view)
 }
 
 void
-tsr_regions_destroy(struct tsr_attachment *attachment)
+tsr_region_views_destroy(struct tsr_attachment *attachment)
 {
 	for (uint32_t i = 0; attachment->regions != NULL && i < attachment->map.regions_count; i++)
 		region_unmap(&attachment->regions->view[i]);

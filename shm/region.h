@@ -48,10 +48,10 @@ struct tsr_regions {
 	struct tsr_region_view view[];
 };
 
-/* tsr_regions_create, tsr_regions_destroy - with the attachment. Return: 0; -ENOMEM. */
+/* tsr_region_views_create, tsr_region_views_destroy - with the attachment. Return: 0; -ENOMEM. */
 TSR_MUST_CHECK
-int tsr_regions_create(struct tsr_attachment *attachment);
-void tsr_regions_destroy(struct tsr_attachment *attachment);
+int tsr_region_views_create(struct tsr_attachment *attachment);
+void tsr_region_views_destroy(struct tsr_attachment *attachment);
 
 /* For region_owner.c too, all under the lock: unmap what nobody needs any more; map a region; a
  * message of it. */
