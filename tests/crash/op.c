@@ -1,0 +1,793 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "tests/crash/op.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "shm/depot.h"
+#include "tests/crash/actor.h"
+
+#define OP_WAIT_NS UINT64_C(1000000000)
+#define OP_BATCH   3
+
+struct scene scene;
+
+/* The operations. */
+
+static void
+op_want_message(struct run *run, unsigned i)
+{
+	if (!world_message(run->id, &run->msg[i]))
+		world_give_up("no message for an operation");
+	run->sends[i] = world_serial(&run->msg[i]);
+	run->sends_count = i + 1;
+}
+
+static void
+prepare_send(struct run *run)
+{
+	op_want_message(run, 0);
+}
+
+static void
+run_send(struct run *run)
+{
+	run->result = tsr_send(world.sender[run->id][0], &run->msg[0], TSR_NOWAIT);
+	run->done = run->result == 0;
+}
+
+static void
+run_send_wait(struct run *run)
+{
+	run->result = tsr_send(world.sender[run->id][0], &run->msg[0], world.now_ns + OP_WAIT_NS);
+	run->done = run->result == 0;
+}
+
+static void
+prepare_send_batch(struct run *run)
+{
+	for (unsigned i = 0; i < OP_BATCH; i++)
+		op_want_message(run, i);
+}
+
+static void
+run_send_batch(struct run *run)
+{
+	run->result = tsr_send_batch(world.sender[run->id][0], run->msg, OP_BATCH, TSR_NOWAIT,
+	                             &run->done);
+}
+
+static void
+prepare_recv(struct run *run)
+{
+	run->receives_max = 1;
+}
+
+static void
+op_received(struct run *run, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		run->received[i] = world_serial(&run->msg[i]);
+	run->received_count = count;
+}
+
+static void
+run_recv(struct run *run)
+{
+	run->result = tsr_recv(world.receiver[run->id][0], &run->msg[0], TSR_NOWAIT);
+	op_received(run, run->result == 0);
+}
+
+static void
+run_recv_wait(struct run *run)
+{
+	run->result = tsr_recv(world.receiver[run->id][0], &run->msg[0], world.now_ns + OP_WAIT_NS);
+	op_received(run, run->result == 0);
+}
+
+static void
+prepare_recv_batch(struct run *run)
+{
+	run->receives_max = OP_BATCH;
+}
+
+static void
+run_recv_batch(struct run *run)
+{
+	size_t count = 0;
+
+	run->result =
+		tsr_recv_batch(world.receiver[run->id][0], run->msg, OP_BATCH, TSR_NOWAIT, &count);
+	op_received(run, (unsigned)count);
+}
+
+/* What is received is sent on: the same ticket, from slot to slot. */
+static void
+run_forward(struct run *run)
+{
+	run->result = tsr_recv(world.receiver[run->id][0], &run->msg[0], TSR_NOWAIT);
+	if (run->result != 0)
+		return;
+	run->result = tsr_send(world.sender[run->id][0], &run->msg[0], TSR_NOWAIT);
+	op_received(run, run->result != 0);
+}
+
+static void
+run_recv_release(struct run *run)
+{
+	run_recv(run);
+	if (run->result == 0)
+		run->result = tsr_release(world.client[run->id], &run->msg[0]);
+}
+
+static void
+run_alloc(struct run *run)
+{
+	run->result = tsr_alloc(world.client[run->id], WORLD_MESSAGE, &run->msg[0]);
+}
+
+static void
+run_alloc_batch(struct run *run)
+{
+	size_t count;
+
+	run->result =
+		tsr_alloc_batch(world.client[run->id], WORLD_MESSAGE, run->msg, OP_BATCH, &count);
+}
+
+static void
+op_alloc(struct run *run, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (tsr_alloc(world.client[run->id], WORLD_MESSAGE, &run->msg[i]) != 0)
+			world_give_up("no block for an operation");
+	}
+}
+
+static void
+op_release(struct run *run, unsigned first, unsigned count)
+{
+	for (unsigned i = first; i < first + count; i++) {
+		if (tsr_release(world.client[run->id], &run->msg[i]) != 0)
+			world_give_up("a block can't be released");
+	}
+}
+
+static void
+prepare_release(struct run *run)
+{
+	op_alloc(run, 1);
+}
+
+static void
+run_release(struct run *run)
+{
+	run->result = tsr_release(world.client[run->id], &run->msg[0]);
+}
+
+static void
+prepare_release_batch(struct run *run)
+{
+	op_alloc(run, OP_BATCH);
+}
+
+static void
+run_release_batch(struct run *run)
+{
+	size_t count;
+
+	run->result = tsr_release_batch(world.client[run->id], run->msg, OP_BATCH, &count);
+}
+
+static void
+run_open_sender(struct run *run)
+{
+	run->result = world_try_open(run->id, 0, TSR_SIDE_SENDER);
+}
+
+static void
+run_open_receiver(struct run *run)
+{
+	run->result = world_try_open(run->id, 0, TSR_SIDE_RECEIVER);
+}
+
+static void
+run_close_sender(struct run *run)
+{
+	run->result = tsr_sender_close(world.sender[run->id][0]);
+}
+
+static void
+run_close_receiver(struct run *run)
+{
+	run->result = tsr_receiver_close(world.receiver[run->id][0]);
+}
+
+static void
+prepare_detach(struct run *run)
+{
+	op_alloc(run, 4);
+	op_release(run, 0, 2);
+}
+
+static void
+run_detach(struct run *run)
+{
+	run->result = tsr_detach(world.client[run->id]);
+}
+
+/* Three tickets: one cell for the depot, one ticket for those who come later. */
+static void
+prepare_thread_end(struct run *run)
+{
+	op_alloc(run, OP_BATCH);
+	op_release(run, 0, OP_BATCH - 1);
+	world_thread_make();
+}
+
+static void
+run_thread_end(struct run *run)
+{
+	world_thread_end();
+	run->result = 0;
+}
+
+/* Start states. */
+
+/* Take all that is in the depot of a class, for a peer. */
+static void
+op_hoard(uint32_t klass)
+{
+	uint64_t names[TSR_CELL_ENTRIES];
+	uint32_t count;
+
+	while ((count = tsr_depot_take(&world.realm.map, klass, WORLD_PEER_SENDER, names)) > 0) {
+		memcpy(&scene.hoard[scene.hoard_count], names, count * sizeof(names[0]));
+		scene.hoard_count += count;
+	}
+}
+
+static void
+start_magazine(struct run *run)
+{
+	op_alloc(run, 1);
+	op_release(run, 0, 1);
+}
+
+/* The smaller class is used up, so that a larger one serves. */
+static void
+start_larger(struct run *run)
+{
+	(void)run;
+	op_hoard(0);
+}
+
+static void
+start_nothing(struct run *run)
+{
+	(void)run;
+	op_hoard(0);
+	op_hoard(1);
+}
+
+/* A thread of its own has left one behind. */
+static void
+start_orphan(struct run *run)
+{
+	uint64_t const index = world.client[run->id].handle % TSR_ATTACHMENTS_MAX;
+	struct tsr_orphans *const orphans = &tsr_process->attachment[index].orphans[0];
+
+	op_alloc(run, 2);
+	orphans->name[orphans->count++] = run->msg[0].zdesc.name;
+	orphans->name[orphans->count++] = run->msg[1].zdesc.name;
+	op_hoard(0);
+}
+
+/* The magazine is full. */
+static void
+start_flush(struct run *run)
+{
+	uint64_t const index = world.client[run->id].handle % TSR_ATTACHMENTS_MAX;
+	struct tsr_magazine const *const magazine = &tsr_thread.magazines[index][0];
+	struct tsr_msg const kept = run->msg[0];
+	unsigned next = 0;
+
+	op_alloc(run, 4);
+	while (magazine->count < magazine->limit)
+		op_release(run, next++, 1);
+	run->msg[0] = kept;
+}
+
+/* The depot, too: every empty cell is being filled by a peer that is in no hurry. */
+static void
+start_full_depot(struct run *run)
+{
+	_Atomic uint64_t *const words = tsr_map_cell_words(&world.realm.map, 0);
+
+	start_flush(run);
+	for (uint32_t i = 0; i < world.realm.map.klass[0].cells; i++) {
+		uint64_t const word = atomic_load(&words[i]);
+
+		if (tsr_slot_phase(word) == TSR_EMPTY)
+			atomic_store(&words[i], tsr_slot_word(tsr_slot_lap(word), WORLD_PEER_SENDER,
+			                                      TSR_CLAIMED));
+	}
+	scene.cells_held = 1;
+}
+
+static void
+start_stale(struct run *run)
+{
+	op_release(run, 0, 1);
+}
+
+static void
+start_token(struct run *run)
+{
+	enum tsr_side const side = run->op->ends == OP_SENDER ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER;
+	struct tsr_end *const end = world_end(run->id, 0, side);
+
+	if (tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
+		world_give_up("no token");
+}
+
+/* The message in the channel claims to be longer than its block. */
+static void
+start_forged(struct run *run)
+{
+	struct tsr_channel const *const channel = &world.record[0].channel;
+
+	(void)run;
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		if (tsr_slot_phase(atomic_load(&channel->shm->slot[i].word)) == TSR_READY)
+			atomic_store(&channel->shm->slot[i].range, tsr_range_make(0, 1000));
+	}
+	scene.before_count = 0;
+}
+
+struct op const op_table[] = {
+	{
+		.name = "send",
+		.ends = OP_SENDER,
+		.prepare = prepare_send,
+		.run = run_send,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "half", .fill = 2},
+				{.name = "full", .fill = OP_FULL, .want = -EAGAIN},
+				{.name = "asleep", .flags = START_PEER_SLEEPS},
+			},
+	},
+	{
+		.name = "send-wait",
+		.ends = OP_SENDER,
+		.prepare = prepare_send,
+		.run = run_send_wait,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "full", .fill = OP_FULL, .want = -ETIMEDOUT},
+				{.name = "woken", .fill = OP_FULL, .flags = START_WOKEN},
+			},
+	},
+	{
+		.name = "send-batch",
+		.ends = OP_SENDER,
+		.prepare = prepare_send_batch,
+		.run = run_send_batch,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "half", .fill = 2},
+				{.name = "full", .fill = OP_FULL, .want = -EAGAIN},
+				{.name = "asleep", .flags = START_PEER_SLEEPS},
+			},
+	},
+	{
+		.name = "recv",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_recv,
+		.run = run_recv,
+		.start =
+			{
+				{.name = "empty", .want = -EAGAIN},
+				{.name = "one", .fill = 1},
+				{.name = "full", .fill = OP_FULL},
+				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
+				{.name = "redo", .fill = 2, .flags = START_REDO},
+				{.name = "forged",
+                                 .fill = 1,
+                                 .want = -EPROTO,
+                                 .flags = START_ALONE,
+                                 .prepare = start_forged},
+			},
+	},
+	{
+		.name = "recv-wait",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_recv,
+		.run = run_recv_wait,
+		.start =
+			{
+				{.name = "one", .fill = 1},
+				{.name = "empty", .want = -ETIMEDOUT},
+				{.name = "woken", .flags = START_WOKEN},
+			},
+	},
+	{
+		.name = "recv-batch",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_recv_batch,
+		.run = run_recv_batch,
+		.start =
+			{
+				{.name = "empty", .want = -EAGAIN},
+				{.name = "two", .fill = 2},
+				{.name = "full", .fill = OP_FULL},
+				{.name = "redo", .fill = 2, .flags = START_REDO},
+			},
+	},
+	{
+		.name = "recv-release",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_recv,
+		.run = run_recv_release,
+		.start =
+			{
+				{.name = "one", .fill = 1},
+			},
+	},
+	{
+		.name = "forward",
+		.ends = OP_SENDER | OP_RECEIVER,
+		.prepare = prepare_recv,
+		.run = run_forward,
+		.start =
+			{
+				{.name = "one", .fill = 1},
+				{.name = "full", .fill = OP_FULL},
+			},
+	},
+	{
+		.name = "alloc",
+		.depot = true,
+		.run = run_alloc,
+		.start =
+			{
+				{.name = "refill"},
+				{.name = "magazine", .prepare = start_magazine},
+				{.name = "larger", .flags = START_ALONE, .prepare = start_larger},
+				{.name = "orphan", .flags = START_ALONE, .prepare = start_orphan},
+				{.name = "nothing",
+                                 .want = -ENOMEM,
+                                 .flags = START_ALONE,
+                                 .prepare = start_nothing},
+			},
+	},
+	{
+		.name = "alloc-batch",
+		.depot = true,
+		.run = run_alloc_batch,
+		.start =
+			{
+				{.name = "refill"},
+				{.name = "magazine", .prepare = start_magazine},
+			},
+	},
+	{
+		.name = "release",
+		.depot = true,
+		.prepare = prepare_release,
+		.run = run_release,
+		.start =
+			{
+				{.name = "flush", .prepare = start_flush},
+				{.name = "magazine"},
+				{.name = "orphan",
+                                 .flags = START_ALONE,
+                                 .prepare = start_full_depot},
+				{.name = "stale", .want = -ESTALE, .prepare = start_stale},
+			},
+	},
+	{
+		.name = "release-batch",
+		.depot = true,
+		.prepare = prepare_release_batch,
+		.run = run_release_batch,
+		.start =
+			{
+				{.name = "magazine"},
+			},
+	},
+	{
+		.name = "thread-end",
+		.depot = true,
+		.prepare = prepare_thread_end,
+		.run = run_thread_end,
+		.start =
+			{
+				{.name = "cell"},
+			},
+	},
+	{
+		.name = "open-sender",
+		.uses = OP_SENDER,
+		.run = run_open_sender,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "two", .fill = 2},
+			},
+	},
+	{
+		.name = "open-receiver",
+		.uses = OP_RECEIVER,
+		.run = run_open_receiver,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "two", .fill = 2},
+			},
+	},
+	{
+		.name = "close-sender",
+		.ends = OP_SENDER,
+		.run = run_close_sender,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "token", .fill = 2, .prepare = start_token},
+			},
+	},
+	{
+		.name = "close-receiver",
+		.ends = OP_RECEIVER,
+		.run = run_close_receiver,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "token", .fill = 2, .prepare = start_token},
+			},
+	},
+	{
+		.name = "detach",
+		.ends = OP_SENDER | OP_RECEIVER,
+		.prepare = prepare_detach,
+		.run = run_detach,
+		.start =
+			{
+				{.name = "holding", .fill = 2},
+			},
+	},
+};
+
+unsigned const op_count = sizeof(op_table) / sizeof(op_table[0]);
+
+struct op const *
+op_find(char const *name)
+{
+	for (unsigned i = 0; i < op_count; i++) {
+		if (strcmp(op_table[i].name, name) == 0)
+			return &op_table[i];
+	}
+	return NULL;
+}
+
+/* The scene. */
+
+static void
+op_set_ends(struct op const *op)
+{
+	uint32_t const flags = world.shape->flags;
+	unsigned const mine = op->ends | op->uses;
+
+	if ((op->ends & OP_SENDER) != 0)
+		world_open_sender(WORLD_VICTIM, 0);
+	if ((op->ends & OP_RECEIVER) != 0)
+		world_open_receiver(WORLD_VICTIM, 0);
+	if ((flags & TSR_CHANNEL_ONE_SENDER) == 0 || (mine & OP_SENDER) == 0)
+		world_open_sender(WORLD_PEER_SENDER, 0);
+	if ((flags & TSR_CHANNEL_ONE_RECEIVER) == 0 || (mine & OP_RECEIVER) == 0)
+		world_open_receiver(WORLD_PEER_RECEIVER, 0);
+	world_open_sender(WORLD_PEER_SENDER, 1);
+	world_open_receiver(WORLD_PEER_RECEIVER, 1);
+}
+
+/* Whoever can send does; where only the victim will, a former sender did. */
+static void
+op_set_messages(uint32_t count)
+{
+	enum world_client from = WORLD_PEER_SENDER;
+	struct tsr_msg msg;
+	bool guest = false;
+
+	if (count == OP_FULL)
+		count = world.shape->capacity;
+	if (count == 0)
+		return;
+	if (!world_has_end(WORLD_PEER_SENDER, 0, TSR_SIDE_SENDER)) {
+		if (world_has_end(WORLD_VICTIM, 0, TSR_SIDE_SENDER)) {
+			from = WORLD_VICTIM;
+		} else {
+			world_open_sender(from, 0);
+			guest = true;
+		}
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (!world_message(from, &msg) ||
+		    tsr_send(world.sender[from][0], &msg, TSR_NOWAIT) != 0)
+			world_give_up("the channel can't be filled");
+		scene.before[scene.before_count++] = world.serial;
+	}
+	if (guest && tsr_sender_close(world.sender[from][0]) != 0)
+		world_give_up("close");
+}
+
+/* The first message is taken by somebody who dies of it; the victim has had the second. */
+static void
+op_set_redo(void)
+{
+	static struct actor actor;
+	struct tsr_channel const *const channel = &world.record[0].channel;
+	struct run run = {.op = op_find("recv"), .id = WORLD_FRESH_RECEIVER, .receives_max = 1};
+	struct tsr_reap_result result = {0};
+	struct tsr_msg msg;
+	bool taken = false;
+
+	world_open_receiver(WORLD_FRESH_RECEIVER, 0);
+	actor_start(&actor, op_body, &run);
+	while (!taken && !actor.done) {
+		actor_go(&actor, ACTOR_STEP);
+		for (uint32_t i = 0; i < channel->capacity; i++)
+			taken = taken || tsr_slot_phase(atomic_load(&channel->shm->slot[i].word)) ==
+			                         TSR_TAKEN;
+	}
+	if (tsr_recv(world.receiver[WORLD_VICTIM][0], &msg, TSR_NOWAIT) != 0 ||
+	    world_serial(&msg) != scene.before[1] ||
+	    tsr_release(world.client[WORLD_VICTIM], &msg) != 0 ||
+	    world_reap(WORLD_FRESH_RECEIVER, &result) != 0 || result.slots_restored != 1)
+		world_give_up("there is nothing to do again");
+	scene.before_count = 1;
+}
+
+static void
+op_set_sleeper(struct op const *op)
+{
+	bool const sends = (op->ends & OP_SENDER) != 0;
+
+	if (sends && world_has_end(WORLD_PEER_RECEIVER, 0, TSR_SIDE_RECEIVER))
+		op_sleep(world_end(WORLD_PEER_RECEIVER, 0, TSR_SIDE_RECEIVER));
+	else if (!sends && world_has_end(WORLD_PEER_SENDER, 0, TSR_SIDE_SENDER))
+		op_sleep(world_end(WORLD_PEER_SENDER, 0, TSR_SIDE_SENDER));
+}
+
+static void
+op_set_run(struct run *run, struct op const *op, struct start const *start, enum world_client id)
+{
+	*run = (struct run){.op = op, .start = start, .id = id};
+	if (op->prepare != NULL)
+		op->prepare(run);
+	if (start->prepare != NULL)
+		start->prepare(run);
+}
+
+void
+op_set(struct op const *op, struct start const *start)
+{
+	memset(&scene, 0, sizeof(scene));
+	op_set_ends(op);
+	op_set_messages(start->fill);
+	if ((start->flags & START_REDO) != 0)
+		op_set_redo();
+	op_set_run(&scene.victim, op, start, WORLD_VICTIM);
+	if ((start->flags & START_PEER_SLEEPS) != 0)
+		op_set_sleeper(op);
+}
+
+bool
+op_set_peer(struct op const *op, struct start const *start)
+{
+	enum world_client const id =
+		op->ends == OP_RECEIVER ? WORLD_PEER_RECEIVER : WORLD_PEER_SENDER;
+
+	if (op->ends != 0 &&
+	    !world_has_end(id, 0, op->ends == OP_SENDER ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER))
+		return false;
+	op_set_run(&scene.peer, op, start, id);
+	scene.peer_is_on = true;
+	return true;
+}
+
+void
+op_body(void *argument)
+{
+	struct run *const run = argument;
+
+	run->op->run(run);
+	run->finished = true;
+}
+
+void
+op_unhoard(void)
+{
+	struct tsr_map const *const map = &world.realm.map;
+	_Atomic uint64_t *const words = tsr_map_cell_words(map, 0);
+
+	for (uint32_t i = 0; i < map->klass[0].cells && scene.cells_held != 0; i++) {
+		uint64_t const word = atomic_load(&words[i]);
+
+		if (tsr_slot_phase(word) == TSR_CLAIMED &&
+		    tsr_slot_owner(word) == WORLD_PEER_SENDER)
+			atomic_store(&words[i], tsr_slot_word(tsr_slot_lap(word), 0, TSR_EMPTY));
+	}
+	for (unsigned i = 0; i < scene.hoard_count; i++) {
+		uint64_t const name = scene.hoard[i];
+		uint32_t const klass = map->blocks[tsr_name_index(name)].klass;
+
+		if (tsr_depot_fill(map, klass, WORLD_PEER_SENDER, &name, 1) != 0)
+			world_give_up("the depot takes nothing back");
+	}
+	scene.hoard_count = 0;
+	scene.cells_held = 0;
+}
+
+void
+op_sleep(struct tsr_end *end)
+{
+	if (tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
+		world_give_up("no token for a sleeper");
+	(void)tsr_token_enqueue(&end->mine, end->token, end->me, true);
+}
+
+bool
+op_wake_up(struct tsr_end *end)
+{
+	uint64_t word;
+
+	if (end == NULL || end->token == UINT32_MAX)
+		return false;
+	word = atomic_load(&end->mine.tokens[end->token]);
+	if (tsr_token_state(word) != TSR_TOKEN_ENQUEUED &&
+	    tsr_token_state(word) != TSR_TOKEN_CLAIMED)
+		return false;
+	return tsr_token_withdraw(&end->mine, end->token, end->me);
+}
+
+/* The peer sends what the victim waits for, or makes room for what it wants to send. */
+static void
+op_do_what_is_waited_for(bool sends)
+{
+	struct tsr_msg msg;
+
+	if (!sends) {
+		if (!world_message(WORLD_PEER_SENDER, &msg) ||
+		    tsr_send(world.sender[WORLD_PEER_SENDER][0], &msg, TSR_NOWAIT) != 0)
+			world_give_up("the peer can't send");
+		scene.before[scene.before_count++] = world.serial;
+		return;
+	}
+	if (tsr_recv(world.receiver[WORLD_PEER_RECEIVER][0], &msg, TSR_NOWAIT) != 0 ||
+	    world_serial(&msg) != scene.before[0] ||
+	    tsr_release(world.client[WORLD_PEER_RECEIVER], &msg) != 0)
+		world_give_up("the peer can't receive");
+	scene.before_count--;
+	memmove(scene.before, scene.before + 1, scene.before_count * sizeof(scene.before[0]));
+}
+
+bool
+op_interfere(void)
+{
+	bool const sends = scene.victim.op->ends == OP_SENDER;
+	struct tsr_end const *const end =
+		world_end(WORLD_VICTIM, 0, sends ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER);
+
+	/* A token that is enqueued, and its bit: a waker would see it. */
+	if (end->token == UINT32_MAX || atomic_load(end->mine.mask) == 0 ||
+	    tsr_token_state(atomic_load(&end->mine.tokens[end->token])) != TSR_TOKEN_ENQUEUED)
+		return false;
+	op_do_what_is_waited_for(sends);
+	return true;
+}

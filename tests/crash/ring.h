@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_TESTS_CRASH_RING_H
+#define TSR_TESTS_CRASH_RING_H
+
+/*
+ * What the slots of channel 0 say, in the order of their positions. Read from the words alone, with
+ * nothing of the code under test but the packing.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/crash/world.h"
+
+struct ring_entry {
+	int64_t position; /* from the first slot's lap on */
+	uint64_t serial;  /* of the message that the slot names; 0: of none */
+	uint32_t phase;   /* enum tsr_phase: not empty */
+	uint16_t owner;
+	bool again;  /* flagged as redelivered */
+	bool forged; /* its range is not in its block */
+	uint64_t word;
+	uint64_t name;
+};
+
+struct ring {
+	struct ring_entry entry[WORLD_CAPACITY_MAX];
+	unsigned count;
+	int64_t next; /* behind the newest position that any slot shows */
+	bool room;    /* the slot there is empty, for that lap */
+};
+
+void ring_read(struct ring *ring);
+
+#endif /* TSR_TESTS_CRASH_RING_H */
