@@ -27,6 +27,33 @@ channels_find(struct tsr_realm const *realm, const char *name)
 	return entry == NULL ? NULL : TSR_CONTAINER_OF(entry, struct tsr_channel_record, entry);
 }
 
+int
+tsr_channels_find(struct tsr_realm *realm, const char *name, struct tsr_channel_record **out,
+                  struct tsr_refusal *refusal)
+{
+	struct tsr_channel_record *const record = channels_find(realm, name);
+
+	if (record == NULL)
+		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'",
+		                  realm->entry.name, name);
+	*out = record;
+	return 0;
+}
+
+int
+tsr_channels_by_id(struct tsr_realm *realm, uint64_t id, struct tsr_channel_record **out,
+                   struct tsr_refusal *refusal)
+{
+	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
+		if (realm->channels[i] != NULL && realm->channels[i]->channel.id == id) {
+			*out = realm->channels[i];
+			return 0;
+		}
+	}
+	return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel with the id %llu",
+	                  realm->entry.name, (unsigned long long)id);
+}
+
 static int
 channels_check_name(const char *name, struct tsr_refusal *refusal)
 {
@@ -154,6 +181,7 @@ channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, ui
 	record->entry.name = record->name;
 	record->creator = uid;
 	record->kind = wish->kind;
+	tsr_events_init(record);
 	error = channels_reserve(realm, record, capacity, refusal);
 	if (error != 0)
 		goto free_record;
@@ -252,6 +280,7 @@ tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusa
 	if (error != 0)
 		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
 		                  realm->entry.name);
+	tsr_events_forget(record);
 	channels_forget(realm, record);
 	tsr_registry_synchronize();
 	free(record);

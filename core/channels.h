@@ -38,6 +38,14 @@ TSR_MUST_CHECK
 int tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
                      struct tsr_channel_record **out, struct tsr_refusal *refusal);
 
+/* tsr_channels_find, tsr_channels_by_id - one that is there. Return: 0; -ENOENT. */
+TSR_MUST_CHECK
+int tsr_channels_find(struct tsr_realm *realm, const char *name, struct tsr_channel_record **out,
+                      struct tsr_refusal *refusal);
+TSR_MUST_CHECK
+int tsr_channels_by_id(struct tsr_realm *realm, uint64_t id, struct tsr_channel_record **out,
+                       struct tsr_refusal *refusal);
+
 /* tsr_channels_remove - Return: 0; -ENOENT; -EBUSY ends are open; -EFAULT. */
 TSR_MUST_CHECK
 int tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusal *refusal);

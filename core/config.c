@@ -68,6 +68,7 @@ tsr_config_default(struct tsr_config *config)
 		.log_level = TSR_LOG_INFO,
 		.poll_cpu = -1,
 		.connections_per_user = 256,
+		.events_per_user = 1024,
 		.bytes_per_user = UINT64_C(64) << 20,
 		.regions_per_user = 64,
 		.region_bytes_per_user = UINT64_C(1) << 30,

@@ -40,6 +40,7 @@ struct tsr_config {
 	int poll_cpu; /* -1: not pinned */
 	bool compat;  /* behave as on Linux 6.1 */
 	uint32_t connections_per_user;
+	uint32_t events_per_user;
 	uint64_t bytes_per_user;
 	uint32_t regions_per_user;
 	uint64_t region_bytes_per_user;

@@ -34,6 +34,7 @@ static const struct tsr_config_key config_globals[] = {
 	GLOBAL("poll.cpu", INT, poll_cpu, -1, CONFIG_CPUS_MAX, RESTART),
 	GLOBAL("compat.kernel", KERNEL, compat, 0, 0, LIVE),
 	GLOBAL("limits.connections_per_user", U32, connections_per_user, 1, 65536, LIVE),
+	GLOBAL("limits.events_per_user", U32, events_per_user, 0, 65536, LIVE),
 	GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX, LIVE),
 	GLOBAL("limits.regions_per_user", U32, regions_per_user, 0, 65536, LIVE),
 	GLOBAL("limits.region_bytes_per_user", U64, region_bytes_per_user, 0, INT64_MAX, LIVE),

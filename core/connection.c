@@ -16,6 +16,7 @@
 #include "core/control_request.h"
 #include "core/counter.h"
 #include "core/member.h"
+#include "core/observer.h"
 
 #define CONNECTION_OVER_LIMIT_MAX 16
 #define CONNECTION_STALL_NS       UINT64_C(2000000000)
@@ -110,7 +111,10 @@ tsr_connection_close(struct tsr_connection *connection)
 {
 	struct tsr_server *const server = connection->server;
 
+	tsr_request_drop_events(connection);
 	connection_leave_member(connection);
+	if (connection->observer != NULL)
+		tsr_observer_leave(connection->observer);
 	if (connection->over_limit)
 		server->over_limit--;
 	else
@@ -150,7 +154,7 @@ tsr_connection_send_fds(struct tsr_connection *connection, void const *packet, s
 {
 	union {
 		struct cmsghdr align;
-		unsigned char bytes[CMSG_SPACE(TSR_SEGMENTS_MAX * sizeof(int))];
+		unsigned char bytes[CMSG_SPACE((TSR_SEGMENTS_MAX + 1) * sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)packet, .iov_len = bytes};
 	struct msghdr message = {.msg_iov = &iov,
@@ -347,6 +351,24 @@ tsr_connection_right(struct tsr_connection const *connection, struct tsr_realm c
 	right = tsr_realm_right(realm, connection->uid, groups, bytes / sizeof(groups[0]) + 1);
 	free(groups);
 	return right;
+}
+
+struct tsr_realm *
+tsr_connection_enter_realm(struct tsr_connection const *connection, struct tsr_refusal *refusal)
+{
+	struct tsr_member const *const member = connection->member;
+	struct tsr_realm *const realm =
+		member != NULL ? member->realm : connection->observer->realm;
+
+	tsr_realm_lock(realm);
+	if (member != NULL ? member->state == TSR_MEMBER_ATTACHED : !realm->condemned)
+		return realm;
+	tsr_realm_unlock(realm);
+	(void)tsr_refuse(refusal, -ENOTCONN,
+	                 "this client of realm '%s' is gone: its process died, or the realm was "
+	                 "condemned",
+	                 realm->entry.name);
+	return NULL;
 }
 
 void

@@ -7,6 +7,7 @@
  * One connection of the control socket.
  *
  *	connected --HELLO--> greeted --ATTACH--> greeted, with a member --DETACH--> greeted
+ *	                             --ATTACH--> greeted, with an observer --DETACH--> greeted
  *
  * With the fallback for SO_PEERPIDFD the ATTACH needs a PIDFD before it. A connection that hangs up
  * while it has a member, without DETACH, leaves the member closing.
@@ -35,9 +36,12 @@ struct tsr_connection {
 	uid_t uid;
 	gid_t gid;
 	bool greeted;
-	bool over_limit; /* the user has too many: it only hears that */
-	bool broken;     /* to be closed when the request is done */
-	struct tsr_member *member;
+	bool over_limit;           /* the user has too many: it only hears that */
+	bool broken;               /* to be closed when the request is done */
+	struct tsr_member *member; /* at most one of these two */
+	struct tsr_observer *observer;
+	struct tsr_event *events; /* of either */
+	uint32_t events_opened;   /* ever: the number of the newest */
 	/* Packets that wait for room in the socket; each begins with its length. */
 	unsigned char *out;
 	size_t out_bytes;
@@ -68,6 +72,15 @@ void tsr_connection_queue(struct tsr_connection *connection, unsigned char *out,
 /* tsr_connection_right - what its user may do in the realm. */
 enum tsr_right tsr_connection_right(struct tsr_connection const *connection,
                                     struct tsr_realm const *realm);
+
+/*
+ * tsr_connection_enter_realm - lock the realm that its member or observer is in
+ *
+ * Return: the realm, to be unlocked; NULL with a refusal, -ENOTCONN: the client is gone, or the
+ * realm was condemned.
+ */
+struct tsr_realm *tsr_connection_enter_realm(struct tsr_connection const *connection,
+                                             struct tsr_refusal *refusal);
 
 /* tsr_connection_expire - a client that does not read its answers is dropped. */
 void tsr_connection_expire(struct tsr_server *server, uint64_t now_ns);

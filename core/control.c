@@ -18,11 +18,15 @@
 #include "core/connection.h"
 #include "core/counter.h"
 #include "core/offer.h"
+#include "core/realm.h"
 #include "core/systemd.h"
 
 #define SERVER_EVENTS_MAX 32
 #define SERVER_LOG_BURST  10
 #define SERVER_LOG_NS     UINT64_C(5000000000)
+
+#define SERVER_LOOK_NS     UINT64_C(100000000)
+#define SERVER_LOOK_MAX_NS UINT64_C(10000000000)
 
 /* Marks in the epoll data for what is no connection. */
 static char server_mark_listener, server_mark_signals, server_mark_timer, server_mark_leave,
@@ -173,6 +177,44 @@ server_watchdog(struct tsr_server *server, uint64_t now_ns)
 	tsr_server_arm(server, server->watchdog_due_ns);
 }
 
+void
+tsr_server_watch_events(struct tsr_server *server)
+{
+	server->look_ns = SERVER_LOOK_NS;
+	if (server->look_due_ns == 0) {
+		server->look_due_ns = tsr_now_ns() + server->look_ns;
+		tsr_server_arm(server, server->look_due_ns);
+	}
+}
+
+static void
+server_look_at(struct tsr_realm *realm, void *argument)
+{
+	bool *const armed = argument;
+
+	if (!realm->condemned && tsr_events_look(realm))
+		*armed = true;
+}
+
+/* Whoever claimed a token and did not ring was stopped in between: its sleepers look after a
+ * while, and so do we for those who wait by descriptor. */
+static void
+server_look(struct tsr_server *server, uint64_t now_ns)
+{
+	bool armed = false;
+
+	if (server->look_due_ns == 0)
+		return;
+	if (now_ns >= server->look_due_ns) {
+		tsr_daemon_each_realm(server->daemon, server_look_at, &armed);
+		server->look_ns = server->look_ns < SERVER_LOOK_MAX_NS / 2 ? 2 * server->look_ns
+		                                                           : SERVER_LOOK_MAX_NS;
+		server->look_due_ns = armed ? now_ns + server->look_ns : 0;
+	}
+	if (server->look_due_ns != 0)
+		tsr_server_arm(server, server->look_due_ns);
+}
+
 static void
 server_timer(struct tsr_server *server)
 {
@@ -185,6 +227,7 @@ server_timer(struct tsr_server *server)
 	tsr_closing_expire(server, now);
 	tsr_connection_expire(server, now);
 	tsr_offers_expire(server, now);
+	server_look(server, now);
 	server_watchdog(server, now);
 }
 

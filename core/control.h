@@ -46,6 +46,8 @@ struct tsr_server {
 	uint32_t over_limit;
 	struct tsr_member *closing; /* by deadline, ascending */
 	struct tsr_offer *offers;
+	uint64_t look_ns;     /* how long until the safety look at armed events */
+	uint64_t look_due_ns; /* 0: nothing is armed */
 	uint64_t armed_ns;    /* when the timer goes off; 0: it does not */
 	uint64_t watchdog_ns; /* how often; 0: never */
 	uint64_t watchdog_due_ns;
@@ -74,5 +76,9 @@ void tsr_server_stop(struct tsr_server *server, const char *why);
 
 /* tsr_server_arm - have the timer go off at @deadline_ns, or earlier. The control thread. */
 void tsr_server_arm(struct tsr_server *server, uint64_t deadline_ns);
+
+/* tsr_server_watch_events - an event was armed: take a safety look at it before long. The control
+ * thread. */
+void tsr_server_watch_events(struct tsr_server *server);
 
 #endif /* TSR_CORE_CONTROL_H */

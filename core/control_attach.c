@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/control_request.h"
 #include "core/member.h"
+#include "core/observer.h"
 #include "shm/access.h"
 
 static int
@@ -18,12 +20,16 @@ attach_check(struct tsr_connection const *connection, struct tsr_proto_attach co
 		error = tsr_request_text(attach->name, "the client's name", refusal);
 	if (error != 0)
 		return error;
-	if ((attach->flags & ~TSR_PROTO_ATTACH_FENCED) != 0 || attach->reserved != 0)
+	if ((attach->flags != TSR_PROTO_ATTACH_OBSERVER &&
+	     (attach->flags & ~TSR_PROTO_ATTACH_FENCED) != 0) ||
+	    attach->reserved != 0)
 		return tsr_refuse(
 			refusal, -EINVAL,
-			"ATTACH with flags 0x%x and reserved 0x%x, expected none beyond 0x%x",
-			attach->flags, attach->reserved, TSR_PROTO_ATTACH_FENCED);
-	if (connection->member != NULL)
+			"ATTACH with flags 0x%x and reserved 0x%x, expected 0x%x, or none beyond "
+			"0x%x",
+			attach->flags, attach->reserved, TSR_PROTO_ATTACH_OBSERVER,
+			TSR_PROTO_ATTACH_FENCED);
+	if (connection->member != NULL || connection->observer != NULL)
 		return tsr_refuse(refusal, -EINVAL,
 		                  "ATTACH to realm '%s' while attached, expected DETACH first",
 		                  attach->realm);
@@ -35,22 +41,33 @@ attach_check(struct tsr_connection const *connection, struct tsr_proto_attach co
 
 static int
 attach_check_right(struct tsr_connection const *connection, struct tsr_realm const *realm,
-                   struct tsr_refusal *refusal)
+                   bool observer, struct tsr_refusal *refusal)
 {
 	enum tsr_right const right = tsr_connection_right(connection, realm);
 
-	if (right == TSR_RIGHT_PARTICIPATE)
+	if (right == TSR_RIGHT_PARTICIPATE || (observer && right == TSR_RIGHT_OBSERVE))
 		return 0;
 	if (right == TSR_RIGHT_OBSERVE)
-		return tsr_refuse(
-			refusal, -EOPNOTSUPP,
-			"realm '%s' (mode %04o) admits user %u as an observer, and this version "
-			"does not offer observers yet, expected the right w",
-			realm->entry.name, realm->config->mode, connection->uid);
+		return tsr_refuse(refusal, -EACCES,
+		                  "realm '%s' (mode %04o) admits user %u as an observer only, "
+		                  "expected the right w",
+		                  realm->entry.name, realm->config->mode, connection->uid);
 	return tsr_refuse(refusal, -EACCES,
 	                  "realm '%s' (owner %u, group %u, mode %04o) does not admit user %u",
 	                  realm->entry.name, realm->config->owner, realm->config->group,
 	                  realm->config->mode, connection->uid);
+}
+
+/* The segments, and which of them come along. */
+static void
+attach_describe(struct tsr_realm const *realm, bool observer, struct tsr_proto_attach_reply *reply)
+{
+	reply->segments = (uint16_t)realm->segments_count;
+	reply->held = tsr_proto_held(realm->segments_count, observer);
+	for (uint32_t i = 0; i < realm->segments_count; i++) {
+		reply->bytes[i] = realm->segment[i].bytes;
+		reply->page_bytes_log2[i] = realm->segment[i].page_log2;
+	}
 }
 
 /* Segments and their sizes; the descriptors stay the daemon's, the kernel copies them. */
@@ -62,17 +79,37 @@ attach_reply(struct tsr_connection *connection, struct tsr_proto_head const *hea
 	struct tsr_proto_attach_reply reply = {
 		.head = tsr_request_reply_head(head, sizeof(reply)),
 		.client_id = member->id,
-		.segments = (uint16_t)realm->segments_count,
+	};
+	int fds[TSR_SEGMENTS_MAX + 1];
+
+	attach_describe(realm, false, &reply);
+	for (uint32_t i = 0; i < realm->segments_count; i++)
+		fds[i] = realm->segment[i].fd;
+	fds[realm->segments_count] = realm->map.doorbell;
+	return tsr_connection_send_fds(connection, &reply, sizeof(reply), fds,
+	                               realm->segments_count + 1);
+}
+
+/* The same for an observer: descriptors of its own, which can't be written through. */
+static int
+attach_reply_observer(struct tsr_connection *connection, struct tsr_proto_head const *head,
+                      struct tsr_realm const *realm)
+{
+	struct tsr_proto_attach_reply reply = {
+		.head = tsr_request_reply_head(head, sizeof(reply)),
 	};
 	int fds[TSR_SEGMENTS_MAX];
+	size_t count;
+	int error;
 
-	for (uint32_t i = 0; i < realm->segments_count; i++) {
-		reply.bytes[i] = realm->segment[i].bytes;
-		reply.page_bytes_log2[i] = realm->segment[i].page_log2;
-		fds[i] = realm->segment[i].fd;
-	}
-	return tsr_connection_send_fds(connection, &reply, sizeof(reply), fds,
-	                               realm->segments_count);
+	attach_describe(realm, true, &reply);
+	error = tsr_observer_descriptors(realm, fds, &count);
+	if (error != 0)
+		return error;
+	error = tsr_connection_send_fds(connection, &reply, sizeof(reply), fds, count);
+	for (size_t i = 0; i < count; i++)
+		(void)close(fds[i]);
+	return error;
 }
 
 /* Say goodbye for a member, or never have let it in. */
@@ -83,6 +120,7 @@ attach_leave(struct tsr_connection *connection)
 	struct tsr_reap_result result = {0};
 	int error;
 
+	tsr_request_drop_events(connection);
 	tsr_realm_lock(member->realm);
 	error = tsr_member_leave(member, false, &result);
 	member->connection = -1;
@@ -96,9 +134,17 @@ attach_leave(struct tsr_connection *connection)
 	return error;
 }
 
+static void
+attach_leave_observer(struct tsr_connection *connection)
+{
+	tsr_request_drop_events(connection);
+	tsr_observer_leave(connection->observer);
+	connection->observer = NULL;
+}
+
 static int
 attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *attach,
-             struct tsr_realm *realm, struct tsr_refusal *refusal)
+             struct tsr_realm *realm, bool observer, struct tsr_refusal *refusal)
 {
 	struct tsr_member_who const who = {
 		.name = attach->name,
@@ -108,22 +154,26 @@ attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *a
 		.connection = connection->fd,
 		.pidfd = connection->pidfd,
 	};
-	int error = tsr_member_attach(realm, &who, &connection->member, refusal);
+	int error = observer ? tsr_observer_attach(realm, &who, &connection->observer, refusal)
+	                     : tsr_member_attach(realm, &who, &connection->member, refusal);
 
 	if (error != 0)
 		return error;
-	error = attach_reply(connection, &attach->head, connection->member);
-	if (error != 0) {
-		/* Without the descriptors it can't have touched anything. */
-		(void)attach_leave(connection);
-		return tsr_refuse(refusal, -ENOBUFS,
-		                  "the descriptors of realm '%s' could not be sent: %s",
-		                  attach->realm, strerror(-error));
+	error = observer ? attach_reply_observer(connection, &attach->head, realm)
+	                 : attach_reply(connection, &attach->head, connection->member);
+	if (error == 0) {
+		tsr_log(TSR_LOG_DEBUG, "%s %u '%s' (pid %d, user %u) attached to realm '%s'",
+		        observer ? "observer" : "client", observer ? 0 : connection->member->id,
+		        who.name, (int)who.pid, who.uid, realm->entry.name);
+		return 0;
 	}
-	tsr_log(TSR_LOG_DEBUG, "client %u '%s' (pid %d, user %u) attached to realm '%s'",
-	        connection->member->id, connection->member->name, (int)connection->pid,
-	        connection->uid, realm->entry.name);
-	return 0;
+	/* Without the descriptors it can't have touched anything. */
+	if (observer)
+		attach_leave_observer(connection);
+	else
+		(void)attach_leave(connection);
+	return tsr_refuse(refusal, -ENOBUFS, "the descriptors of realm '%s' could not be sent: %s",
+	                  attach->realm, strerror(-error));
 }
 
 int
@@ -132,20 +182,38 @@ tsr_request_attach(struct tsr_connection *connection, void const *packet,
 {
 	struct tsr_proto_attach attach;
 	struct tsr_realm *realm;
+	bool observer;
 	int error;
 
 	memcpy(&attach, packet, sizeof(attach));
 	error = attach_check(connection, &attach, refusal);
 	if (error != 0)
 		return error;
+	observer = attach.flags == TSR_PROTO_ATTACH_OBSERVER;
 	error = tsr_realm_find(connection->server->daemon, attach.realm, &realm, refusal);
 	if (error != 0)
 		return error;
-	error = attach_check_right(connection, realm, refusal);
+	error = attach_check_right(connection, realm, observer, refusal);
 	if (error == 0)
-		error = attach_enter(connection, &attach, realm, refusal);
+		error = attach_enter(connection, &attach, realm, observer, refusal);
 	tsr_realm_put(realm);
 	return error;
+}
+
+/* A client says goodbye. */
+static int
+attach_detach(struct tsr_connection *connection, struct tsr_refusal *refusal)
+{
+	int const error = attach_leave(connection);
+
+	if (error == -ESTALE)
+		return tsr_refuse(refusal, -ENOTCONN,
+		                  "this client is gone already: its process died, or its realm was "
+		                  "condemned");
+	if (error != 0)
+		return tsr_refuse(refusal, -ENOTCONN,
+		                  "the realm's memory is broken: it was condemned");
+	return 0;
 }
 
 int
@@ -154,17 +222,12 @@ tsr_request_detach(struct tsr_connection *connection, void const *packet,
 {
 	struct tsr_proto_plain reply;
 	struct tsr_proto_head head;
-	int error;
 
 	memcpy(&head, packet, sizeof(head));
-	error = attach_leave(connection);
-	if (error != 0 && error != -ESTALE)
-		return tsr_refuse(refusal, -ENOTCONN,
-		                  "the realm's memory is broken: it was condemned");
-	if (error == -ESTALE)
-		return tsr_refuse(refusal, -ENOTCONN,
-		                  "this client is gone already: its process died, or its realm was "
-		                  "condemned");
+	if (connection->observer != NULL)
+		attach_leave_observer(connection);
+	else if (attach_detach(connection, refusal) != 0)
+		return refusal->error;
 	tsr_request_reply(connection, &head, &reply, sizeof(reply));
 	return 0;
 }

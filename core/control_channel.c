@@ -163,3 +163,36 @@ tsr_request_end_close(struct tsr_connection *connection, void const *packet,
 	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
 	return 0;
 }
+
+int
+tsr_request_channel_find(struct tsr_connection *connection, void const *packet,
+                         struct tsr_refusal *refusal)
+{
+	struct tsr_proto_channel_found reply = {0};
+	struct tsr_proto_channel_find request;
+	struct tsr_channel_record *record;
+	struct tsr_realm *realm;
+	int error;
+
+	memcpy(&request, packet, sizeof(request));
+	error = tsr_request_text(request.name, "the channel's name", refusal);
+	if (error != 0)
+		return error;
+	realm = tsr_connection_enter_realm(connection, refusal);
+	if (realm == NULL)
+		return refusal->error;
+	error = tsr_channels_find(realm, request.name, &record, refusal);
+	if (error == 0) {
+		reply.channel_id = record->channel.id;
+		reply.offset = record->offset;
+		reply.index = record->index;
+		reply.capacity = record->channel.capacity;
+		reply.flags = record->channel.flags;
+		reply.kind = record->kind;
+	}
+	tsr_realm_unlock(realm);
+	if (error != 0)
+		return error;
+	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
+	return 0;
+}

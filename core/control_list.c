@@ -8,6 +8,7 @@
 
 #include "core/control_request.h"
 #include "core/member.h"
+#include "core/observer.h"
 #include "shm/access.h"
 #include "shm/ticket.h"
 
@@ -206,6 +207,21 @@ list_client(struct tsr_member const *member, uint32_t const *count, struct list_
 }
 
 static void
+list_observer(struct tsr_observer const *observer, struct list_out *out)
+{
+	struct tsr_proto_row_client row = {
+		.pid = (uint32_t)observer->pid,
+		.uid = observer->uid,
+		.flags = TSR_PROTO_ATTACH_OBSERVER,
+		.since_ns = tsr_now_ns() - observer->since_ns,
+	};
+
+	memcpy(row.realm, observer->realm->config->geometry.name, sizeof(row.realm));
+	memcpy(row.name, observer->name, sizeof(row.name));
+	list_add(out, &row);
+}
+
+static void
 list_clients(struct tsr_realm *realm, struct list_out *out)
 {
 	uint32_t *count;
@@ -217,6 +233,8 @@ list_clients(struct tsr_realm *realm, struct list_out *out)
 		if (realm->members[id] != NULL)
 			list_client(realm->members[id], count, out);
 	}
+	for (struct tsr_observer const *o = realm->observers; o != NULL; o = o->next)
+		list_observer(o, out);
 	tsr_realm_unlock(realm);
 	free(count);
 }

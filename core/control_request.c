@@ -9,54 +9,67 @@
 #include "core/counter.h"
 #include "core/member.h"
 
+/* Who may ask. */
+enum request_needs {
+	NEEDS_NOTHING,
+	NEEDS_REALM, /* a client or an observer */
+	NEEDS_CLIENT,
+};
+
 /* What a request of each type looks like, and who answers it. */
 struct request_rule {
 	const char *name;
 	size_t bytes;
-	bool needs_member;
+	enum request_needs needs;
 	bool takes_fd;
 	tsr_request_fn *handle;
 };
 
+#define RULE(type, struct_name, needs, takes_fd, handle) \
+	[TSR_PROTO_##                                    \
+		type] = {#type, sizeof(struct tsr_proto_##struct_name), needs, takes_fd, handle}
+
 static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
-	[TSR_PROTO_HELLO] = {"HELLO", sizeof(struct tsr_proto_hello), false, false,
-                             tsr_request_hello},
-	[TSR_PROTO_PIDFD] = {"PIDFD", sizeof(struct tsr_proto_plain), false, true,
-                             tsr_request_pidfd},
-	[TSR_PROTO_ATTACH] = {"ATTACH", sizeof(struct tsr_proto_attach), false, false,
-                              tsr_request_attach},
-	[TSR_PROTO_DETACH] = {"DETACH", sizeof(struct tsr_proto_plain), true, false,
-                              tsr_request_detach},
-	[TSR_PROTO_CHANNEL_CREATE] = {"CHANNEL_CREATE", sizeof(struct tsr_proto_channel), true,
-                                      false, tsr_request_channel_create},
-	[TSR_PROTO_CHANNEL_REMOVE] = {"CHANNEL_REMOVE", sizeof(struct tsr_proto_channel), true,
-                                      false, tsr_request_channel_remove},
-	[TSR_PROTO_END_OPEN] = {"END_OPEN", sizeof(struct tsr_proto_end_open), true, false,
-                                tsr_request_end_open},
-	[TSR_PROTO_END_CLOSE] = {"END_CLOSE", sizeof(struct tsr_proto_end_close), true, false,
-                                 tsr_request_end_close},
-	[TSR_PROTO_PING] = {"PING", sizeof(struct tsr_proto_plain), false, false, tsr_request_ping},
-	[TSR_PROTO_STATUS] = {"STATUS", sizeof(struct tsr_proto_plain), false, false,
-                              tsr_request_status},
-	[TSR_PROTO_LIST] = {"LIST", sizeof(struct tsr_proto_list), false, false, tsr_request_list},
-	[TSR_PROTO_LEDGER] = {"LEDGER", sizeof(struct tsr_proto_ledger), false, false,
-                              tsr_request_ledger},
-	[TSR_PROTO_STOP] = {"STOP", sizeof(struct tsr_proto_plain), false, false, tsr_request_stop},
-	[TSR_PROTO_REGION_CREATE] = {"REGION_CREATE", sizeof(struct tsr_proto_region), true, false,
-                                     tsr_request_region_create},
-	[TSR_PROTO_REGION_OFFER] = {"REGION_OFFER", sizeof(struct tsr_proto_region), true, false,
-                                    tsr_request_region_offer},
-	[TSR_PROTO_REGION_MAP] = {"REGION_MAP", sizeof(struct tsr_proto_region_ref), true, false,
-                                  tsr_request_region_map},
-	[TSR_PROTO_REGION_CLOSE] = {"REGION_CLOSE", sizeof(struct tsr_proto_region_ref), true,
-                                    false, tsr_request_region_close},
-	[TSR_PROTO_REGION_SETTLE] = {"REGION_SETTLE", sizeof(struct tsr_proto_plain), true, false,
-                                     tsr_request_region_settle},
-	[TSR_PROTO_RELOAD] = {"RELOAD", sizeof(struct tsr_proto_plain), false, false,
-                              tsr_request_reload},
-	[TSR_PROTO_SEGMENTS] = {"SEGMENTS", sizeof(struct tsr_proto_segments), false, false,
-                                tsr_request_segments},
+	RULE(HELLO, hello, NEEDS_NOTHING, false, tsr_request_hello),
+	RULE(PIDFD, plain, NEEDS_NOTHING, true, tsr_request_pidfd),
+	RULE(ATTACH, attach, NEEDS_NOTHING, false, tsr_request_attach),
+	RULE(DETACH, plain, NEEDS_REALM, false, tsr_request_detach),
+	RULE(CHANNEL_CREATE, channel, NEEDS_CLIENT, false, tsr_request_channel_create),
+	RULE(CHANNEL_REMOVE, channel, NEEDS_CLIENT, false, tsr_request_channel_remove),
+	RULE(CHANNEL_FIND, channel_find, NEEDS_REALM, false, tsr_request_channel_find),
+	RULE(END_OPEN, end_open, NEEDS_CLIENT, false, tsr_request_end_open),
+	RULE(END_CLOSE, end_close, NEEDS_CLIENT, false, tsr_request_end_close),
+	RULE(EVENT_OPEN, event_open, NEEDS_REALM, false, tsr_request_event_open),
+	RULE(EVENT_ARM, event, NEEDS_REALM, false, tsr_request_event_arm),
+	RULE(EVENT_CLOSE, event, NEEDS_REALM, false, tsr_request_event_close),
+	RULE(REGION_CREATE, region, NEEDS_CLIENT, false, tsr_request_region_create),
+	RULE(REGION_OFFER, region, NEEDS_CLIENT, false, tsr_request_region_offer),
+	RULE(REGION_MAP, region_ref, NEEDS_CLIENT, false, tsr_request_region_map),
+	RULE(REGION_CLOSE, region_ref, NEEDS_CLIENT, false, tsr_request_region_close),
+	RULE(REGION_SETTLE, plain, NEEDS_CLIENT, false, tsr_request_region_settle),
+	RULE(PING, plain, NEEDS_NOTHING, false, tsr_request_ping),
+	RULE(STATUS, plain, NEEDS_NOTHING, false, tsr_request_status),
+	RULE(LIST, list, NEEDS_NOTHING, false, tsr_request_list),
+	RULE(LEDGER, ledger, NEEDS_NOTHING, false, tsr_request_ledger),
+	RULE(RELOAD, plain, NEEDS_NOTHING, false, tsr_request_reload),
+	RULE(SEGMENTS, segments, NEEDS_NOTHING, false, tsr_request_segments),
+	RULE(STOP, plain, NEEDS_NOTHING, false, tsr_request_stop),
 };
+
+static int
+request_check_needs(struct tsr_connection const *connection, struct request_rule const *rule,
+                    struct tsr_refusal *refusal)
+{
+	if (rule->needs == NEEDS_NOTHING || connection->member != NULL)
+		return 0;
+	if (connection->observer == NULL)
+		return tsr_refuse(refusal, -ENOTCONN,
+		                  "%s without being attached, expected ATTACH first", rule->name);
+	if (rule->needs == NEEDS_CLIENT)
+		return tsr_refuse(refusal, -EPERM,
+		                  "%s by an observer, who may look and change nothing", rule->name);
+	return 0;
+}
 
 /* The head, and whether this is the moment for such a request. */
 static int
@@ -93,10 +106,7 @@ request_check(struct tsr_connection const *connection, struct tsr_proto_head con
 		return tsr_refuse(refusal, -EPROTO, "%s %s, expected HELLO first, and once",
 		                  rule->name,
 		                  connection->greeted ? "a second time" : "before HELLO");
-	if (rule->needs_member && connection->member == NULL)
-		return tsr_refuse(refusal, -ENOTCONN,
-		                  "%s without being attached, expected ATTACH first", rule->name);
-	return 0;
+	return request_check_needs(connection, rule, refusal);
 }
 
 void

@@ -123,6 +123,7 @@ tsr_daemon_limits(struct tsr_config const *config, struct tsr_quota *limits)
 {
 	*limits = (struct tsr_quota){
 		.connections_limit = config->connections_per_user,
+		.events_limit = config->events_per_user,
 		.bytes_limit = config->bytes_per_user,
 		.regions_limit = config->regions_per_user,
 		.region_bytes_limit = config->region_bytes_per_user,
@@ -137,6 +138,7 @@ daemon_create_tables(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	tsr_daemon_limits(daemon->config, &limits);
 	tsr_quota_create(&daemon->quota, &limits);
 	if (tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
+	    tsr_registry_create(&daemon->bells, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->clients, DAEMON_CLIENT_BUCKETS) != 0)
 		return tsr_refuse(refusal, -ENOMEM, "no memory for the daemon's tables");
 	if (getrandom(&daemon->instance, DAEMON_KEY_BYTES, 0) != (ssize_t)DAEMON_KEY_BYTES)
@@ -220,9 +222,9 @@ tsr_daemon_run(struct tsr_daemon *daemon)
 	tsr_poll_core_run(&daemon->poll);
 }
 
-/* Do @act with every realm, under its lock. */
-static void
-daemon_each_realm(struct tsr_daemon *daemon, void (*act)(struct tsr_realm *realm))
+void
+tsr_daemon_each_realm(struct tsr_daemon *daemon,
+                      void (*act)(struct tsr_realm *realm, void *argument), void *argument)
 {
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		struct tsr_realm *const realm =
@@ -231,10 +233,24 @@ daemon_each_realm(struct tsr_daemon *daemon, void (*act)(struct tsr_realm *realm
 		if (realm == NULL)
 			continue;
 		tsr_realm_lock(realm);
-		act(realm);
+		act(realm, argument);
 		tsr_realm_unlock(realm);
 		tsr_realm_put(realm);
 	}
+}
+
+static void
+daemon_close_realm(struct tsr_realm *realm, void *argument)
+{
+	(void)argument;
+	tsr_realm_close(realm);
+}
+
+static void
+daemon_dissolve_realm(struct tsr_realm *realm, void *argument)
+{
+	(void)argument;
+	tsr_realm_dissolve(realm);
 }
 
 void
@@ -242,14 +258,15 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 {
 	if (daemon->realms.table != NULL)
 		/* Clients learn it: their sleepers are woken and look. */
-		daemon_each_realm(daemon, tsr_realm_close);
+		tsr_daemon_each_realm(daemon, daemon_close_realm, NULL);
 	if (daemon->server != NULL)
 		tsr_server_destroy(daemon->server);
 	if (daemon->realms.table != NULL)
 		/* With nobody left but us: every member, then the realm itself. */
-		daemon_each_realm(daemon, tsr_realm_dissolve);
+		tsr_daemon_each_realm(daemon, daemon_dissolve_realm, NULL);
 	tsr_poll_core_destroy(&daemon->poll);
 	tsr_registry_destroy(&daemon->clients);
+	tsr_registry_destroy(&daemon->bells);
 	tsr_registry_destroy(&daemon->realms);
 	tsr_quota_destroy(&daemon->quota);
 	tsr_reload_destroy(&daemon->reload);

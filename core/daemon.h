@@ -33,6 +33,7 @@
 
 #define TSR_HINT_BYTES 256
 
+struct tsr_realm;
 struct tsr_server;
 
 struct tsr_daemon {
@@ -42,11 +43,12 @@ struct tsr_daemon {
 	struct tsr_poll_core poll;
 	struct tsr_quota quota;
 	struct tsr_registry realms;  /* struct tsr_realm by name */
+	struct tsr_registry bells;   /* struct tsr_realm by serial number: who rang */
 	struct tsr_registry clients; /* struct tsr_member by serial number */
 	struct tsr_server *server;
 	struct tsr_reload reload;
 	uint64_t epoch;  /* of the newest realm */
-	uint64_t serial; /* of the newest client; the control thread's */
+	uint64_t serial; /* of the newest client or doorbell; the control thread's */
 	uint64_t instance;
 	uint64_t begun_ns;
 	uint64_t ticks_per_second;
@@ -81,5 +83,9 @@ void tsr_daemon_stop(struct tsr_daemon *daemon);
 
 /* tsr_daemon_limits - the limits in @limits, as the configuration says; nothing else is set. */
 void tsr_daemon_limits(struct tsr_config const *config, struct tsr_quota *limits);
+
+/* tsr_daemon_each_realm - do @act with every living realm, under its lock. */
+void tsr_daemon_each_realm(struct tsr_daemon *daemon,
+                           void (*act)(struct tsr_realm *realm, void *argument), void *argument);
 
 #endif /* TSR_CORE_DAEMON_H */

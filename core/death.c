@@ -5,6 +5,7 @@
 
 #include "core/counter.h"
 #include "core/daemon.h"
+#include "core/events.h"
 #include "core/member.h"
 
 #define DEATH_BATCH 16
@@ -51,8 +52,10 @@ tsr_death_poll(void *argument)
 	for (unsigned i = 0; i < count; i++) {
 		struct tsr_member *const member = tsr_member_find(daemon, keys[i]);
 
-		if (member == NULL)
+		if (member == NULL) {
+			reaped += tsr_events_rung(daemon, keys[i]);
 			continue;
+		}
 		reaped += death_reap(daemon, member);
 		tsr_member_put(member);
 	}

@@ -102,11 +102,11 @@ ledger_cell(struct ledger_count *count, uint32_t klass, uint32_t number, uint64_
 	}
 }
 
-/* Whoever claims a token is a living client, or the daemon. */
+/* A token, and the claim on it, is a living client's or the daemon's. */
 static bool
 ledger_token_sound(struct ledger_count const *count, uint64_t word)
 {
-	if (!ledger_lives(count, tsr_token_owner(word)))
+	if (!tsr_token_is_event(word) && !ledger_lives(count, tsr_token_owner(word)))
 		return false;
 	return tsr_token_state(word) != TSR_TOKEN_CLAIMED ||
 	       tsr_token_claimer(word) == TSR_HOLDER_DAEMON ||

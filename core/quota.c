@@ -4,12 +4,14 @@
 #include "core/quota.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 void
 tsr_quota_create(struct tsr_quota *quota, struct tsr_quota const *limits)
 {
 	*quota = (struct tsr_quota){.connections_limit = limits->connections_limit,
+	                            .events_limit = limits->events_limit,
 	                            .bytes_limit = limits->bytes_limit,
 	                            .regions_limit = limits->regions_limit,
 	                            .region_bytes_limit = limits->region_bytes_limit};
@@ -21,6 +23,7 @@ tsr_quota_limit(struct tsr_quota *quota, struct tsr_quota const *limits)
 {
 	(void)pthread_mutex_lock(&quota->lock);
 	quota->connections_limit = limits->connections_limit;
+	quota->events_limit = limits->events_limit;
 	quota->bytes_limit = limits->bytes_limit;
 	quota->regions_limit = limits->regions_limit;
 	quota->region_bytes_limit = limits->region_bytes_limit;
@@ -45,8 +48,8 @@ quota_user(struct tsr_quota *quota, uid_t uid)
 	for (uint32_t i = 0; i < quota->users_count; i++) {
 		if (quota->users[i].uid == uid)
 			return &quota->users[i];
-		if (quota->users[i].connections == 0 && quota->users[i].bytes == 0 &&
-		    quota->users[i].regions == 0)
+		if (quota->users[i].connections == 0 && quota->users[i].events == 0 &&
+		    quota->users[i].bytes == 0 && quota->users[i].regions == 0)
 			spare = i;
 	}
 	if (spare == quota->users_max) {
@@ -64,34 +67,68 @@ quota_user(struct tsr_quota *quota, uid_t uid)
 	return &quota->users[spare];
 }
 
-int
-tsr_quota_take_connection(struct tsr_quota *quota, uid_t uid)
+/* One more of a count, if that is not beyond its limit. */
+static int
+quota_take(struct tsr_quota *quota, uid_t uid, size_t count_offset, uint32_t limit)
 {
 	struct tsr_quota_user *user;
+	uint32_t *count;
 	int error = 0;
 
 	(void)pthread_mutex_lock(&quota->lock);
 	user = quota_user(quota, uid);
-	if (user == NULL)
+	if (user == NULL) {
 		error = -ENOMEM;
-	else if (user->connections >= quota->connections_limit)
-		error = -ENOBUFS;
-	else
-		user->connections++;
+	} else {
+		count = (uint32_t *)(void *)((unsigned char *)user + count_offset);
+		if (*count >= limit)
+			error = -ENOBUFS;
+		else
+			(*count)++;
+	}
 	(void)pthread_mutex_unlock(&quota->lock);
 	return error;
+}
+
+static void
+quota_give(struct tsr_quota *quota, uid_t uid, size_t count_offset)
+{
+	struct tsr_quota_user *user;
+	uint32_t *count;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	user = quota_user(quota, uid);
+	if (user != NULL) {
+		count = (uint32_t *)(void *)((unsigned char *)user + count_offset);
+		if (*count > 0)
+			(*count)--;
+	}
+	(void)pthread_mutex_unlock(&quota->lock);
+}
+
+int
+tsr_quota_take_connection(struct tsr_quota *quota, uid_t uid)
+{
+	return quota_take(quota, uid, offsetof(struct tsr_quota_user, connections),
+	                  quota->connections_limit);
 }
 
 void
 tsr_quota_give_connection(struct tsr_quota *quota, uid_t uid)
 {
-	struct tsr_quota_user *user;
+	quota_give(quota, uid, offsetof(struct tsr_quota_user, connections));
+}
 
-	(void)pthread_mutex_lock(&quota->lock);
-	user = quota_user(quota, uid);
-	if (user != NULL && user->connections > 0)
-		user->connections--;
-	(void)pthread_mutex_unlock(&quota->lock);
+int
+tsr_quota_take_event(struct tsr_quota *quota, uid_t uid)
+{
+	return quota_take(quota, uid, offsetof(struct tsr_quota_user, events), quota->events_limit);
+}
+
+void
+tsr_quota_give_event(struct tsr_quota *quota, uid_t uid)
+{
+	quota_give(quota, uid, offsetof(struct tsr_quota_user, events));
 }
 
 int

@@ -4,8 +4,8 @@
 #define TSR_CORE_QUOTA_H
 
 /*
- * What each user has taken of the daemon: connections, bytes of shared memory that its channels
- * occupy, and regions. The user is the one that SO_PEERCRED named.
+ * What each user has taken of the daemon: connections, event descriptors, bytes of shared memory
+ * that its channels occupy, and regions. The user is the one that SO_PEERCRED named.
  */
 
 #include <pthread.h>
@@ -18,6 +18,7 @@
 struct tsr_quota_user {
 	uid_t uid;
 	uint32_t connections;
+	uint32_t events;
 	uint64_t bytes;
 	uint32_t regions;
 	uint64_t region_bytes;
@@ -29,6 +30,7 @@ struct tsr_quota {
 	uint32_t users_count;
 	uint32_t users_max;
 	uint32_t connections_limit;  /* per user */
+	uint32_t events_limit;       /* per user */
 	uint64_t bytes_limit;        /* per user */
 	uint32_t regions_limit;      /* per user */
 	uint64_t region_bytes_limit; /* per user */
@@ -44,6 +46,9 @@ void tsr_quota_destroy(struct tsr_quota *quota);
 TSR_MUST_CHECK
 int tsr_quota_take_connection(struct tsr_quota *quota, uid_t uid);
 void tsr_quota_give_connection(struct tsr_quota *quota, uid_t uid);
+TSR_MUST_CHECK
+int tsr_quota_take_event(struct tsr_quota *quota, uid_t uid);
+void tsr_quota_give_event(struct tsr_quota *quota, uid_t uid);
 TSR_MUST_CHECK
 int tsr_quota_take_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes);
 void tsr_quota_give_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes);

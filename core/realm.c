@@ -12,6 +12,7 @@
 #include "core/daemon.h"
 #include "core/guard.h"
 #include "core/member.h"
+#include "core/observer.h"
 #include "core/realm_memory.h"
 #include "shm/access.h"
 #include "shm/format.h"
@@ -55,6 +56,8 @@ realm_destroy(struct tsr_realm *realm)
 	free(realm->free_ids);
 	free(realm->members);
 	tsr_realm_memory_destroy(realm);
+	if (realm->map.doorbell > 0)
+		(void)close(realm->map.doorbell);
 	(void)pthread_mutex_destroy(&realm->lock);
 	free(realm);
 }
@@ -87,6 +90,15 @@ tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *confi
 		error = tsr_refuse(refusal, -EEXIST, "realm '%s' is there already",
 		                   realm->entry.name);
 		goto destroy;
+	}
+	error = tsr_events_listen(realm);
+	if (error != 0) {
+		tsr_realm_lock(realm);
+		tsr_realm_dissolve(realm);
+		tsr_realm_unlock(realm);
+		tsr_realm_put(realm);
+		return tsr_refuse(refusal, error, "realm '%s': its doorbell could not be made: %s",
+		                  realm->settings.geometry.name, strerror(-error));
 	}
 	tsr_log(TSR_LOG_INFO, "realm '%s' epoch %llu: %u tickets, %llu MiB in %s pages",
 	        realm->entry.name, (unsigned long long)realm->epoch, realm->map.tickets_count,
@@ -201,10 +213,8 @@ static int
 realm_wake_channel(void *argument)
 {
 	struct tsr_channel const *const channel = argument;
-	struct tsr_wait_side const receivers = {.mask = &channel->shm->receivers_waiting,
-	                                        .tokens = channel->tokens->receiver};
-	struct tsr_wait_side const senders = {.mask = &channel->shm->senders_waiting,
-	                                      .tokens = channel->tokens->sender};
+	struct tsr_wait_side const receivers = tsr_channel_side(channel, TSR_SIDE_RECEIVER);
+	struct tsr_wait_side const senders = tsr_channel_side(channel, TSR_SIDE_SENDER);
 
 	(void)tsr_waiters_wake_all(&receivers, TSR_HOLDER_DAEMON);
 	(void)tsr_waiters_wake_all(&senders, TSR_HOLDER_DAEMON);
@@ -226,6 +236,7 @@ realm_end(struct tsr_realm *realm, uint64_t state)
 		                  &realm->channels[i]->channel) != 0)
 			continue;
 	}
+	tsr_events_end(realm);
 }
 
 void
@@ -267,6 +278,8 @@ tsr_realm_dissolve(struct tsr_realm *realm)
 		if (realm->members[id] != NULL)
 			tsr_member_forget(realm->members[id]);
 	}
+	tsr_observers_cut(realm);
+	tsr_events_deafen(realm);
 	if (tsr_registry_remove(&realm->daemon->realms, &realm->entry) == 0)
 		tsr_realm_put(realm);
 }

@@ -21,6 +21,7 @@
 
 #include "core/area.h"
 #include "core/config.h"
+#include "core/events.h"
 #include "core/reaper.h"
 #include "core/ref.h"
 #include "core/refusal.h"
@@ -33,6 +34,7 @@
 
 struct tsr_daemon;
 struct tsr_member;
+struct tsr_observer;
 
 /* One side of a channel, as the directory shows it. */
 struct tsr_channel_side {
@@ -51,12 +53,14 @@ struct tsr_channel_record {
 	uint32_t kind;
 	uint64_t offset;
 	uint64_t bytes;
-	uid_t creator; /* whose quota it is on */
+	uid_t creator;                   /* whose quota it is on */
+	struct tsr_event_side events[2]; /* enum tsr_side */
 };
 
 struct tsr_realm {
 	struct tsr_registry_entry entry; /* by name */
-	struct tsr_ref refs;             /* the registry's, and one per client */
+	struct tsr_registry_entry bell;  /* by serial number: who rang map.doorbell */
+	struct tsr_ref refs;             /* the registry's, and one per client and observer */
 	struct tsr_daemon *daemon;
 	struct tsr_config_realm const *config; /* its settings */
 	struct tsr_config_realm settings; /* access: the control thread's; the rest is constant */
@@ -64,13 +68,16 @@ struct tsr_realm {
 	enum tsr_backing backing;
 	pthread_mutex_t lock; /* of everything below */
 	bool condemned;       /* or dissolved: nobody gets in any more */
-	bool leaving; /* the configuration lacks it: it is dissolved when it has no members */
+	bool leaving;   /* the configuration lacks it: it is dissolved when it has no members */
+	bool listening; /* to the doorbell */
 	struct tsr_map map;
 	struct tsr_memory segment[TSR_SEGMENTS_MAX];
 	uint32_t segments_count;
 	struct tsr_member **members; /* [clients + 1], by id */
 	uint32_t members_count;
-	uint16_t *free_ids; /* a ring: the id that is free for longest comes next */
+	struct tsr_observer *observers;
+	struct tsr_event_side *armed; /* those with armed events */
+	uint16_t *free_ids;           /* a ring: the id that is free for longest comes next */
 	uint32_t free_first;
 	uint32_t free_count;
 	struct tsr_area area;                 /* of the channels segment */

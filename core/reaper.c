@@ -180,7 +180,7 @@ reaper_tokens(struct tsr_wait_side const *side, uint16_t dead, struct tsr_reap_r
 			uint64_t seen = word;
 
 			/* Wake first: a reaper that dies here does it once more. */
-			(void)tsr_futex_wake(&side->tokens[i]);
+			(void)tsr_token_rouse(side, i, word);
 			/* [K3] pairs with [W1]. */
 			(void)tsr_cas_acq_rel(
 				&side->tokens[i], &seen,
@@ -195,10 +195,8 @@ void
 tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_result *result)
 {
 	struct tsr_channel const *const channel = &end->channel;
-	struct tsr_wait_side const receivers = {&channel->shm->receivers_waiting,
-	                                        channel->tokens->receiver};
-	struct tsr_wait_side const senders = {&channel->shm->senders_waiting,
-	                                      channel->tokens->sender};
+	struct tsr_wait_side const receivers = tsr_channel_side(channel, TSR_SIDE_RECEIVER);
+	struct tsr_wait_side const senders = tsr_channel_side(channel, TSR_SIDE_SENDER);
 
 	/* [K2] pairs with [W1]: what the slots and redo say comes before the look at the masks. */
 	tsr_fence_sc();
@@ -344,11 +342,7 @@ tsr_ends_publish(struct tsr_channel const *channel, uint32_t side, uint16_t coun
 {
 	_Atomic uint64_t *const word =
 		side == TSR_SIDE_SENDER ? &channel->entry->senders : &channel->entry->receivers;
-	struct tsr_wait_side const other =
-		side == TSR_SIDE_SENDER ? (struct tsr_wait_side){&channel->shm->receivers_waiting,
-	                                                         channel->tokens->receiver}
-					: (struct tsr_wait_side){&channel->shm->senders_waiting,
-	                                                         channel->tokens->sender};
+	struct tsr_wait_side const other = tsr_channel_side(channel, side ^ 1);
 
 	/* [E4] pairs with [E3]: what those ends had sent or received, and its repair, come
 	 * first. */

@@ -65,3 +65,12 @@ tsr_futex_wake(_Atomic uint64_t *word)
 	return access_syscall_result(
 		syscall(SYS_futex, access_futex_half(word), FUTEX_WAKE, INT_MAX, NULL, NULL, 0));
 }
+
+int
+tsr_event_ring(int fd)
+{
+	uint64_t const one = 1;
+
+	TSR_ACCESS_HOOK(TSR_ACCESS_UPDATE, NULL);
+	return write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN ? -errno : 0;
+}

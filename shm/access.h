@@ -12,7 +12,9 @@
  *
  * Ordering	each name ends in its order: rlx, acq, rel. tsr_cas_acq and tsr_xchg_sc, tsr_or_sc,
  *		tsr_and_sc say theirs too. tsr_barrier_compiler() only stops the compiler: it is the
- *		cheap half of the pair whose dear half is tsr_membarrier() (see waiter.h).
+ *		cheap half of the pair whose dear half is tsr_membarrier() (see waiter.h). On x86-64
+ *		tsr_fence_rel() and tsr_fence_acq(), which order a copy that is checked afterwards
+ *		(tap.h), are no instructions either, and have no hook.
  * Trust	a value that was loaded is the caller's private copy: check the copy, use the copy.
  */
 
@@ -128,6 +130,35 @@ tsr_fence_sc(void)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+/* Copy what others may be writing: each byte is loaded once, none is promised to go with another.
+ */
+TSR_INLINE void
+tsr_ld_bytes(void *to, const void *from, size_t bytes)
+{
+	TSR_ACCESS_HOOK(TSR_ACCESS_LOAD, from);
+#if defined(__x86_64__)
+	__asm__ __volatile__("rep movsb" : "+D"(to), "+S"(from), "+c"(bytes) : : "memory");
+#else
+	for (size_t i = 0; i < bytes; i++)
+		((unsigned char *)to)[i] = atomic_load_explicit(
+			(_Atomic unsigned char const *)from + i, memory_order_relaxed);
+#endif
+}
+
+/* What this thread stored before is seen by whoever sees what it stores from here on. */
+TSR_INLINE void
+tsr_fence_rel(void)
+{
+	atomic_thread_fence(memory_order_release);
+}
+
+/* What this thread loaded before was loaded before what it loads from here on. */
+TSR_INLINE void
+tsr_fence_acq(void)
+{
+	atomic_thread_fence(memory_order_acquire);
+}
+
 /* Keep the compiler, not the core, from moving a later load before an earlier store. */
 TSR_INLINE void
 tsr_barrier_compiler(void)
@@ -155,5 +186,12 @@ int tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_
 
 /* tsr_futex_wake - wake everyone who sleeps on @word. Return: how many were woken. */
 int tsr_futex_wake(_Atomic uint64_t *word);
+
+/*
+ * tsr_event_ring - ring a doorbell: an eventfd that the daemon listens to
+ *
+ * Context: cold, a system call. Return: 0, also if it rings already; negative: nobody listens.
+ */
+int tsr_event_ring(int fd);
 
 #endif /* TSR_SHM_ACCESS_H */

@@ -69,8 +69,8 @@ buffered_recv_step(struct tsr_end *end, uint64_t word)
  * The slot at the position is not the one that the end expects: go on to one that may be.
  * Return: 0 try again; -EAGAIN full or empty.
  */
-static int
-buffered_miss(struct tsr_end *end)
+int
+tsr_buffered_place(struct tsr_end *end)
 {
 	/* At most two laps a call: what a hostile participant writes does not hold us for ever. */
 	for (uint64_t steps = 2 * (uint64_t)end->channel.capacity + 4; steps > 0; steps--) {
@@ -190,7 +190,7 @@ tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
 			return error;
 		if (!tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc.name)], zdesc.range))
 			return -EINVAL;
-		error = buffered_miss(end);
+		error = tsr_buffered_place(end);
 		if (error == -EAGAIN)
 			buffered_full(end);
 		if (error != 0)
@@ -211,7 +211,7 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 			return tsr_buffered_settle(end, msg);
 		if (fast != TSR_FAST_MISS)
 			return 0;
-		error = buffered_miss(end);
+		error = tsr_buffered_place(end);
 		if (error == -EAGAIN)
 			buffered_empty(end);
 		if (error != 0)

@@ -31,6 +31,9 @@ enum tsr_fast {
 TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc);
 TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg);
 
+/* Go to the first place where a try may succeed. Return: 0; -EAGAIN there is none. */
+TSR_COLD TSR_MUST_CHECK int tsr_buffered_place(struct tsr_end *end);
+
 /* Wake one who sleeps on the other side; and one on ours if the slot at our position is for it. */
 TSR_COLD void tsr_buffered_wake(struct tsr_end *end);
 TSR_COLD void tsr_buffered_wake_mine(struct tsr_end *end);
@@ -119,6 +122,8 @@ tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32
 		return TSR_FAST_MISS;
 	if (tsr_unlikely(!tsr_buffered_claim(end, slot)))
 		return TSR_FAST_MISS;
+	/* [V3] pairs with [V2]: the slot was seen empty before it is written; no instruction. */
+	tsr_fence_rel();
 	tsr_st_rlx(&slot->name, name);
 	tsr_st_rlx(&slot->range, range);
 	tsr_st_rlx(&slot->stamp, ((uint32_t)end->position & end->stamp_mask) == end->stamp_mask

@@ -16,8 +16,9 @@ tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_
 		return -EPROTO;
 	*channel = (struct tsr_channel){
 		.shm = (struct tsr_channel_shm *)(void *)(map->channels_base + offset),
-		.tokens = &map->tokens[index],
+		.tokens = map->tokens != NULL ? &map->tokens[index] : NULL,
 		.entry = &map->entries[index],
+		.doorbell = &map->doorbell,
 		.capacity = capacity,
 		.mask = capacity - 1,
 		.shift = tsr_bit_width(capacity) - 1,

@@ -41,6 +41,7 @@
 #include "shm/access.h"
 #include "shm/layout.h"
 #include "shm/map.h"
+#include "shm/waiter.h"
 #include "shm/zdesc.h"
 
 enum tsr_phase {
@@ -125,8 +126,9 @@ tsr_ends_stream(uint64_t ends)
 /* A channel as one process sees it: private, checked. */
 struct tsr_channel {
 	struct tsr_channel_shm *shm;
-	struct tsr_tokens *tokens;
+	struct tsr_tokens *tokens; /* NULL for an observer */
 	struct tsr_channel_entry *entry;
+	int const *doorbell; /* of the map */
 	uint32_t capacity;
 	uint32_t mask;  /* capacity - 1 */
 	uint32_t shift; /* log2 of capacity */
@@ -154,6 +156,19 @@ tsr_channel_lap(struct tsr_channel const *channel, uint64_t position)
 {
 	/* With its sign: a receiver's place may lie a capacity before the first position of all. */
 	return (uint64_t)((int64_t)position >> channel->shift) & TSR_LAP_MASK;
+}
+
+/* The side of @side: where those sleep. Not for observers. */
+TSR_INLINE struct tsr_wait_side
+tsr_channel_side(struct tsr_channel const *channel, uint32_t side)
+{
+	bool const sends = side == TSR_SIDE_SENDER;
+
+	return (struct tsr_wait_side){
+		.mask = sends ? &channel->shm->senders_waiting : &channel->shm->receivers_waiting,
+		.tokens = sends ? channel->tokens->sender : channel->tokens->receiver,
+		.doorbell = channel->doorbell,
+	};
 }
 
 /*

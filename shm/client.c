@@ -67,9 +67,9 @@ tsr_process_open(void)
 }
 
 static bool
-client_writable(uint32_t segment)
+client_writable(uint32_t segment, bool observer)
 {
-	return segment != TSR_SEGMENT_DIRECTORY && segment != TSR_SEGMENT_BLOCKS;
+	return !observer && segment != TSR_SEGMENT_DIRECTORY && segment != TSR_SEGMENT_BLOCKS;
 }
 
 static void
@@ -80,27 +80,49 @@ client_unmap(struct tsr_map *map)
 			(void)munmap(map->segment[i].base, map->segment[i].bytes);
 		map->segment[i].base = NULL;
 	}
+	if (map->doorbell > 0)
+		(void)close(map->doorbell);
+	map->doorbell = 0;
+}
+
+/* What came with the reply is what an observer, or a client, is given. */
+static int
+client_check_held(struct tsr_proto_attach_reply const *reply, size_t count, bool observer)
+{
+	if (reply->segments <= TSR_SEGMENT_ARENA0 || reply->segments > TSR_SEGMENTS_MAX ||
+	    reply->held != tsr_proto_held(reply->segments, observer) ||
+	    count != (unsigned)__builtin_popcount(reply->held))
+		return -EPROTO;
+	return 0;
 }
 
 static int
 client_map(struct tsr_map *map, struct tsr_proto_attach_reply const *reply, int const *fds,
-           size_t count)
+           size_t count, bool observer)
 {
-	if (count != reply->segments || count <= TSR_SEGMENT_ARENA0 || count > TSR_SEGMENTS_MAX)
-		return -EPROTO;
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t const page_log2 = reply->page_bytes_log2[i];
-		int error;
+	size_t next = 0;
+	int error = client_check_held(reply, count, observer);
 
+	for (uint32_t i = 0; error == 0 && i < reply->segments; i++) {
+		uint32_t const page_log2 = reply->page_bytes_log2[i];
+
+		if ((reply->held & TSR_PROTO_HELD(i)) == 0)
+			continue;
 		if (page_log2 < 12 || page_log2 > 30 || reply->bytes[i] == 0 ||
 		    reply->bytes[i] > UINT64_C(1) << 46)
 			return -EPROTO;
-		error = tsr_mapping_open(&map->segment[i], fds[i], reply->bytes[i], page_log2,
-		                         client_writable(i));
-		if (error != 0)
-			return error;
+		error = tsr_mapping_open(&map->segment[i], fds[next++], reply->bytes[i], page_log2,
+		                         client_writable(i, observer));
 	}
-	map->segments_count = (uint32_t)count;
+	if (error != 0)
+		return error;
+	if ((reply->held & TSR_PROTO_HELD_DOORBELL) != 0) {
+		/* Beyond the three that have a meaning: 0 says that there is none. */
+		map->doorbell = fcntl(fds[next], F_DUPFD_CLOEXEC, 3);
+		if (map->doorbell < 0)
+			return -ENOBUFS;
+	}
+	map->segments_count = reply->segments;
 	return tsr_map_bind(map);
 }
 
@@ -138,21 +160,24 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
             uint64_t deadline_ns)
 {
 	struct tsr_proto_attach_reply reply;
-	int fds[TSR_SEGMENTS_MAX];
+	int fds[TSR_SEGMENTS_MAX + 1];
 	size_t count;
 	int error;
 
 	error = tsr_control_ask_fds(&attachment->control, TSR_PROTO_ATTACH, request,
-	                            sizeof(*request), &reply, sizeof(reply), fds, TSR_SEGMENTS_MAX,
-	                            &count, deadline_ns);
+	                            sizeof(*request), &reply, sizeof(reply), fds,
+	                            TSR_SEGMENTS_MAX + 1, &count, deadline_ns);
 	if (error != 0 && !attachment->control.refused)
 		tsr_control_withdraw(&attachment->control);
 	if (error != 0)
 		return error;
-	error = client_map(&attachment->map, &reply, fds, count);
+	error = client_map(&attachment->map, &reply, fds, count, attachment->observer);
 	for (size_t i = 0; i < count; i++)
 		(void)close(fds[i]);
-	if (error == 0 && (reply.client_id == 0 || reply.client_id > attachment->map.clients_count))
+	if (error == 0 &&
+	    (attachment->observer
+	             ? reply.client_id != 0
+	             : reply.client_id == 0 || reply.client_id > attachment->map.clients_count))
 		error = -EPROTO;
 	if (error == 0)
 		error = tsr_region_views_create(attachment);
@@ -162,7 +187,8 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 		return error;
 	}
 	attachment->me = reply.client_id;
-	attachment->state = &attachment->map.states[reply.client_id - 1];
+	if (!attachment->observer)
+		attachment->state = &attachment->map.states[reply.client_id - 1];
 	tsr_attachment_classes(attachment);
 	return 0;
 }
@@ -183,10 +209,12 @@ client_attach(struct tsr_attachment *attachment, struct tsr_attach_options const
 		                                               : program_invocation_short_name);
 	if (error != 0)
 		return error;
-	attachment->fenced =
-		(options->flags & TSR_ATTACH_FENCED) != 0 || tsr_membarrier_register() != 0;
-	if (attachment->fenced)
-		request.flags = TSR_PROTO_ATTACH_FENCED;
+	attachment->observer = (options->flags & TSR_ATTACH_OBSERVER) != 0;
+	attachment->fenced = !attachment->observer && ((options->flags & TSR_ATTACH_FENCED) != 0 ||
+	                                               tsr_membarrier_register() != 0);
+	request.flags = attachment->observer ? TSR_PROTO_ATTACH_OBSERVER
+	                : attachment->fenced ? TSR_PROTO_ATTACH_FENCED
+	                                     : 0;
 	error = tsr_control_open(&attachment->control, options->socket, deadline_ns);
 	if (error != 0)
 		return error;
@@ -229,7 +257,7 @@ tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
 	if (options == NULL)
 		options = &defaults;
 	if (out == NULL || options->size != sizeof(*options) ||
-	    (options->flags & ~TSR_ATTACH_FENCED) != 0)
+	    (options->flags != TSR_ATTACH_OBSERVER && (options->flags & ~TSR_ATTACH_FENCED) != 0))
 		return -EINVAL;
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	error = client_place(&attachment, &index);
@@ -243,6 +271,30 @@ tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
 	}
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return error;
+}
+
+/* Its ends and taps are dead; their events' descriptors are closed, the daemon closes the rest. */
+static void
+client_forget(struct tsr_attachment *attachment)
+{
+	for (uint32_t i = 0; i < tsr_process->ends_high; i++) {
+		struct tsr_end *const end = &tsr_process->end[i];
+
+		if (end->attachment != attachment || end->handle == 0)
+			continue;
+		end->handle = 0;
+		if (end->event.number != 0)
+			(void)close(end->event.fd);
+	}
+	for (uint32_t i = 0; i < TSR_TAPS_MAX; i++) {
+		struct tsr_tap_own *const tap = &tsr_process->tap[i];
+
+		if (tap->attachment != attachment || tap->handle == 0)
+			continue;
+		tap->handle = 0;
+		if (tap->event.number != 0)
+			(void)close(tap->event.fd);
+	}
 }
 
 int
@@ -259,10 +311,7 @@ tsr_detach(struct tsr_client client)
 		(void)pthread_mutex_unlock(&tsr_process_lock);
 		return -ENOTCONN;
 	}
-	for (uint32_t i = 0; i < tsr_process->ends_high; i++) {
-		if (tsr_process->end[i].attachment == attachment)
-			tsr_process->end[i].handle = 0;
-	}
+	client_forget(attachment);
 	attachment->handle = 0;
 	tsr_region_views_destroy(attachment);
 	client_unmap(&attachment->map);
@@ -294,7 +343,9 @@ tsr_client_info(struct tsr_client client, struct tsr_client_info *info)
 		.message_bytes_max = attachment->map.message_bytes_max,
 		.tickets = attachment->map.tickets_count,
 		.client_id = attachment->me,
-		.flags = attachment->fenced ? TSR_ATTACH_FENCED : 0,
+		.flags = attachment->observer ? TSR_ATTACH_OBSERVER
+	                 : attachment->fenced ? TSR_ATTACH_FENCED
+	                                      : 0,
 	};
 	memcpy(info->realm, directory->name, sizeof(info->realm));
 	memcpy(info->backing, directory->backing, sizeof(info->backing));

@@ -24,6 +24,7 @@
 
 #define TSR_ATTACHMENTS_MAX 8
 #define TSR_ENDS_MAX        4096
+#define TSR_TAPS_MAX        256
 
 #define TSR_MAGAZINE_ENTRIES (2 * TSR_CELL_ENTRIES - 1) /* and the count: 512 bytes */
 
@@ -51,12 +52,19 @@ struct tsr_attachment {
 	struct tsr_map map;
 	uint16_t me;                           /* client id */
 	bool fenced;                           /* membarrier does not reach us */
+	bool observer;                         /* we may look and write nothing: me is 0 */
 	uint32_t lines_fast;                   /* so many lines a message may have to be small */
 	uint8_t class_of_lines[TSR_LINES_MAX]; /* of (bytes - 1) / 64, for small messages */
 	struct tsr_state *state;               /* our lines */
 	struct tsr_control control;
 	struct tsr_orphans orphans[TSR_CLASSES_MAX];
 	struct tsr_regions *regions; /* NULL: the realm has none */
+};
+
+/* An event descriptor of an end or a tap. */
+struct tsr_event_own {
+	uint32_t number; /* at the daemon; 0: none yet */
+	int fd;
 };
 
 /* One open end. The first line is all that a message needs when nobody is in its way. */
@@ -88,6 +96,7 @@ struct tsr_end {
 	bool again;                  /* what the fast form would not have was flagged so */
 	uint32_t missed_at;          /* low half of the position of the last miss: see buffered.c */
 	uint32_t patience_ns;        /* how long a receiver lets messages gather: see buffered.c */
+	struct tsr_event_own event;
 	struct tsr_channel channel;
 };
 
@@ -129,9 +138,20 @@ tsr_end_step(struct tsr_end *end)
 		end->expect += TSR_LAP_ONE;
 }
 
+/* One open tap: see tap.h. */
+struct tsr_tap_own {
+	uint64_t handle; /* 0: free */
+	struct tsr_attachment *attachment;
+	uint64_t position; /* of the message that it hopes to copy next */
+	uint64_t missed;   /* since the last one that it copied */
+	struct tsr_event_own event;
+	struct tsr_channel channel;
+};
+
 struct tsr_process {
 	struct tsr_attachment attachment[TSR_ATTACHMENTS_MAX];
 	struct tsr_end end[TSR_ENDS_MAX];
+	struct tsr_tap_own tap[TSR_TAPS_MAX];
 	uint32_t ends_high; /* beyond the last entry of @end that was ever used */
 };
 
@@ -183,6 +203,17 @@ tsr_end_get(uint64_t handle)
 	tsr_keep(end);
 	return tsr_likely(end->handle == handle && handle != 0) ? end : NULL;
 }
+
+TSR_INLINE struct tsr_tap_own *
+tsr_tap_get(struct tsr_tap tap)
+{
+	struct tsr_tap_own *own = &tsr_process->tap[tap.handle % TSR_TAPS_MAX];
+
+	return own->handle == tap.handle && tap.handle != 0 ? own : NULL;
+}
+
+/* tsr_event_drop - close an event of the attachment, if there is one. The process lock is held. */
+void tsr_event_drop(struct tsr_attachment *attachment, struct tsr_event_own *event);
 
 /* tsr_attachment_classes - fill class_of_lines from the map. */
 void tsr_attachment_classes(struct tsr_attachment *attachment);

@@ -466,8 +466,8 @@ tsr_control_withdraw(struct tsr_control *control)
 {
 	struct tsr_proto_plain request = {0};
 	unsigned char packet[sizeof(struct tsr_proto_attach_reply)];
-	int fds[TSR_SEGMENTS_MAX];
-	size_t count = TSR_SEGMENTS_MAX;
+	int fds[TSR_SEGMENTS_MAX + 1];
+	size_t count = TSR_SEGMENTS_MAX + 1;
 	size_t length;
 
 	memset(fds, 0xff, sizeof(fds));
@@ -477,7 +477,7 @@ tsr_control_withdraw(struct tsr_control *control)
 	(void)!control_request(control, TSR_PROTO_DETACH, &request, sizeof(request), NULL, 0);
 	while (control_receive(control->fd, packet, sizeof(packet), &length, fds, &count, 0) == 0) {
 		control_close_all(fds, count);
-		count = TSR_SEGMENTS_MAX;
+		count = TSR_SEGMENTS_MAX + 1;
 	}
 	tsr_control_close(control);
 }

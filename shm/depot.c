@@ -111,6 +111,9 @@ depot_empty(struct tsr_map const *map, uint32_t klass, uint16_t me, uint32_t num
 		tsr_st_rlx(&map->tickets[index].word, tsr_name_word(own, TSR_TICKET_IDLE, me));
 		names[count++] = own;
 	}
+	/* [V3] pairs with [V2]: all stamps, the last owner's too, come before what we write into
+	 * the blocks. */
+	tsr_fence_rel();
 	/* [D4] pairs with [D5]: the entries were read before the cell is empty. */
 	tsr_st_rel(&tsr_map_cell_words(map, klass)[number], tsr_slot_word(lap + 1, 0, TSR_EMPTY));
 	return count;

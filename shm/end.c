@@ -110,7 +110,6 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	uint32_t const one =
 		side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER;
 	bool const sends = side == TSR_SIDE_SENDER;
-	struct tsr_wait_side receivers, senders;
 	uint64_t ends;
 
 	if (error != 0)
@@ -118,9 +117,6 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	/* [F3] pairs with [F2]: the channel that the daemon means stands there, and is complete. */
 	if (tsr_ld_acq(&channel->entry->id) != channel->id)
 		return -EPROTO;
-	receivers =
-		(struct tsr_wait_side){&channel->shm->receivers_waiting, channel->tokens->receiver};
-	senders = (struct tsr_wait_side){&channel->shm->senders_waiting, channel->tokens->sender};
 	end->attachment = attachment;
 	end->map = &attachment->map;
 	end->slots = channel->shm->slot;
@@ -129,8 +125,8 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	end->me = attachment->me;
 	end->channel_id = (uint32_t)channel->id;
 	end->alone = (reply->flags & one) != 0;
-	end->mine = sends ? senders : receivers;
-	end->others = sends ? receivers : senders;
+	end->mine = tsr_channel_side(channel, side);
+	end->others = tsr_channel_side(channel, side ^ 1);
 	end->token = UINT32_MAX;
 	end->side = (uint8_t)side;
 	end->number = reply->end;
@@ -269,6 +265,7 @@ end_close(uint64_t handle, uint32_t side)
 	if (end->token != UINT32_MAX)
 		tsr_token_release(&end->mine, end->token, end->me);
 	end->handle = 0;
+	tsr_event_drop(end->attachment, &end->event);
 	error = end_close_at_daemon(end->attachment, end->number);
 	end->attachment = NULL;
 	(void)pthread_mutex_unlock(&tsr_process_lock);

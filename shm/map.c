@@ -84,6 +84,13 @@ map_bind_class(struct tsr_map *map, uint32_t index)
 	return 0;
 }
 
+/* As map_holds() from the start, of a segment that an observer lacks. */
+static bool
+map_holds_or_lacks(struct tsr_mapping const *mapping, uint64_t bytes)
+{
+	return mapping->base == NULL || map_holds(mapping, 0, bytes);
+}
+
 static int
 map_bind_segments(struct tsr_map *map)
 {
@@ -93,10 +100,10 @@ map_bind_segments(struct tsr_map *map)
 	               (uint64_t)map->tickets_all * sizeof(*map->tickets)) ||
 	    !map_holds(&s[TSR_SEGMENT_BLOCKS], 0,
 	               (uint64_t)map->tickets_all * sizeof(*map->blocks)) ||
-	    !map_holds(&s[TSR_SEGMENT_STATE], 0,
-	               (uint64_t)map->clients_count * sizeof(*map->states)) ||
-	    !map_holds(&s[TSR_SEGMENT_TOKENS], 0,
-	               (uint64_t)map->channels_count * sizeof(*map->tokens)))
+	    !map_holds_or_lacks(&s[TSR_SEGMENT_STATE],
+	                        (uint64_t)map->clients_count * sizeof(*map->states)) ||
+	    !map_holds_or_lacks(&s[TSR_SEGMENT_TOKENS],
+	                        (uint64_t)map->channels_count * sizeof(*map->tokens)))
 		return -EPROTO;
 	map->tickets = s[TSR_SEGMENT_TICKETS].base;
 	map->blocks = s[TSR_SEGMENT_BLOCKS].base;

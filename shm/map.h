@@ -5,7 +5,8 @@
 
 /*
  * A realm as one process sees it: where its segments are mapped, and private, checked copies of the
- * geometry. The daemon fills one when it makes a realm, a client when it attaches.
+ * geometry. The daemon fills one when it makes a realm, a client when it attaches. An observer
+ * lacks the segments that it is not given, and may write none.
  *
  * Trust	nothing here is read again from shared memory, so it can't change underfoot.
  */
@@ -25,8 +26,8 @@ struct tsr_map {
 	struct tsr_directory *directory; /* read-only in clients */
 	struct tsr_ticket *tickets;
 	struct tsr_block const *blocks;
-	struct tsr_state *states;  /* [clients]: client id 1 has the first */
-	struct tsr_tokens *tokens; /* [channels] */
+	struct tsr_state *states;  /* [clients]: client id 1 has the first; NULL for an observer */
+	struct tsr_tokens *tokens; /* [channels]; NULL for an observer */
 	unsigned char *channels_base;
 	unsigned char *arena_base[TSR_ARENAS_MAX];
 	uint64_t arena_bytes[TSR_ARENAS_MAX];
@@ -46,6 +47,7 @@ struct tsr_map {
 	struct tsr_region_entry *regions; /* [regions_count] in the directory */
 	uint32_t regions_count;
 	uint32_t tickets_all; /* tickets_count, and behind them those of the regions */
+	int doorbell;         /* eventfd of the realm's daemon; 0: none */
 };
 
 /* The depot of a class: the words of its cells, and the cells. */

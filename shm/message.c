@@ -28,12 +28,15 @@ int
 tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
 {
 	struct tsr_map const *const map = &attachment->map;
-	struct tsr_magazine *const magazines = tsr_magazines_open(attachment);
+	struct tsr_magazine *magazines;
 
+	if (attachment->observer)
+		return -EPERM;
 	if (bytes == 0)
 		return -EINVAL;
 	if (bytes > map->message_bytes_max)
 		return -EMSGSIZE;
+	magazines = tsr_magazines_open(attachment);
 	if (magazines == NULL)
 		return -ENOMEM;
 	for (uint32_t k = message_class(map, bytes); k < map->classes_count; k++) {
@@ -50,10 +53,12 @@ tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_
 int
 tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 {
-	struct tsr_magazine *const magazines = tsr_magazines_open(attachment);
+	struct tsr_magazine *magazines;
 	struct tsr_ticket *ticket;
 	uint32_t klass;
-	int error = tsr_ticket_own(&attachment->map, name, attachment->me, &ticket);
+	int error = attachment->observer
+	                    ? -EPERM
+	                    : tsr_ticket_own(&attachment->map, name, attachment->me, &ticket);
 
 	if (error != 0)
 		return error;
@@ -61,6 +66,7 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 		tsr_region_release(attachment, name);
 		return 0;
 	}
+	magazines = tsr_magazines_open(attachment);
 	if (magazines == NULL)
 		return -ENOMEM;
 	klass = attachment->map.blocks[tsr_name_index(name)].klass;
@@ -336,6 +342,8 @@ tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *ms
 
 	if (attachment == NULL)
 		return -ENOTCONN;
+	if (attachment->observer)
+		return -EPERM;
 	error = tsr_ticket_own(&attachment->map, zdesc.name, attachment->me, &ticket);
 	if (error != 0)
 		return error;

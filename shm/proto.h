@@ -12,14 +12,15 @@
  *		with TSR_PROTO_LAST) with the same cookie and type | TSR_PROTO_REPLY, or by
  *		TSR_PROTO_ERROR.
  * Order	HELLO first; then, if the reply asks for it, PIDFD; then anything. A connection is
- *		attached to at most one realm. ATTACH makes it a client; END_* need that.
+ *		attached to at most one realm. ATTACH makes it a client or an observer; CHANNEL_FIND
+ *		and EVENT_* need either, CHANNEL_CREATE, CHANNEL_REMOVE and END_* a client.
  * Trust	the daemon checks length, type, and every field; a packet that is too short, too
  *		long, of unknown type or out of order, or that carries descriptors nobody asked for,
  *		is answered with TSR_PROTO_ERROR and changes nothing. Names are 0-terminated inside
  *		their array or refused.
- * Descriptors	with the replies to ATTACH and SEGMENTS (segments, in the order of enum
- *		tsr_segment), REGION_CREATE and REGION_MAP (the memory) and REGION_OFFER (a socket);
- *		with the request PIDFD (one process descriptor of the sender), and with
+ * Descriptors	with the replies to ATTACH and SEGMENTS (what `held` and `sent` say), EVENT_OPEN
+ *		(one to wait on), REGION_CREATE and REGION_MAP (the memory) and REGION_OFFER (a
+ *		socket); with the request PIDFD (one process descriptor of the sender), and with
  *		REGION_REGISTER on the socket that was made for it. With nothing else.
  */
 
@@ -51,6 +52,10 @@ enum tsr_proto_type {
 	TSR_PROTO_LEDGER = 12,
 	TSR_PROTO_STOP = 13,
 	TSR_PROTO_RELOAD = 14,
+	TSR_PROTO_CHANNEL_FIND = 15,
+	TSR_PROTO_EVENT_OPEN = 16,
+	TSR_PROTO_EVENT_ARM = 17,
+	TSR_PROTO_EVENT_CLOSE = 18,
 	TSR_PROTO_SEGMENTS = 23,
 	TSR_PROTO_REGION_CREATE = 24,
 	TSR_PROTO_REGION_OFFER = 25,    /* the reply brings a socket for the next one */
@@ -113,16 +118,33 @@ struct tsr_proto_attach {
 	uint32_t reserved;
 };
 
-#define TSR_PROTO_ATTACH_FENCED UINT32_C(1) /* this process is not reached by membarrier */
+#define TSR_PROTO_ATTACH_FENCED   UINT32_C(1) /* this process is not reached by membarrier */
+#define TSR_PROTO_ATTACH_OBSERVER UINT32_C(2) /* to look, and write nothing; goes with no other */
 
 struct tsr_proto_attach_reply {
 	struct tsr_proto_head head;
-	uint16_t client_id;
-	uint16_t segments; /* as many descriptors come along */
-	uint32_t reserved;
+	uint16_t client_id; /* 0: an observer */
+	uint16_t segments;  /* of the realm */
+	uint32_t held;      /* the descriptors that come along, in this order: TSR_PROTO_HELD_* */
 	uint64_t bytes[TSR_SEGMENTS_MAX];
 	uint32_t page_bytes_log2[TSR_SEGMENTS_MAX]; /* 12, 21, 30: align mappings to it */
 };
+
+#define TSR_PROTO_HELD(segment) (UINT32_C(1) << (segment))
+#define TSR_PROTO_HELD_DOORBELL (UINT32_C(1) << 31)
+/* What an observer is not given. */
+#define TSR_PROTO_HELD_CLIENT                                                     \
+	(TSR_PROTO_HELD(TSR_SEGMENT_STATE) | TSR_PROTO_HELD(TSR_SEGMENT_TOKENS) | \
+	 TSR_PROTO_HELD_DOORBELL)
+
+/* What comes along with a realm of so many segments. */
+TSR_INLINE uint32_t
+tsr_proto_held(uint32_t segments, bool observer)
+{
+	uint32_t const all = (TSR_PROTO_HELD(segments) - 1) | TSR_PROTO_HELD_DOORBELL;
+
+	return observer ? all & ~TSR_PROTO_HELD_CLIENT : all;
+}
 
 struct tsr_proto_channel {
 	struct tsr_proto_head head;
@@ -158,6 +180,43 @@ struct tsr_proto_end_open_reply {
 struct tsr_proto_end_close {
 	struct tsr_proto_head head;
 	uint32_t end;
+	uint32_t reserved;
+};
+
+/* CHANNEL_FIND: where a channel lies that is there. */
+struct tsr_proto_channel_find {
+	struct tsr_proto_head head;
+	char name[TSR_NAME_BYTES];
+};
+
+struct tsr_proto_channel_found {
+	struct tsr_proto_head head;
+	uint64_t channel_id;
+	uint64_t offset; /* of its tsr_channel_shm in the channels segment */
+	uint32_t index;  /* of its entry */
+	uint32_t capacity;
+	uint32_t flags;
+	uint32_t kind;
+};
+
+/* EVENT_OPEN: a descriptor that becomes readable, once each time that EVENT_ARM was asked for. */
+struct tsr_proto_event_open {
+	struct tsr_proto_head head;
+	uint64_t channel_id;
+	uint32_t side; /* when there may be something for this side to do */
+	uint32_t reserved;
+};
+
+struct tsr_proto_event_open_reply {
+	struct tsr_proto_head head;
+	uint32_t event; /* number, for EVENT_ARM and EVENT_CLOSE */
+	uint32_t reserved;
+};
+
+/* EVENT_ARM, EVENT_CLOSE: answered by the head. */
+struct tsr_proto_event {
+	struct tsr_proto_head head;
+	uint32_t event;
 	uint32_t reserved;
 };
 
@@ -267,7 +326,7 @@ struct tsr_proto_row_client {
 	char name[TSR_NAME_BYTES];
 	uint32_t pid;
 	uint32_t uid;
-	uint32_t id;
+	uint32_t id; /* 0: an observer */
 	uint32_t senders;
 	uint32_t receivers;
 	uint32_t tickets;  /* that name it as holder */
@@ -403,6 +462,10 @@ static_assert(sizeof(struct tsr_proto_region_ref) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_region_reply) == 56, "protocol");
 static_assert(sizeof(struct tsr_proto_row_change) == 968, "protocol");
 static_assert(sizeof(struct tsr_proto_reload_reply) == 288, "protocol");
+static_assert(sizeof(struct tsr_proto_channel_find) == 80, "protocol");
+static_assert(sizeof(struct tsr_proto_channel_found) == 48, "protocol");
+static_assert(sizeof(struct tsr_proto_event_open) == 32, "protocol");
+static_assert(sizeof(struct tsr_proto_event) == 24, "protocol");
 static_assert(sizeof(struct tsr_proto_row_realm) == 152, "protocol");
 static_assert(sizeof(struct tsr_proto_segments) == 80, "protocol");
 static_assert(sizeof(struct tsr_proto_segments_reply) == 136, "protocol");

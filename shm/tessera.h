@@ -75,6 +75,11 @@ struct tsr_receiver {
 	uint64_t handle;
 };
 
+/* An open tap: looks at a channel without taking part in it. */
+struct tsr_tap {
+	uint64_t handle;
+};
+
 /* A region that this client owns. */
 struct tsr_region {
 	uint64_t handle;
@@ -106,6 +111,10 @@ struct tsr_attach_options {
 };
 
 #define TSR_ATTACH_FENCED UINT32_C(1) /* don't use membarrier(2): every publish is fenced instead */
+/* To look and write nothing, which a realm's owner may grant to whom he does not trust: everything
+ * is mapped read-only, tsr_tap_open() and tsr_client_info() work, what would change something is
+ * -EPERM. Alone; other flags beside it are -EINVAL. */
+#define TSR_ATTACH_OBSERVER UINT32_C(2)
 
 /* Channels: how one is made. */
 struct tsr_channel_options {
@@ -133,6 +142,29 @@ struct tsr_end_options {
 #define TSR_END_NO_SPIN    UINT32_C(2) /* go to sleep at once */
 #define TSR_END_NO_STAMP   UINT32_C(4) /* never read the clock */
 
+/* tsr_tap_open(): which message is copied first. */
+struct tsr_tap_options {
+	size_t size;       /* sizeof(struct tsr_tap_options) */
+	uint32_t from;     /* TSR_TAP_* */
+	uint32_t reserved; /* 0 */
+	uint64_t after;    /* TSR_TAP_AFTER: the sequence number before it */
+};
+
+#define TSR_TAP_NEXT   UINT32_C(0) /* the next that is sent */
+#define TSR_TAP_OLDEST UINT32_C(1) /* the oldest that is still there */
+#define TSR_TAP_NEWEST UINT32_C(2) /* the newest that is still there */
+#define TSR_TAP_AFTER  UINT32_C(3) /* the one after tsr_tap_options.after */
+
+/* What tsr_read_copy() tells of a message. */
+struct tsr_copy {
+	uint64_t sequence; /* how many places of the channel were filled before its own */
+	uint64_t missed;   /* places between the one copied before (or the start) and this one */
+	uint64_t stamp;    /* when it was sent, in tsr_ticks(); 0 if it was not stamped */
+	uint32_t length;   /* of the message, in bytes */
+	uint32_t copied; /* the first so many of them: fewer if there was no room for all, and none
+	                    * of a message that lies in a region */
+};
+
 /* tsr_region_create(), tsr_region_register(). */
 struct tsr_region_options {
 	size_t size;      /* sizeof(struct tsr_region_options) */
@@ -149,8 +181,8 @@ struct tsr_client_info {
 	uint64_t ticks_per_second;  /* unit of tsr_ticks() and of stamps */
 	uint32_t message_bytes_max; /* the largest message that fits */
 	uint32_t tickets;           /* in the realm, those of regions not counted */
-	uint16_t client_id;         /* ours */
-	uint16_t flags;             /* TSR_ATTACH_FENCED if that is in force */
+	uint16_t client_id;         /* ours; 0: an observer */
+	uint16_t flags; /* TSR_ATTACH_FENCED or TSR_ATTACH_OBSERVER if that is in force */
 	uint32_t reserved;
 };
 
@@ -316,6 +348,81 @@ TSR_API int tsr_view(const struct tsr_msg *msg, uint32_t offset, uint32_t length
  * or the range is not inside its block; -ENOTCONN; or why its region can't be had, as tsr_recv().
  */
 TSR_API int tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct tsr_msg *msg);
+
+/*
+ * tsr_tap_open - look at a channel that is there, as a participant or an observer
+ * @options:	NULL: from the next message on
+ *
+ * A tap takes no message and slows nobody: it sees those that lie in the channel when it looks, and
+ * misses those that were received before.
+ * Context: cold, asks the daemon. A tap is used by one thread at a time; there may be 256.
+ * Return: 0; -ENOENT no such channel; -EINVAL nothing was sent with that sequence number yet; and
+ * otherwise as tsr_channel_create().
+ */
+TSR_API int tsr_tap_open(struct tsr_client client, const char *name,
+                         const struct tsr_tap_options *options, struct tsr_tap *out);
+
+/* tsr_tap_close - Context: cold. Return: 0; -ENOTCONN it was not open. */
+TSR_API int tsr_tap_close(struct tsr_tap tap);
+
+/*
+ * tsr_read_copy - copy the next message that is there, and leave it there
+ * @to, @bytes:	room for it; the rest of a longer one is left out
+ * @copy:	set on success: which one it was, how long, how many were missed
+ *
+ * The copy is checked after it was made: it is whole, and as it was sent. @to may be written to on
+ * failure.
+ * Context: the tap's thread; never blocks, but for looking for its place after it was overtaken by
+ * a lap it takes time in proportion to the capacity.
+ * Return: 0; -EAGAIN nothing new is there; -ESTALE everything that was there was received while it
+ * was being copied, 64 times in a row: call again; -ENOENT the channel was removed; -EINVAL;
+ * -ENOTCONN not open, or the realm has ended.
+ */
+TSR_API int tsr_read_copy(struct tsr_tap tap, void *to, size_t bytes, struct tsr_copy *copy);
+
+/*
+ * tsr_receiver_event, tsr_sender_event, tsr_tap_event - a descriptor for poll(2), epoll(7) and such
+ * @fd:		set; the same with every call. It is the library's: don't read or close it. It goes
+ *		with the end, the tap, or the client.
+ *
+ * It becomes readable (POLLIN) once after each successful call of the arm function below that left
+ * *ready at 0: when there may be something to receive, room to send, something to copy, or an error
+ * to be told. Look until -EAGAIN, arm, and wait again:
+ *
+ *	error = tsr_receiver_event(receiver, &fd);              and put it into the epoll set
+ *	for (;;) {
+ *		while ((error = tsr_recv(receiver, &msg, TSR_NOWAIT)) == 0)
+ *			handle(&msg);
+ *		if (error != -EAGAIN)
+ *			break;                                  the end of the stream, say
+ *		error = tsr_receiver_arm(receiver, &ready);
+ *		if (error == 0 && ready == 0)
+ *			epoll_wait(epoll, &event, 1, -1);
+ *	}
+ *
+ * Context: cold, asks the daemon; the thread of the end or tap.
+ * Return: 0; -ENOBUFS the user has as many as limits.events_per_user; -ENOENT the channel was
+ * removed; -ENOMEM; -EINVAL; -ENOTCONN; -ETIMEDOUT.
+ */
+TSR_API int tsr_receiver_event(struct tsr_receiver receiver, int *fd);
+TSR_API int tsr_sender_event(struct tsr_sender sender, int *fd);
+TSR_API int tsr_tap_event(struct tsr_tap tap, int *fd);
+
+/*
+ * tsr_receiver_arm, tsr_sender_arm, tsr_tap_arm - ask for one signal, and look
+ * @ready:	set on success: 1 there is something to be done already, don't wait; 0 the
+ *		descriptor becomes readable
+ *
+ * The signals that came before are taken back. A signal may be for nothing: somebody else was
+ * faster. All that wait on a side of a channel by descriptor get it, and all sleepers as ever.
+ * Context: warm, asks the daemon unless there is something to be done; the thread of the end or
+ * tap.
+ * Return: 0; -ENOBUFS 64 waiters sleep on that side of the channel already; -ENOENT the channel was
+ * removed; -EINVAL no descriptor was asked for; -ENOTCONN; -ETIMEDOUT.
+ */
+TSR_API int tsr_receiver_arm(struct tsr_receiver receiver, int *ready);
+TSR_API int tsr_sender_arm(struct tsr_sender sender, int *ready);
+TSR_API int tsr_tap_arm(struct tsr_tap tap, int *ready);
 
 /*
  * tsr_region_create - have memory made beside the arenas, for messages that point into it

@@ -63,7 +63,8 @@ TSR_INLINE void
 tsr_ticket_send(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
 {
 	tsr_st_rlx(&ticket->tag, channel_id);
-	/* [T1] pairs with [P1]: the zdesc is written before the ticket is the channel's. */
+	/* [T1] pairs with [P1] and [V1]: payload and zdesc are written before it is the
+	 * channel's. */
 	tsr_st_rel(&ticket->word, tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
 }
 
@@ -83,6 +84,8 @@ tsr_ticket_receive_of(struct tsr_map const *map, uint64_t name, uint32_t count, 
 		return -EPROTO;
 	*own = tsr_name_next(name);
 	tsr_st_rlx(&ticket->word, tsr_name_word(*own, TSR_TICKET_RECEIVED, me));
+	/* [V3] pairs with [V2]: stamped before we write into the block; no instruction on x86. */
+	tsr_fence_rel();
 	return 0;
 }
 

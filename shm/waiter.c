@@ -5,10 +5,23 @@
 
 #include <errno.h>
 
-/* Claim a token if it is enqueued, and wake its sleeper. */
-static bool
-waiters_claim(_Atomic uint64_t *token, uint16_t me)
+bool
+tsr_token_rouse(struct tsr_wait_side const *side, uint32_t number, uint64_t word)
 {
+	if (!tsr_token_is_event(word)) {
+		(void)tsr_futex_wake(&side->tokens[number]);
+		return true;
+	}
+	if (side->doorbell != NULL && *side->doorbell > 0)
+		(void)tsr_event_ring(*side->doorbell);
+	return false;
+}
+
+/* Claim a token if it is enqueued. Return: true if a sleeper was woken. */
+static bool
+waiters_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
+{
+	_Atomic uint64_t *const token = &side->tokens[number];
 	/* [K3] pairs with [W1], [W3] and [W6]: what the sleeper wrote before it enqueued. */
 	uint64_t word = tsr_ld_acq(token);
 
@@ -19,8 +32,7 @@ waiters_claim(_Atomic uint64_t *token, uint16_t me)
 	                     tsr_token_make(TSR_TOKEN_CLAIMED, tsr_token_generation(word),
 	                                    tsr_token_owner(word), me)))
 		return false;
-	(void)tsr_futex_wake(token);
-	return true;
+	return tsr_token_rouse(side, number, word);
 }
 
 static unsigned
@@ -33,7 +45,7 @@ waiters_wake(struct tsr_wait_side const *side, uint16_t me, unsigned limit)
 		uint32_t const number = tsr_bit_lowest(mask);
 
 		mask &= mask - 1;
-		if (waiters_claim(&side->tokens[number], me))
+		if (waiters_claim(side, number, me))
 			woken++;
 	}
 	return woken;

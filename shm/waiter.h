@@ -23,6 +23,9 @@
  *		wakers publish with an exchange.
  * Progress	a waker never waits. A sleeper looks again after 100 ms, doubling to 10 s; work
  *		found so is counted in missed_wakes, which must stay 0.
+ * Events	a token that the daemon owns stands for all who wait by descriptor (core/events.h).
+ *		Whoever claims it rings the doorbell instead, and goes on: it never takes a wake-up
+ *		from a sleeper.
  * Crash	an owner that dies leaves a token and a bit, a claimer a token claimed and not
  *		woken: the reaper settles both.
  */
@@ -32,6 +35,7 @@
 
 #include "shm/access.h"
 #include "shm/layout.h"
+#include "shm/zdesc.h"
 
 enum tsr_token_state {
 	TSR_TOKEN_FREE = 0,
@@ -78,10 +82,26 @@ tsr_token_claimer(uint64_t word)
 struct tsr_wait_side {
 	_Atomic uint64_t *mask;   /* receivers_waiting or senders_waiting */
 	_Atomic uint64_t *tokens; /* [TSR_TOKENS_PER_SIDE] */
+	int const *doorbell;      /* an eventfd; NULL, or 0: nobody listens */
 };
 
+/* tsr_token_is_event - nobody sleeps on it: the daemon wants to hear of its being claimed. */
+TSR_INLINE bool
+tsr_token_is_event(uint64_t word)
+{
+	return tsr_token_owner(word) == TSR_HOLDER_DAEMON;
+}
+
 /*
- * tsr_waiters_wake_one - claim one enqueued token and wake its sleeper
+ * tsr_token_rouse - @word of token @number was claimed: wake its sleeper, or ring the doorbell
+ *
+ * Context: a system call. Return: true if it is a sleeper's.
+ */
+bool tsr_token_rouse(struct tsr_wait_side const *side, uint32_t number, uint64_t word);
+
+/*
+ * tsr_waiters_wake_one - claim one enqueued token and wake its sleeper; claim event tokens on the
+ * way
  * @me:		client id of the waker, TSR_HOLDER_DAEMON for the daemon
  *
  * Context: any; a system call if somebody sleeps. Return: how many were woken, 0 or 1.

@@ -101,6 +101,7 @@ Test(area, random_pieces_never_overlap_and_all_of_it_comes_back)
 Test(area, each_user_has_a_quota_of_its_own)
 {
 	struct tsr_quota const limits = {.connections_limit = 2,
+	                                 .events_limit = 3,
 	                                 .bytes_limit = 1000,
 	                                 .regions_limit = 2,
 	                                 .region_bytes_limit = 100};
@@ -111,6 +112,9 @@ Test(area, each_user_has_a_quota_of_its_own)
 		test_ok(tsr_quota_take_connection(&quota, uid));
 		test_ok(tsr_quota_take_connection(&quota, uid));
 		test_is(tsr_quota_take_connection(&quota, uid), -ENOBUFS);
+		for (int i = 0; i < 3; i++)
+			test_ok(tsr_quota_take_event(&quota, uid));
+		test_is(tsr_quota_take_event(&quota, uid), -ENOBUFS);
 		test_ok(tsr_quota_take_bytes(&quota, uid, 600));
 		test_is(tsr_quota_take_bytes(&quota, uid, 401), -ENOBUFS);
 		test_is(tsr_quota_take_bytes(&quota, uid, UINT64_MAX - 10), -ENOBUFS);
@@ -127,6 +131,9 @@ Test(area, each_user_has_a_quota_of_its_own)
 		tsr_quota_give_connection(&quota, uid);
 		test_ok(tsr_quota_take_connection(&quota, uid));
 		test_is(tsr_quota_take_connection(&quota, uid), -ENOBUFS);
+		tsr_quota_give_event(&quota, uid);
+		test_ok(tsr_quota_take_event(&quota, uid));
+		test_is(tsr_quota_take_event(&quota, uid), -ENOBUFS);
 		tsr_quota_give_bytes(&quota, uid, 600);
 		test_ok(tsr_quota_take_bytes(&quota, uid, 600));
 		tsr_quota_give_region(&quota, uid, 60);
@@ -139,6 +146,7 @@ Test(area, each_user_has_a_quota_of_its_own)
 Test(area, more_is_never_given_back_than_was_taken)
 {
 	struct tsr_quota const limits = {.connections_limit = 1,
+	                                 .events_limit = 1,
 	                                 .bytes_limit = 100,
 	                                 .regions_limit = 1,
 	                                 .region_bytes_limit = 100};
@@ -146,9 +154,12 @@ Test(area, more_is_never_given_back_than_was_taken)
 
 	tsr_quota_create(&quota, &limits);
 	tsr_quota_give_connection(&quota, 5);
+	tsr_quota_give_event(&quota, 5);
 	tsr_quota_give_bytes(&quota, 5, 1000);
 	test_ok(tsr_quota_take_connection(&quota, 5));
 	test_is(tsr_quota_take_connection(&quota, 5), -ENOBUFS);
+	test_ok(tsr_quota_take_event(&quota, 5));
+	test_is(tsr_quota_take_event(&quota, 5), -ENOBUFS);
 	test_ok(tsr_quota_take_bytes(&quota, 5, 100));
 	test_is(tsr_quota_take_bytes(&quota, 5, 1), -ENOBUFS);
 	tsr_quota_give_region(&quota, 5, 1000);

@@ -78,6 +78,40 @@ Test(limits, connections_of_a_user)
 	daemon_stop(&daemon_);
 }
 
+Test(limits, event_descriptors_of_a_user)
+{
+	struct tsr_tap_options const next = {.size = sizeof(next)};
+	struct tsr_client client, observer;
+	struct tsr_tap tap[4];
+	int fd, ready;
+
+	limits_start("limits.events_per_user=3", NULL);
+	client = daemon_attach(&daemon_, 0);
+	observer = daemon_attach(&daemon_, TSR_ATTACH_OBSERVER);
+	test_ok(tsr_channel_create(client, "watched", NULL));
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 4; i++)
+			test_ok(tsr_tap_open(i < 2 ? client : observer, "watched", &next, &tap[i]));
+		for (int i = 0; i < 3; i++)
+			test_ok(tsr_tap_event(tap[i], &fd));
+		fd = 4711;
+		test_is(tsr_tap_event(tap[3], &fd), -ENOBUFS);
+		says("events_per_user");
+		test_same(fd, 4711);
+		test_is(tsr_tap_arm(tap[3], &ready), -EINVAL);
+		test_ok(tsr_tap_arm(tap[0], &ready));
+		test_ok(tsr_tap_close(tap[0]));
+		test_ok(tsr_tap_event(tap[3], &fd));
+		/* Those of whom hangs up, or detaches, come back. */
+		test_ok(tsr_detach(observer));
+		observer = daemon_attach(&daemon_, TSR_ATTACH_OBSERVER);
+		test_ok(tsr_tap_close(tap[1]));
+	}
+	test_ok(tsr_detach(observer));
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
 Test(limits, clients_of_a_realm)
 {
 	struct tsr_attach_options options;

@@ -49,7 +49,7 @@ static int
 sleeper(struct child_report *report, void *arg)
 {
 	struct tsr_wait_side const side = {&channel->shm->receivers_waiting,
-	                                   channel->tokens->receiver};
+	                                   channel->tokens->receiver, NULL};
 	uint64_t seed = 1 + tsr_ld_rlx(&report->word[2]);
 	uint32_t number;
 
@@ -190,7 +190,8 @@ Test(waking, wake_up_for_what_was_published_out_of_order_is_handed_on, .timeout 
 	struct tsr_msg msg;
 
 	make();
-	side = (struct tsr_wait_side){&channel->shm->receivers_waiting, channel->tokens->receiver};
+	side = (struct tsr_wait_side){&channel->shm->receivers_waiting, channel->tokens->receiver,
+	                              NULL};
 	client = trip_join(&realm, 4, false);
 	realm.living[1] = realm.living[2] = realm.living[3] = true;
 	test_same(realm_take_cell(&realm, 0, 3, names), TSR_CELL_ENTRIES);

@@ -150,17 +150,24 @@ int
 raw_attach_segments(struct daemon const *daemon, int *segments,
                     struct tsr_proto_attach_reply *reply)
 {
-	struct tsr_proto_attach attach = {.realm = "demo", .name = "raw"};
+	return raw_attach_as(daemon, 0, segments, reply);
+}
+
+int
+raw_attach_as(struct daemon const *daemon, uint32_t flags, int *segments,
+              struct tsr_proto_attach_reply *reply)
+{
+	struct tsr_proto_attach attach = {.realm = "demo", .name = "raw", .flags = flags};
 	int const fd = raw_greet(daemon);
 	size_t count = 0;
 
 	raw_head(&attach, TSR_PROTO_ATTACH, sizeof(attach));
 	test_ok(raw_send(fd, &attach, sizeof(attach), NULL, 0));
 	cr_assert_eq(raw_recv_keep(fd, reply, sizeof(*reply), segments,
-	                           segments == NULL ? 0 : TSR_SEGMENTS_MAX, &count),
+	                           segments == NULL ? 0 : TSR_SEGMENTS_MAX + 1, &count),
 	             (int)sizeof(*reply));
 	test_same(reply->head.type, TSR_PROTO_ATTACH | TSR_PROTO_REPLY);
-	test_same(count, reply->segments);
+	test_same(count, __builtin_popcount(reply->held));
 	return fd;
 }
 

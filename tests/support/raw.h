@@ -21,9 +21,12 @@ int raw_connect(struct daemon const *daemon);
 int raw_greet(struct daemon const *daemon);
 int raw_attach(struct daemon const *daemon);
 
-/* The same, and keep the descriptors of the segments: [TSR_SEGMENTS_MAX]. */
+/* The same, and keep the descriptors that come along: [TSR_SEGMENTS_MAX + 1]. */
 int raw_attach_segments(struct daemon const *daemon, int *segments,
                         struct tsr_proto_attach_reply *reply);
+/* The same with TSR_PROTO_ATTACH_*. */
+int raw_attach_as(struct daemon const *daemon, uint32_t flags, int *segments,
+                  struct tsr_proto_attach_reply *reply);
 
 /*
  * Detach if it is attached, and close. A process that hangs up while it is attached is killed by

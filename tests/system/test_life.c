@@ -515,7 +515,7 @@ Test(life, ordinary_user_without_hugepages_has_everything)
 static int
 scribbler(struct child_report *report, void *arg)
 {
-	static int fds[TSR_SEGMENTS_MAX];
+	static int fds[TSR_SEGMENTS_MAX + 1];
 	struct tsr_proto_attach_reply reply;
 	uint64_t seed = *(uint64_t *)arg;
 

@@ -308,7 +308,7 @@ static void *
 acquiring(void *arg)
 {
 	struct tsr_wait_side const side = {&twin.channel.shm->receivers_waiting,
-	                                   twin.channel.tokens->receiver};
+	                                   twin.channel.tokens->receiver, NULL};
 	uint32_t number;
 
 	(void)arg;

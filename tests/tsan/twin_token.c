@@ -96,7 +96,7 @@ main(void)
 
 	twin_make(&twin, 4, 0);
 	side = (struct tsr_wait_side){&twin.channel.shm->receivers_waiting,
-	                              twin.channel.tokens->receiver};
+	                              twin.channel.tokens->receiver, NULL};
 	twin_is(tsr_membarrier_register(), 0);
 	twin_run(sleeping, waking);
 	for (uint32_t i = 1; i < TSR_TOKENS_PER_SIDE; i++) {

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "shm/tap.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "shm/ticket.h"
+
+#define TAP_DEADLINE_MS 5000
+
+/* What a slot's word says of a position. */
+enum tap_sight {
+	TAP_HERE,   /* its message is in the slot */
+	TAP_GONE,   /* it was received, or passed over */
+	TAP_LAPPED, /* that was a lap ago and more */
+	TAP_LATER,  /* it is not sent yet */
+};
+
+static enum tap_sight
+tap_see(struct tsr_channel const *channel, uint64_t position, uint64_t word)
+{
+	int64_t const distance =
+		tsr_lap_distance(tsr_slot_lap(word), tsr_channel_lap(channel, position));
+	uint32_t const phase = tsr_slot_phase(word);
+
+	if (distance != 0)
+		return distance < 0 ? TAP_LATER : distance == 1 ? TAP_GONE : TAP_LAPPED;
+	return phase == TSR_READY || phase == TSR_TAKEN ? TAP_HERE : TAP_LATER;
+}
+
+static uint64_t
+tap_first(struct tsr_tap_own const *tap)
+{
+	return tap->attachment->map.first_lap << tap->channel.shift;
+}
+
+/* The slot as it is now. */
+static enum tap_sight
+tap_peek(struct tsr_tap_own const *tap, uint64_t position)
+{
+	/* [R1] pairs with [S2]: a look, what is there is loaded later. */
+	return tap_see(&tap->channel, position,
+	               tsr_ld_acq(&tsr_channel_slot(&tap->channel, position)->word));
+}
+
+/* The first, or the last, position from @from to before @to that has a message; else @to. */
+static uint64_t
+tap_search(struct tsr_tap_own const *tap, uint64_t from, uint64_t to, bool last)
+{
+	for (uint64_t i = 0; i < to - from; i++) {
+		uint64_t const position = last ? to - 1 - i : from + i;
+
+		if (tap_peek(tap, position) == TAP_HERE)
+			return position;
+	}
+	return to;
+}
+
+int
+tsr_tap_seek(struct tsr_tap_own *tap, const struct tsr_tap_options *options)
+{
+	uint64_t const next = tsr_channel_find(&tap->channel);
+	uint64_t const first = tap_first(tap);
+	uint64_t const held =
+		next - first < tap->channel.capacity ? next - first : tap->channel.capacity;
+
+	switch (options->from) {
+	case TSR_TAP_NEXT:
+		tap->position = next;
+		return 0;
+	case TSR_TAP_OLDEST:
+		tap->position = tap_search(tap, next - held, next, false);
+		return 0;
+	case TSR_TAP_NEWEST:
+		tap->position = tap_search(tap, next - held, next, true);
+		return 0;
+	case TSR_TAP_AFTER:
+		if (options->after >= next - first)
+			return -EINVAL;
+		tap->position = first + options->after + 1;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* The range lies in the block, and that, unless it is a region, in the arena. */
+static bool
+tap_holds(struct tsr_map const *map, struct tsr_block const *block, uint32_t index, uint64_t range)
+{
+	if (!tsr_block_holds(block, range))
+		return false;
+	if (index >= map->tickets_count)
+		return true;
+	return block->arena < map->arenas_count &&
+	       block->offset <= map->arena_bytes[block->arena] &&
+	       block->capacity <= map->arena_bytes[block->arena] - block->offset;
+}
+
+/* Copy what the slot at @position names. Return: whether the copy is whole. */
+static bool
+tap_take(struct tsr_tap_own const *tap, uint64_t position, void *to, size_t bytes,
+         struct tsr_copy *copy)
+{
+	struct tsr_map const *const map = &tap->attachment->map;
+	struct tsr_slot const *const slot = tsr_channel_slot(&tap->channel, position);
+	uint64_t const name = tsr_ld_rlx(&slot->name);
+	uint64_t const range = tsr_ld_rlx(&slot->range);
+	uint64_t const stamp = tsr_ld_rlx(&slot->stamp);
+	uint32_t const index = tsr_name_index(name);
+	size_t const length = tsr_range_length(range);
+	struct tsr_block block;
+
+	if (index >= map->tickets_all)
+		return false;
+	block = map->blocks[index];
+	/* [V1] pairs with [T1]: what the sender wrote, and that it sent it. */
+	if (!tsr_word_is(tsr_ld_acq(&map->tickets[index].word), name, TSR_HOLDER_CHANNEL) ||
+	    !tap_holds(map, &block, index, range))
+		return false;
+	copy->length = (uint32_t)length;
+	copy->copied = (uint32_t)(length < bytes ? length : bytes);
+	copy->stamp = stamp;
+	if (index >= map->tickets_count)
+		copy->copied = 0; /* of a region, which is not mapped here */
+	else
+		tsr_ld_bytes(to, tsr_block_data(map, &block, range), copy->copied);
+	/* [V2] pairs with [V3]: the second look comes after the copy. */
+	tsr_fence_acq();
+	return tap_see(&tap->channel, position, tsr_ld_rlx(&slot->word)) == TAP_HERE &&
+	       tsr_word_is(tsr_ld_rlx(&map->tickets[index].word), name, TSR_HOLDER_CHANNEL);
+}
+
+/* The message at the tap's position is gone. */
+static void
+tap_pass(struct tsr_tap_own *tap, uint64_t positions)
+{
+	tap->position += positions;
+	tap->missed += positions;
+}
+
+/* The tap was overtaken: how far it is to the oldest message that may still be there. */
+static uint64_t
+tap_behind(struct tsr_tap_own const *tap)
+{
+	uint64_t const oldest = tsr_channel_find(&tap->channel) - tap->channel.capacity;
+	int64_t const behind = (int64_t)(oldest - tap->position);
+
+	return behind > 1 ? (uint64_t)behind : 1;
+}
+
+int
+tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *copy)
+{
+	uint32_t tries = TSR_TAP_TRIES;
+	struct tsr_copy found = {0};
+	bool found_place = false;
+
+	for (uint64_t steps = 2 * (uint64_t)tap->channel.capacity + 4; steps > 0; steps--) {
+		enum tap_sight const sight = tap_peek(tap, tap->position);
+
+		if (sight == TAP_LATER)
+			return -EAGAIN;
+		if (sight == TAP_GONE || sight == TAP_LAPPED) {
+			/* Once a call: words that can't be must not make us search for ever. */
+			bool const search = sight == TAP_LAPPED && !found_place;
+
+			tap_pass(tap, search ? tap_behind(tap) : 1);
+			found_place = found_place || search;
+			continue;
+		}
+		if (tap_take(tap, tap->position, to, bytes, &found)) {
+			found.sequence = tap->position - tap_first(tap);
+			found.missed = tap->missed;
+			*copy = found;
+			tap->position++;
+			tap->missed = 0;
+			return 0;
+		}
+		tap_pass(tap, 1);
+		if (--tries == 0)
+			return -ESTALE;
+	}
+	return -ESTALE;
+}
+
+bool
+tsr_tap_look(struct tsr_tap_own const *tap)
+{
+	return tap_peek(tap, tap->position) != TAP_LATER;
+}
+
+/* Is the channel that the tap was opened on still there, and its realm? */
+static int
+tap_check(struct tsr_tap_own const *tap)
+{
+	/* [E1] pairs with [E2]: the realm as its daemon last said. */
+	if (tsr_ld_acq(&tap->attachment->map.directory->state) != TSR_REALM_LIVING)
+		return -ENOTCONN;
+	/* [F3] pairs with [F2]: the channel that was asked for, and not a later one. */
+	return tsr_ld_acq(&tap->channel.entry->id) == tap->channel.id ? 0 : -ENOENT;
+}
+
+int
+tsr_read_copy(struct tsr_tap tap, void *to, size_t bytes, struct tsr_copy *copy)
+{
+	struct tsr_tap_own *const own = tsr_tap_get(tap);
+	int error, gone;
+
+	if (own == NULL)
+		return -ENOTCONN;
+	if (copy == NULL || (to == NULL && bytes > 0))
+		return -EINVAL;
+	error = tap_check(own);
+	if (error != 0)
+		return error;
+	error = tsr_tap_copy(own, to, bytes, copy);
+	/* A channel that was removed meanwhile may have left its slots to another one. */
+	gone = tap_check(own);
+	return gone != 0 ? gone : error;
+}
+
+/* The process lock is held. */
+static int
+tap_bind(struct tsr_tap_own *tap, struct tsr_attachment *attachment, const char *name,
+         const struct tsr_tap_options *options)
+{
+	struct tsr_proto_channel_find request = {0};
+	struct tsr_proto_channel_found found;
+	int error;
+
+	memcpy(request.name, name, strlen(name));
+	error = tsr_control_ask(&attachment->control, TSR_PROTO_CHANNEL_FIND, &request,
+	                        sizeof(request), &found, sizeof(found), NULL,
+	                        tsr_deadline_in_ms(TAP_DEADLINE_MS));
+	if (error != 0)
+		return error;
+	*tap = (struct tsr_tap_own){.attachment = attachment};
+	error = tsr_channel_bind(&tap->channel, &attachment->map, found.index, found.offset,
+	                         found.capacity, found.flags, found.channel_id);
+	if (error == 0)
+		error = tap_check(tap);
+	return error != 0 ? error : tsr_tap_seek(tap, options);
+}
+
+static int
+tap_open_locked(struct tsr_attachment *attachment, const char *name,
+                const struct tsr_tap_options *options, struct tsr_tap *out)
+{
+	struct tsr_tap_own *tap;
+	uint32_t index = 0;
+	int error;
+
+	while (index < TSR_TAPS_MAX && tsr_process->tap[index].handle != 0)
+		index++;
+	if (index == TSR_TAPS_MAX) {
+		tsr_hint_set("this process has %d taps open, expected at most that", TSR_TAPS_MAX);
+		return -ENOBUFS;
+	}
+	tap = &tsr_process->tap[index];
+	error = tap_bind(tap, attachment, name, options);
+	if (error != 0)
+		return error;
+	tap->handle = tsr_handle_new(index);
+	out->handle = tap->handle;
+	return 0;
+}
+
+int
+tsr_tap_open(struct tsr_client client, const char *name, const struct tsr_tap_options *options,
+             struct tsr_tap *out)
+{
+	struct tsr_tap_options const defaults = {.size = sizeof(defaults)};
+	struct tsr_attachment *attachment;
+	int error;
+
+	if (options == NULL)
+		options = &defaults;
+	if (out == NULL || name == NULL || name[0] == '\0' || options->size != sizeof(*options) ||
+	    options->reserved != 0)
+		return -EINVAL;
+	if (strnlen(name, TSR_NAME_BYTES) == TSR_NAME_BYTES)
+		return -ENAMETOOLONG;
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	attachment = tsr_attachment_get(client);
+	error = attachment == NULL ? -ENOTCONN : tap_open_locked(attachment, name, options, out);
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	return error;
+}
+
+int
+tsr_tap_close(struct tsr_tap tap)
+{
+	struct tsr_tap_own *own;
+
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	own = tsr_tap_get(tap);
+	if (own != NULL) {
+		own->handle = 0;
+		tsr_event_drop(own->attachment, &own->event);
+	}
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	return own == NULL ? -ENOTCONN : 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_SHM_TAP_H
+#define TSR_SHM_TAP_H
+
+/*
+ * A tap: copies messages out of a channel that it leaves as it is. It writes nothing that others
+ * see, so an observer may do it, it takes no slot, and nobody is held up by it.
+ *
+ * Indices	a position is that of channel.h; the sequence number of a message is its position
+ *		less the channel's first one.
+ * Trust	every word is loaded once, checked, and the copy is used; index and range go by the
+ *		daemon's descriptors, so whatever participants write, no byte outside an arena is
+ *		read. Walks are bounded.
+ * Ordering	tap					owners of slot and ticket
+ *		[R1] acquire: slot is ready or taken	[S2] release: ready
+ *		[V1] acquire: ticket is (CHANNEL, g)	[T1] release: (CHANNEL, g)
+ *		     copy the payload
+ *		[V2] acquire fence			[V3] the ticket is stamped; release fence
+ *		     slot and ticket as before?		     the payload is written anew
+ *		If the copy has a byte that was written after the stamp, the second look at the
+ *		ticket sees the stamp. Whoever gets a ticket out of a channel or a depot stands
+ *		behind a fence [V3] before he can write into its block.
+ * Progress	wait-free but for the copying: a message that is taken away meanwhile is missed, and
+ *		after so many in a row the call gives up.
+ */
+
+#include <stdint.h>
+
+#include "shm/channel.h"
+#include "shm/client.h"
+
+#define TSR_TAP_TRIES 64 /* messages that may be taken away under one call */
+
+/* tsr_tap_seek - stand where @options say. Return: 0; -EINVAL no message has that number yet. */
+TSR_MUST_CHECK
+int tsr_tap_seek(struct tsr_tap_own *tap, const struct tsr_tap_options *options);
+
+/* tsr_tap_copy - as tsr_read_copy() of tessera.h, of a tap whose channel is there. */
+TSR_MUST_CHECK
+int tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *copy);
+
+/* tsr_tap_look - may there be something to copy, or to count as missed? */
+bool tsr_tap_look(struct tsr_tap_own const *tap);
+
+#endif /* TSR_SHM_TAP_H */
