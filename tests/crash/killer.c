@@ -18,6 +18,7 @@
 #define KILLER_PHASES_MAX 400
 #define KILLER_STARTS     7
 #define KILLER_OPS_MAX    64
+#define KILLER_VIOLATIONS 10
 #define KILLER_NIGHTLY    50 /* times as many points of a sample */
 
 static struct world_shape const killer_shapes[] = {
@@ -51,18 +52,16 @@ static struct {
 #define KILLER_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 
 static struct {
-	char const *op, *state, *shape, *era, *peer;
+	char const *op, *state, *shape, *era, *peer, *at_word, *points_word, *seed_word;
 	unsigned long at;
 	unsigned long points; /* sample until so many; 0: all */
 	uint64_t seed;
-	bool quick;
-	bool complete;
-	bool reaper;
-	bool freeze;
-} killer = {.reaper = true, .freeze = true};
+	int quick, complete, stop, no_reaper, no_freeze;
+} killer = {.at_word = "0", .points_word = "0", .seed_word = "0"};
 
 static struct sweep_count killer_counts[KILLER_OPS_MAX][KILLER_STARTS];
 static struct sweep_count killer_total;
+static unsigned long killer_violations;
 static uint64_t killer_state; /* of the random numbers */
 
 static uint64_t
@@ -113,13 +112,20 @@ static bool
 killer_sweep(struct sweep_case const *c)
 {
 	struct sweep_options const options = {
-		.freeze = killer.freeze,
-		.reaper = killer.reaper,
+		.freeze = killer.no_freeze == 0,
+		.reaper = killer.no_reaper == 0,
 		.at = killer.at,
-		.both_drain = !killer.quick,
+		.both_drain = killer.quick == 0,
 	};
+	bool possible;
 
-	return sweep_run(c, &options, killer_row(c));
+	/* Enough is known. */
+	if (killer_violations >= (killer.stop ? 1 : KILLER_VIOLATIONS))
+		return false;
+	killer_violations -= killer_row(c)->violations;
+	possible = sweep_run(c, &options, killer_row(c));
+	killer_violations += killer_row(c)->violations;
+	return possible;
 }
 
 /* All images of a peer are phases; at the depot, whose cells are long, every eighth. */
@@ -233,7 +239,8 @@ static void
 killer_sample(void)
 {
 	killer_cases(killer_note);
-	for (unsigned long i = 0; killer_total.points < killer.points; i++) {
+	for (unsigned long i = 0;
+	     killer_total.points < killer.points && killer_total.violations == 0; i++) {
 		struct sweep_case c = killer_list[killer_random() % killer_list_count];
 		unsigned const which = (unsigned)(killer_random() % KILLER_COUNT(killer_peers));
 
@@ -294,6 +301,7 @@ killer_usage(void)
 	       "  --seed N      of the random numbers; else a new one, which is printed\n"
 	       "  --complete    peers in the middle of something in every era\n"
 	       "  --quick       no peers in the middle of something, fewer eras\n"
+	       "  --stop        at the first violation, not at the tenth\n"
 	       "  --no-freeze   only kill\n"
 	       "  --no-reaper   do not kill the reaper\n");
 }
@@ -302,59 +310,39 @@ static void
 killer_options(int argc, char **argv)
 {
 	static struct option const options[] = {
-		{"op", required_argument, NULL, 'o'},     {"state", required_argument, NULL, 's'},
-		{"shape", required_argument, NULL, 'h'},  {"era", required_argument, NULL, 'e'},
-		{"peer", required_argument, NULL, 'p'},   {"at", required_argument, NULL, 'a'},
-		{"points", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 'r'},
-		{"quick", no_argument, NULL, 'q'},        {"no-freeze", no_argument, NULL, 'f'},
-		{"no-reaper", no_argument, NULL, 'd'},    {"complete", no_argument, NULL, 'c'},
-		{"help", no_argument, NULL, '?'},         {NULL, 0, NULL, 0},
+		{"op", required_argument, NULL, 'o'},
+		{"state", required_argument, NULL, 's'},
+		{"shape", required_argument, NULL, 'h'},
+		{"era", required_argument, NULL, 'e'},
+		{"peer", required_argument, NULL, 'p'},
+		{"at", required_argument, NULL, 'a'},
+		{"points", required_argument, NULL, 'n'},
+		{"seed", required_argument, NULL, 'r'},
+		{"quick", no_argument, &killer.quick, true},
+		{"complete", no_argument, &killer.complete, true},
+		{"stop", no_argument, &killer.stop, true},
+		{"no-freeze", no_argument, &killer.no_freeze, true},
+		{"no-reaper", no_argument, &killer.no_reaper, true},
+		{"help", no_argument, NULL, '?'},
+		{NULL, 0, NULL, 0},
 	};
+	char const **const words[] = {
+		['o'] = &killer.op,      ['s'] = &killer.state,      ['h'] = &killer.shape,
+		['e'] = &killer.era,     ['p'] = &killer.peer,       ['r'] = &killer.seed_word,
+		['a'] = &killer.at_word, ['n'] = &killer.points_word};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (option) {
-		case 'o':
-			killer.op = optarg;
-			break;
-		case 's':
-			killer.state = optarg;
-			break;
-		case 'h':
-			killer.shape = optarg;
-			break;
-		case 'e':
-			killer.era = optarg;
-			break;
-		case 'p':
-			killer.peer = optarg;
-			break;
-		case 'a':
-			killer.at = strtoul(optarg, NULL, 10);
-			break;
-		case 'n':
-			killer.points = strtoul(optarg, NULL, 10);
-			break;
-		case 'r':
-			killer.seed = strtoull(optarg, NULL, 10);
-			break;
-		case 'q':
-			killer.quick = true;
-			break;
-		case 'c':
-			killer.complete = true;
-			break;
-		case 'f':
-			killer.freeze = false;
-			break;
-		case 'd':
-			killer.reaper = false;
-			break;
-		default:
+		if (option == '?') {
 			killer_usage();
 			exit(2);
 		}
+		if (option != 0)
+			*words[option] = optarg;
 	}
+	killer.at = strtoul(killer.at_word, NULL, 10);
+	killer.points = strtoul(killer.points_word, NULL, 10);
+	killer.seed = strtoull(killer.seed_word, NULL, 10);
 }
 
 static double
