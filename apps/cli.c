@@ -233,14 +233,15 @@ tsr_cli_connect(struct tsr_control *control)
 	return tsr_cli_fail(error, "the daemon can't be reached");
 }
 
-int
-tsr_cli_attach(const char *realm, struct tsr_client *client)
+static int
+cli_attach(const char *realm, uint32_t flags, struct tsr_client *client)
 {
 	struct tsr_attach_options const options = {
 		.size = sizeof(options),
 		.realm = realm,
 		.name = "tessera",
 		.socket = tsr_globals.socket,
+		.flags = flags,
 	};
 	int const error = tsr_attach(&options, client);
 
@@ -252,6 +253,18 @@ tsr_cli_attach(const char *realm, struct tsr_client *client)
 		return cli_denied();
 	return tsr_cli_fail(error, "can't attach to the realm '%s'",
 	                    realm != NULL ? realm : TSR_REALM_DEFAULT);
+}
+
+int
+tsr_cli_attach(const char *realm, struct tsr_client *client)
+{
+	return cli_attach(realm, 0, client);
+}
+
+int
+tsr_cli_observe(const char *realm, struct tsr_client *client)
+{
+	return cli_attach(realm, TSR_ATTACH_OBSERVER, client);
 }
 
 uint64_t

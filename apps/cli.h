@@ -67,6 +67,7 @@ int tsr_cmd_demo(int argc, char **argv);
 int tsr_cmd_doctor(int argc, char **argv);
 int tsr_cmd_dump(int argc, char **argv);
 int tsr_cmd_ledger(int argc, char **argv);
+int tsr_cmd_peek(int argc, char **argv);
 int tsr_cmd_ping(int argc, char **argv);
 int tsr_cmd_realms(int argc, char **argv);
 int tsr_cmd_recv(int argc, char **argv);
@@ -101,9 +102,11 @@ void tsr_cli_warn(const char *format, ...) TSR_PRINTF(1, 2);
 /* tsr_cli_daemon_command - what starts a daemon from a shell: the one beside this program. */
 const char *tsr_cli_daemon_command(void);
 
-/* tsr_cli_connect, tsr_cli_attach - reach the daemon. Return: an exit status; failure is said. */
+/* tsr_cli_connect, tsr_cli_attach, tsr_cli_observe - reach the daemon; join a realm; look at one.
+ * Return: an exit status; failure is said. */
 int tsr_cli_connect(struct tsr_control *control);
 int tsr_cli_attach(const char *realm, struct tsr_client *client);
+int tsr_cli_observe(const char *realm, struct tsr_client *client);
 
 /* A deadline for an answer of the daemon. */
 uint64_t tsr_cli_deadline(void);

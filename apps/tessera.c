@@ -28,6 +28,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"channel", "create or remove a channel", tsr_cmd_channel},
 	{"send", "standard input into a channel", tsr_cmd_send},
 	{"recv", "a channel to standard output", tsr_cmd_recv},
+	{"peek", "what lies in a channel, without taking it", tsr_cmd_peek},
 	{"ping", "how long the daemon takes to answer", tsr_cmd_ping},
 	{"tickets", "who holds which blocks, how long, and from where", tsr_cmd_tickets},
 	{"dump", "what a realm has in shared memory, slot by slot", tsr_cmd_dump},

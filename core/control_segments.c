@@ -2,8 +2,6 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,16 +24,13 @@ static int
 segments_open(struct tsr_realm const *realm, enum tsr_right right,
               struct tsr_proto_segments_reply *reply, int *fds, size_t *count)
 {
-	char path[32];
-
 	for (uint32_t i = 0; i < realm->segments_count; i++) {
 		reply->bytes[i] = realm->segment[i].bytes;
 		if (!segments_shows(i, right))
 			continue;
-		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", realm->segment[i].fd);
-		fds[*count] = open(path, O_RDONLY | O_CLOEXEC);
+		fds[*count] = tsr_segment_open_reading(&realm->segment[i]);
 		if (fds[*count] < 0)
-			return -errno;
+			return fds[*count];
 		reply->sent |= UINT32_C(1) << i;
 		(*count)++;
 	}

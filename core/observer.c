@@ -4,8 +4,6 @@
 #include "core/observer.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -86,16 +84,13 @@ tsr_observer_descriptors(struct tsr_realm const *realm, int *fds, size_t *count)
 {
 	uint32_t const held = tsr_proto_held(realm->segments_count, true);
 	size_t opened = 0;
-	char path[32];
 
 	for (uint32_t i = 0; i < realm->segments_count; i++) {
 		if ((held & TSR_PROTO_HELD(i)) == 0)
 			continue;
-		/* A description of its own: what is sent carries no right to write. */
-		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", realm->segment[i].fd);
-		fds[opened] = open(path, O_RDONLY | O_CLOEXEC);
+		fds[opened] = tsr_segment_open_reading(&realm->segment[i]);
 		if (fds[opened] < 0) {
-			int const error = -errno;
+			int const error = fds[opened];
 
 			while (opened > 0)
 				(void)close(fds[--opened]);

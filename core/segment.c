@@ -281,6 +281,17 @@ tsr_segment_create(struct tsr_kernel const *kernel, struct tsr_segment_request c
 }
 
 int
+tsr_segment_open_reading(struct tsr_memory const *segment)
+{
+	char path[32];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", segment->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int
 tsr_segment_seal(struct tsr_memory const *segment, bool daemon_writes)
 {
 	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;

@@ -55,6 +55,11 @@ TSR_MUST_CHECK
 int tsr_segment_create(struct tsr_kernel const *kernel, struct tsr_segment_request const *request,
                        struct tsr_memory *out, char *why, size_t why_bytes);
 
+/* tsr_segment_open_reading - a descriptor of its own that can't be written through, to be sent to
+ * who may only look; the caller's. Return: a descriptor; what open(2) gave. */
+TSR_MUST_CHECK
+int tsr_segment_open_reading(struct tsr_memory const *segment);
+
 /* tsr_segment_seal - after the first bytes are written, before anybody else has the descriptor. */
 TSR_MUST_CHECK
 int tsr_segment_seal(struct tsr_memory const *segment, bool daemon_writes);

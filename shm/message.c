@@ -56,10 +56,11 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 	struct tsr_magazine *magazines;
 	struct tsr_ticket *ticket;
 	uint32_t klass;
-	int error = attachment->observer
-	                    ? -EPERM
-	                    : tsr_ticket_own(&attachment->map, name, attachment->me, &ticket);
+	int error;
 
+	if (attachment->observer)
+		return -EPERM;
+	error = tsr_ticket_own(&attachment->map, name, attachment->me, &ticket);
 	if (error != 0)
 		return error;
 	if (tsr_name_index(name) >= attachment->map.tickets_count) {

@@ -25,7 +25,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status realms clients channels regions channel send recv ping tickets dump ledger reload
+	local commands="demo doctor status realms clients channels regions channel send recv peek ping tickets dump ledger reload
 		stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
@@ -51,6 +51,10 @@ _tessera()
 	done
 	command=${words[0]:-}
 	case $previous in
+	--from)
+		mapfile -t COMPREPLY < <(compgen -W "oldest newest next" -- "$current")
+		return
+		;;
 	--color)
 		mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
 		return
@@ -74,7 +78,7 @@ _tessera()
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
 	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
 	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
-	send | recv) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
+	send | recv | peek) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
 	channel)
 		if [ ${#words[@]} -eq 1 ]; then
 			mapfile -t COMPREPLY < <(compgen -W "create rm" -- "$current")

@@ -39,6 +39,26 @@ teardown() { tessera_teardown; }
 	ledger_balances
 }
 
+@test "observe and event_loop: one looks at what the other receives" {
+	"$examples/hello_send" Good morning
+	background "$examples/observe" greetings >observed
+	observer=$last
+	until_true 10 grep -q morning observed
+	run "$examples/event_loop" greetings
+	[ "$status" -eq 0 ]
+	[ "$(tr -d '\0' <<<"$output")" = $'greetings: Good\ngreetings: morning' ]
+	[ "$(tr -d '\0' <observed)" = $'0: Good\n1: morning' ]
+	background "$examples/event_loop" greetings other >output
+	loop=$last
+	until_true 10 grep -q tick output
+	"$examples/hello_send" Later
+	wait "$loop"
+	grep -q "greetings: Later" output
+	"$TESSERA" channel rm greetings
+	wait "$observer"
+	ledger_balances
+}
+
 @test "the examples say what to do when no daemon is there" {
 	kill "$daemon"
 	wait "$daemon"

@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "core/reaper.h"
 #include "shm/waiter.h"
@@ -621,6 +622,25 @@ Test(reaper, sleeper_whose_waker_died_between_claim_and_wake_is_woken)
 	cr_assert(report_await(child.report, 1, 1, 5000), "nobody woke it: %s", child.report->text);
 	child_join(&child);
 	sound_after(TSR_SIDE_SENDER, 0);
+}
+
+Test(reaper, doorbell_that_a_dead_claimer_did_not_ring_is_rung)
+{
+	struct tsr_reap_result result;
+	uint64_t rung = 0;
+
+	realm.map.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	cr_assert_gt(realm.map.doorbell, 0);
+	atomic_store(&channel->tokens->receiver[3],
+	             tsr_token_make(TSR_TOKEN_CLAIMED, 7, TSR_HOLDER_DAEMON, DEAD));
+	reap(TSR_SIDE_SENDER, &result);
+	test_same(read(realm.map.doorbell, &rung, sizeof(rung)), sizeof(rung));
+	test_same(atomic_load(&channel->tokens->receiver[3]),
+	          tsr_token_make(TSR_TOKEN_CLAIMED, 7, TSR_HOLDER_DAEMON, TSR_HOLDER_DAEMON));
+	/* The daemon's own token is nobody's remains. */
+	realm_balanced(&realm);
+	close(realm.map.doorbell);
+	realm.map.doorbell = 0;
 }
 
 Test(reaper, sleepers_on_a_dead_clients_channel_are_woken)

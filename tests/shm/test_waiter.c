@@ -2,7 +2,9 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "shm/waiter.h"
 #include "tests/support/check.h"
@@ -125,6 +127,39 @@ test_case(waiter, wake_one_passes_over_a_token_that_is_claimed)
 	cr_assert(tsr_token_withdraw(&side, second, 2));
 	tsr_token_release(&side, first, 1);
 	tsr_token_release(&side, second, 2);
+}
+
+test_case(waiter, event_token_is_rung_and_takes_no_wake_up)
+{
+	int const bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint32_t event, number;
+	uint64_t rung = 0;
+
+	cr_assert_gt(bell, 0);
+	side.doorbell = &bell;
+	test_ok(tsr_token_acquire(&side, TSR_HOLDER_DAEMON, &event));
+	test_ok(tsr_token_acquire(&side, 1, &number));
+	(void)tsr_token_enqueue(&side, event, TSR_HOLDER_DAEMON, false);
+	(void)tsr_token_enqueue(&side, number, 1, false);
+	test_same(event, 0); /* wakers meet it first */
+	test_same(tsr_waiters_wake_one(&side, 3), 1);
+	test_same(tsr_token_state(atomic_load(&side.tokens[number])), TSR_TOKEN_CLAIMED);
+	test_same(read(bell, &rung, sizeof(rung)), sizeof(rung));
+	test_same(rung, 1);
+	/* Claimed already: neither woken nor rung. */
+	test_same(tsr_waiters_wake_one(&side, 3), 0);
+	test_same(read(bell, &rung, sizeof(rung)), -1);
+	(void)tsr_token_withdraw(&side, event, TSR_HOLDER_DAEMON);
+	(void)tsr_token_withdraw(&side, number, 1);
+	/* With nobody asleep there is nobody to be woken, and it rings. */
+	(void)tsr_token_enqueue(&side, event, TSR_HOLDER_DAEMON, false);
+	test_same(tsr_waiters_wake_one(&side, 3), 0);
+	test_same(read(bell, &rung, sizeof(rung)), sizeof(rung));
+	(void)tsr_token_withdraw(&side, event, TSR_HOLDER_DAEMON);
+	tsr_token_release(&side, event, TSR_HOLDER_DAEMON);
+	tsr_token_release(&side, number, 1);
+	side.doorbell = NULL;
+	close(bell);
 }
 
 test_case(waiter, wake_all_claims_every_enqueued_token)

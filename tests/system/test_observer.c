@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -444,6 +445,161 @@ test_case(observer, event_takes_no_wake_up_from_a_sleeper)
 		} while (ready == 1);
 	}
 	child_join(&child);
+}
+
+/* How many tokens of "watched" are enqueued. */
+static uint32_t
+sleepers(void)
+{
+	struct tsr_proto_row_channel row;
+
+	cr_assert(daemon_channel(&daemon_, "watched", &row));
+	return row.sleepers;
+}
+
+static void
+sleepers_become(uint32_t want)
+{
+	uint64_t const deadline = test_deadline(5000);
+
+	while (sleepers() != want)
+		cr_assert(!test_passed(deadline), "%u tokens are enqueued", sleepers());
+}
+
+/* Arm an event, and stay until killed. */
+static int
+armed(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options options = daemon_options(&daemon_);
+	struct tsr_tap_options const next = {.size = sizeof(next)};
+	struct tsr_client own;
+	struct tsr_tap tap;
+	int fd, ready;
+
+	options.flags = *(uint32_t *)arg;
+	child_ok(report, tsr_attach(&options, &own));
+	child_ok(report, tsr_tap_open(own, "watched", &next, &tap));
+	child_ok(report, tsr_tap_event(tap, &fd));
+	child_ok(report, tsr_tap_arm(tap, &ready));
+	report_set(report, 0, 1);
+	(void)report_await(report, 1, 1, 20000);
+	return 0;
+}
+
+test_case(observer, event_of_one_who_died_is_withdrawn)
+{
+	uint32_t flags[] = {0, TSR_ATTACH_OBSERVER};
+
+	for (int i = 0; i < 2; i++) {
+		struct child child;
+
+		child_start(&child, armed, &flags[i]);
+		cr_assert(report_await(child.report, 0, 1, 20000), "%s", child.report->text);
+		test_same(sleepers(), 1);
+		child_kill(&child, SIGKILL);
+		sleepers_become(0);
+		daemon_balanced(&daemon_, "demo");
+	}
+}
+
+test_case(observer, events_of_a_side_share_one_token_and_all_are_told)
+{
+	struct tsr_tap tap[8];
+	int fd[8], in, ready;
+
+	for (int i = 0; i < 8; i++) {
+		tap[i] = open_tap(i % 2 == 0 ? client : observer, TSR_TAP_NEXT, 0);
+		test_ok(tsr_tap_event(tap[i], &fd[i]));
+		test_ok(tsr_tap_arm(tap[i], &ready));
+		test_same(ready, 0);
+	}
+	test_ok(tsr_receiver_event(receiver, &in));
+	test_ok(tsr_receiver_arm(receiver, &ready));
+	test_same(sleepers(), 1);
+	test_ok(tsr_tap_close(tap[0]));
+	test_same(sleepers(), 1);
+	send_number(0);
+	for (int i = 1; i < 8; i++)
+		cr_assert(readable(fd[i], 5000), "tap %d is not told", i);
+	cr_assert(readable(in, 5000));
+	sleepers_become(0);
+	/* One is armed again, and the others hear nothing of it. */
+	copies(tap[3], 0, 0);
+	test_ok(tsr_tap_arm(tap[3], &ready));
+	test_same(ready, 0);
+	test_same(sleepers(), 1);
+	test_ok(tsr_tap_close(tap[3]));
+	test_same(sleepers(), 0);
+	test_same(receive_number(), 0);
+}
+
+test_case(observer, arming_is_refused_when_participants_sleep_on_all_tokens)
+{
+	struct tsr_proto_attach_reply reply;
+	int fds[TSR_SEGMENTS_MAX + 1], in, ready = 4711;
+	int const raw = raw_attach_segments(&daemon_, fds, &reply);
+	struct tsr_tokens *tokens =
+		mmap(NULL, reply.bytes[TSR_SEGMENT_TOKENS], PROT_READ | PROT_WRITE, MAP_SHARED,
+	             fds[TSR_SEGMENT_TOKENS], 0);
+
+	cr_assert_neq(tokens, MAP_FAILED);
+	/* As 64 receivers of that client would. "watched" is the first channel of all. */
+	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++)
+		atomic_store(&tokens[0].receiver[i],
+		             tsr_token_make(TSR_TOKEN_INIT, 1, reply.client_id, 0));
+	test_ok(tsr_receiver_event(receiver, &in));
+	test_is(tsr_receiver_arm(receiver, &ready), -ENOBUFS);
+	cr_assert_not_null(strstr(tsr_last_hint(), "tokens"), "%s", tsr_last_hint());
+	test_same(ready, 4711);
+	atomic_store(&tokens[0].receiver[63], 0);
+	test_ok(tsr_receiver_arm(receiver, &ready));
+	test_same(ready, 0);
+	for (uint32_t i = 0; i < 63; i++)
+		atomic_store(&tokens[0].receiver[i], 0);
+	munmap(tokens, reply.bytes[TSR_SEGMENT_TOKENS]);
+	for (int i = 0; i < __builtin_popcount(reply.held); i++)
+		close(fds[i]);
+	raw_close(raw);
+	send_number(0);
+	cr_assert(readable(in, 5000));
+	test_same(receive_number(), 0);
+}
+
+/* As a waker that was stopped between claim and ring leaves it; and as nobody leaves it. */
+test_case(observer, token_that_was_claimed_or_written_over_without_a_ring_is_noticed)
+{
+	struct tsr_proto_attach_reply reply;
+	int fds[TSR_SEGMENTS_MAX + 1], in, ready;
+	int const raw = raw_attach_segments(&daemon_, fds, &reply);
+	struct tsr_tokens *tokens =
+		mmap(NULL, reply.bytes[TSR_SEGMENT_TOKENS], PROT_READ | PROT_WRITE, MAP_SHARED,
+	             fds[TSR_SEGMENT_TOKENS], 0);
+
+	cr_assert_neq(tokens, MAP_FAILED);
+	test_ok(tsr_receiver_event(receiver, &in));
+	for (int round = 0; round < 4; round++) {
+		uint64_t word;
+
+		test_ok(tsr_receiver_arm(receiver, &ready));
+		test_same(ready, 0);
+		word = atomic_load(&tokens[0].receiver[0]);
+		test_same(tsr_token_state(word), TSR_TOKEN_ENQUEUED);
+		test_same(tsr_token_owner(word), TSR_HOLDER_DAEMON);
+		atomic_store(&tokens[0].receiver[0],
+		             round % 2 == 0
+		                     ? tsr_token_make(TSR_TOKEN_CLAIMED, tsr_token_generation(word),
+		                                      TSR_HOLDER_DAEMON, reply.client_id)
+		                     : 0);
+		cr_assert(readable(in, 5000), "round %d", round);
+	}
+	munmap(tokens, reply.bytes[TSR_SEGMENT_TOKENS]);
+	for (int i = 0; i < __builtin_popcount(reply.held); i++)
+		close(fds[i]);
+	raw_close(raw);
+	test_ok(tsr_receiver_arm(receiver, &ready));
+	send_number(0);
+	cr_assert(readable(in, 5000));
+	test_same(receive_number(), 0);
 }
 
 test_case(observer, tap_is_no_participant_for_the_others)
