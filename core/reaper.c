@@ -336,6 +336,28 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 	return result.tickets;
 }
 
+uint32_t
+tsr_reaper_region(struct tsr_map const *map, uint32_t first, uint32_t count, bool open)
+{
+	uint16_t const from = open ? TSR_HOLDER_DAEMON : TSR_HOLDER_FREE;
+	uint16_t const to = open ? TSR_HOLDER_FREE : TSR_HOLDER_DAEMON;
+	uint32_t out = 0;
+
+	for (uint32_t i = first; i < first + count; i++) {
+		/* [G2] pairs with [G1]; [P1] pairs with [T1]: what its last holder did. */
+		uint64_t const word = tsr_ld_acq(&map->tickets[i].word);
+
+		if (tsr_word_holder(word) == from)
+			/* [G1] pairs with [G2]: likewise, for the owner. */
+			tsr_st_rel(&map->tickets[i].word,
+			           tsr_word_make(tsr_generation_next(tsr_word_generation(word)),
+			                         TSR_TICKET_IDLE, to));
+		else if (tsr_word_holder(word) != to)
+			out++;
+	}
+	return out;
+}
+
 void
 tsr_ends_publish(struct tsr_channel const *channel, uint32_t side, uint16_t count, bool died,
                  uint64_t stream)

@@ -16,6 +16,7 @@
  * Context of every call: one thread at a time per realm, under the SIGBUS guard of the caller.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/channel.h"
@@ -43,8 +44,8 @@ struct tsr_reap_result {
  * tsr_reaper_wake - settle the dead client's tokens on this channel, and wake everybody who sleeps
  *		on it. Call after the directory's end counts were changed.
  * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; then what
- *		the daemon holds goes back to the depots; what a region's ticket was is the
- *		daemon's until tsr_regions_settle()
+ *		the daemon holds goes back to the depots; tickets of regions are the daemon's until
+ *		tsr_reaper_region()
  *
  * Return of sweep: 0; -EPROTO a word still names the client (it can't: the realm must be
  * condemned).
@@ -61,6 +62,15 @@ int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_r
  * Return: how many tickets were freed.
  */
 uint32_t tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel);
+
+/*
+ * tsr_reaper_region - the tickets of a region, after a sweep: of an open one, what is the daemon's is
+ *		free again; of one that is closing, what is free is the daemon's
+ * @first, @count:	they are these
+ *
+ * Return: how many of them are out, with clients or in channels.
+ */
+uint32_t tsr_reaper_region(struct tsr_map const *map, uint32_t first, uint32_t count, bool open);
 
 /*
  * tsr_ends_publish - write one side's count into the directory, then wake the other side

@@ -10,8 +10,8 @@
 #include "core/closer.h"
 #include "core/daemon.h"
 #include "core/member.h"
+#include "core/reaper.h"
 #include "shm/access.h"
-#include "shm/zdesc.h"
 
 int
 tsr_regions_create(struct tsr_realm *realm)
@@ -67,40 +67,6 @@ region_unpublish(struct tsr_realm const *realm, struct tsr_region_record const *
 		blocks[region->first_ticket + i] = (struct tsr_block){.klass = TSR_CLASS_REGION};
 }
 
-static void
-region_stamp(struct tsr_realm const *realm, uint32_t ticket, uint64_t word, uint16_t holder)
-{
-	uint64_t const generation = tsr_generation_next(tsr_word_generation(word));
-
-	/* [G1] pairs with [G2]: what was done to it before, also by whom the reaper swept. */
-	tsr_st_rel(&realm->map.tickets[ticket].word,
-	           tsr_word_make(generation, TSR_TICKET_IDLE, holder));
-}
-
-/*
- * The tickets of one region: of an open one, what is the daemon's is free again; of a closing one,
- * what is free is the daemon's. Idempotent; only words that nobody else may touch are written.
- */
-static void
-region_sweep(struct tsr_realm const *realm, struct tsr_region_record *region)
-{
-	bool const open = region->state == TSR_REGION_OPEN;
-	uint16_t const from = open ? TSR_HOLDER_DAEMON : TSR_HOLDER_FREE;
-	uint16_t const to = open ? TSR_HOLDER_FREE : TSR_HOLDER_DAEMON;
-	uint32_t out = 0;
-
-	for (uint32_t i = region->first_ticket; i < region->first_ticket + region->tickets; i++) {
-		/* [P1] pairs with [T1]: as the reaper looks. */
-		uint64_t const word = tsr_ld_acq(&realm->map.tickets[i].word);
-
-		if (tsr_word_holder(word) == from)
-			region_stamp(realm, i, word, to);
-		else if (tsr_word_holder(word) != to)
-			out++;
-	}
-	region->tickets_out = out;
-}
-
 static int
 regions_sweep_work(void *argument)
 {
@@ -109,8 +75,12 @@ regions_sweep_work(void *argument)
 	/* [G6] pairs with [G5]: the states are written before the words are looked at. */
 	tsr_fence_sc();
 	for (uint32_t i = 0; i < realm->map.regions_count; i++) {
-		if (realm->regions.record[i] != NULL)
-			region_sweep(realm, realm->regions.record[i]);
+		struct tsr_region_record *const region = realm->regions.record[i];
+
+		if (region != NULL)
+			region->tickets_out = tsr_reaper_region(&realm->map, region->first_ticket,
+			                                        region->tickets,
+			                                        region->state == TSR_REGION_OPEN);
 	}
 	return 0;
 }

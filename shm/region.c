@@ -77,7 +77,7 @@ region_is_needed(struct tsr_attachment const *attachment, struct tsr_region_entr
 }
 
 void
-tsr_regions_trim(struct tsr_attachment *attachment)
+tsr_region_views_trim(struct tsr_attachment *attachment)
 {
 	struct tsr_map const *const map = &attachment->map;
 
@@ -159,7 +159,7 @@ region_have(struct tsr_attachment *attachment, uint32_t index, struct tsr_region
 	if (id == 0)
 		return -EPROTO;
 	if (tsr_unlikely(view->id != id)) {
-		tsr_regions_trim(attachment);
+		tsr_region_views_trim(attachment);
 		error = region_fetch(attachment, number, id, view);
 		if (error != 0)
 			return error;
@@ -240,7 +240,7 @@ region_settle(struct tsr_attachment *attachment, struct tsr_region_entry const *
 	struct tsr_proto_plain reply;
 
 	(void)pthread_mutex_lock(&attachment->regions->lock);
-	tsr_regions_trim(attachment);
+	tsr_region_views_trim(attachment);
 	(void)pthread_mutex_unlock(&attachment->regions->lock);
 	if (!region_is_idle(&attachment->map, entry))
 		return;

@@ -55,7 +55,7 @@ void tsr_region_views_destroy(struct tsr_attachment *attachment);
 
 /* For region_owner.c too, all under the lock: unmap what nobody needs any more; map a region; a
  * message of it. */
-void tsr_regions_trim(struct tsr_attachment *attachment);
+void tsr_region_views_trim(struct tsr_attachment *attachment);
 TSR_MUST_CHECK
 int tsr_region_view_map(struct tsr_region_view *view, struct tsr_proto_region_reply const *reply,
                         int fd);

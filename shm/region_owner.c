@@ -107,7 +107,7 @@ region_own(struct tsr_attachment *attachment, struct tsr_proto_region_reply cons
 		return error;
 	}
 	/* Another region's may be left there, which has ended. */
-	tsr_regions_trim(attachment);
+	tsr_region_views_trim(attachment);
 	*out = &attachment->regions->view[reply->number];
 	**out = view;
 	(void)pthread_mutex_lock(&tsr_process_lock);
@@ -308,7 +308,7 @@ tsr_region_close(struct tsr_region region)
 	error = region_say_close(attachment, view->id,
 	                         (uint32_t)(view - attachment->regions->view));
 	/* Unmapped now, if nothing of it is out that may be ours. */
-	tsr_regions_trim(attachment);
+	tsr_region_views_trim(attachment);
 	(void)pthread_mutex_unlock(&attachment->regions->lock);
 	return error;
 }

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "shm/client.h"
+#include "shm/region.h"
+#include "shm/zdesc.h"
 
 /* The daemon's end of each attachment's socket. */
 static int local_daemon[TSR_ATTACHMENTS_MAX];
@@ -152,4 +154,51 @@ local_receiver_close(struct tsr_client client, struct tsr_receiver receiver)
 	error = tsr_receiver_close(receiver);
 	local_forget_request(client);
 	return error;
+}
+
+void
+local_region_format(struct tsr_map const *map, uint32_t number, uint64_t id, uint32_t tickets,
+                    uint64_t bytes)
+{
+	struct tsr_region_entry *const entry = &map->regions[number];
+	struct tsr_block *const blocks = (struct tsr_block *)(uintptr_t)map->blocks;
+
+	for (uint32_t i = map->tickets_count; i < map->tickets_count + tickets; i++) {
+		blocks[i] = (struct tsr_block){.capacity = (uint32_t)bytes,
+		                               .arena = (uint16_t)number,
+		                               .klass = TSR_CLASS_REGION};
+		tsr_st_rlx(&map->tickets[i].word,
+		           tsr_word_make(1, TSR_TICKET_IDLE, TSR_HOLDER_FREE));
+	}
+	entry->first_ticket = map->tickets_count;
+	entry->tickets = tickets;
+	entry->bytes = bytes;
+	tsr_st_rlx(&entry->state, TSR_REGION_OPEN);
+	tsr_st_rel(&entry->id, id);
+}
+
+int
+local_region(struct tsr_client client, uint32_t number, void *base, struct tsr_region *out)
+{
+	struct tsr_attachment *attachment = tsr_attachment_get(client);
+	struct tsr_region_view *view;
+	int error = 0;
+
+	if (attachment == NULL || number >= attachment->map.regions_count)
+		return -EINVAL;
+	if (attachment->regions == NULL)
+		error = tsr_region_views_create(attachment);
+	if (error != 0)
+		return error;
+	view = &attachment->regions->view[number];
+	view->id = tsr_ld_rlx(&attachment->map.regions[number].id);
+	view->base = base;
+	view->bytes = attachment->map.regions[number].bytes;
+	if (out != NULL) {
+		view->handle = tsr_handle_new((uint32_t)(attachment - tsr_process->attachment) *
+		                                      TSR_REGIONS_MAX +
+		                              number);
+		out->handle = view->handle;
+	}
+	return 0;
 }

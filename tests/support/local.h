@@ -36,4 +36,14 @@ int local_receiver(struct tsr_client client, struct tsr_channel const *channel,
 int local_sender_close(struct tsr_client client, struct tsr_sender sender);
 int local_receiver_close(struct tsr_client client, struct tsr_receiver receiver);
 
+/* What the daemon writes for a region of the first @tickets that regions have: all are free. */
+void local_region_format(struct tsr_map const *map, uint32_t number, uint64_t id, uint32_t tickets,
+                         uint64_t bytes);
+
+/*
+ * A region that stands so in the directory, mapped at @base by the client; @out: it is the owner.
+ * Detaching unmaps @base.
+ */
+int local_region(struct tsr_client client, uint32_t number, void *base, struct tsr_region *out);
+
 #endif /* TSR_TESTS_SUPPORT_LOCAL_H */

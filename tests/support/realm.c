@@ -113,7 +113,7 @@ realm_word(struct realm *realm, uint64_t name)
 {
 	uint32_t const index = tsr_name_index(name);
 
-	cr_assert_lt(index, realm->map.tickets_count);
+	cr_assert_lt(index, realm->map.tickets_all);
 	return &realm->map.tickets[index].word;
 }
 
