@@ -64,8 +64,8 @@ int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_r
 uint32_t tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel);
 
 /*
- * tsr_reaper_region - the tickets of a region, after a sweep: of an open one, what is the daemon's is
- *		free again; of one that is closing, what is free is the daemon's
+ * tsr_reaper_region - the tickets of a region, after a sweep: of an open one, what is the daemon's
+ *		is free again; of one that is closing, what is free is the daemon's
  * @first, @count:	they are these
  *
  * Return: how many of them are out, with clients or in channels.

@@ -82,9 +82,25 @@ judge_ledger(char const *when)
 	if (!ledger.balanced)
 		return judge_say("%s the ledger does not balance: %s", when, ledger.text);
 	if (ledger.lost != 0 || ledger.slots_claimed != 0 || ledger.tokens_stray != 0 ||
-	    ledger.tickets !=
-	            ledger.in_depot + ledger.with_daemon + ledger.in_channels + ledger.with_clients)
+	    ledger.tickets != ledger.in_depot + ledger.with_daemon + ledger.in_channels +
+	                              ledger.with_clients + ledger.in_regions)
 		return judge_say("%s the ledger's sums are wrong", when);
+	return true;
+}
+
+/* What no peer has received and kept, the owner can take again. */
+static bool
+judge_region(void)
+{
+	struct tsr_map const *const map = &world.realm.map;
+
+	for (uint32_t i = map->tickets_count; i < map->tickets_all; i++) {
+		uint16_t const holder = tsr_word_holder(atomic_load(&map->tickets[i].word));
+
+		if (holder != TSR_HOLDER_FREE && holder != WORLD_PEER_RECEIVER)
+			return judge_say("ticket %u of the region has holder %u in the end", i,
+			                 holder);
+	}
 	return true;
 }
 
@@ -506,7 +522,8 @@ judge_after(struct judge_peer const *peer, bool fresh_drains)
 		return false;
 	if (!judge_drain(drainer, &got) || !judge_same(&due, &got, drainer == WORLD_FRESH_RECEIVER))
 		return false;
-	return judge_rounds() && judge_ledger("in the end") && judge_no_missed_wakes();
+	return judge_rounds() && judge_ledger("in the end") && judge_region() &&
+	       judge_no_missed_wakes();
 }
 
 bool

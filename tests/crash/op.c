@@ -234,6 +234,42 @@ run_thread_end(struct run *run)
 	run->result = 0;
 }
 
+/* Messages of a region. */
+
+static void
+run_region_alloc(struct run *run)
+{
+	run->result = tsr_region_alloc(world.region[run->id], 0, WORLD_MESSAGE, &run->msg[0]);
+}
+
+static void
+prepare_region_message(struct run *run)
+{
+	if (!world_region_message(run->id, &run->msg[0]))
+		world_give_up("no message of the region for an operation");
+}
+
+static void
+prepare_region_send(struct run *run)
+{
+	prepare_region_message(run);
+	run->sends[0] = world_serial(&run->msg[0]);
+	run->sends_count = 1;
+}
+
+/* It is in the channel, from whoever may send there. */
+static void
+prepare_region_recv(struct run *run)
+{
+	struct tsr_msg msg;
+
+	run->receives_max = 1;
+	if (!world_region_message(WORLD_PEER_SENDER, &msg) ||
+	    tsr_send(world.sender[WORLD_PEER_SENDER][0], &msg, TSR_NOWAIT) != 0)
+		world_give_up("no message of the region is in the channel");
+	scene.before[scene.before_count++] = world.serial;
+}
+
 /* Start states. */
 
 /* Take all that is in the depot of a class, for a peer. */
@@ -331,6 +367,17 @@ start_token(struct run *run)
 
 	if (tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
 		world_give_up("no token");
+}
+
+/* All tickets of the region are a peer's. */
+static void
+start_region_out(struct run *run)
+{
+	struct tsr_msg msg;
+
+	(void)run;
+	while (world_region_message(WORLD_PEER_SENDER, &msg))
+		scene.hoard[scene.hoard_count++] = msg.zdesc.name;
 }
 
 /* The message in the channel claims to be longer than its block. */
@@ -500,6 +547,53 @@ struct op const op_table[] = {
 		.start =
 			{
 				{.name = "magazine"},
+			},
+	},
+	{
+		.name = "region-alloc",
+		.depot = true,
+		.run = run_region_alloc,
+		.start =
+			{
+				{.name = "free"},
+				{.name = "out",
+                                 .want = -ENOMEM,
+                                 .flags = START_ALONE,
+                                 .prepare = start_region_out},
+			},
+	},
+	{
+		.name = "region-release",
+		.depot = true,
+		.prepare = prepare_region_message,
+		.run = run_release,
+		.start =
+			{
+				{.name = "held"},
+				{.name = "stale", .want = -ESTALE, .prepare = start_stale},
+			},
+	},
+	{
+		.name = "region-send",
+		.ends = OP_SENDER,
+		.prepare = prepare_region_send,
+		.run = run_send,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "half", .fill = 2},
+				{.name = "full", .fill = OP_FULL, .want = -EAGAIN},
+				{.name = "asleep", .flags = START_PEER_SLEEPS},
+			},
+	},
+	{
+		.name = "region-recv",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_region_recv,
+		.run = run_recv_release,
+		.start =
+			{
+				{.name = "one"},
 			},
 	},
 	{
@@ -726,7 +820,13 @@ op_unhoard(void)
 	for (unsigned i = 0; i < scene.hoard_count; i++) {
 		uint64_t const name = scene.hoard[i];
 		uint32_t const klass = map->blocks[tsr_name_index(name)].klass;
+		struct tsr_msg msg = {.zdesc = {.name = name}};
 
+		if (klass == TSR_CLASS_REGION) {
+			if (tsr_release(world.client[WORLD_PEER_SENDER], &msg) != 0)
+				world_give_up("the region takes nothing back");
+			continue;
+		}
 		if (tsr_depot_fill(map, klass, WORLD_PEER_SENDER, &name, 1) != 0)
 			world_give_up("the depot takes nothing back");
 	}

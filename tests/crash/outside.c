@@ -25,6 +25,8 @@ int __wrap_tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t de
 int __wrap_tsr_futex_wake(_Atomic uint64_t *word);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
+int __wrap_munmap(void *memory, size_t bytes);
+int __real_munmap(void *memory, size_t bytes);
 void __wrap_free(void *memory);
 void __real_free(void *memory);
 
@@ -78,10 +80,13 @@ outside_close(uint16_t id, void const *packet)
 static int
 outside_detach(uint16_t id)
 {
+	struct tsr_map const *const map = &world.realm.map;
 	struct tsr_reap_result result = {0};
+	int const error = tsr_member_repair(&world.member[id], false, &result);
 
+	(void)tsr_reaper_region(map, map->tickets_count, WORLD_REGION, true);
 	world.living[id] = false;
-	return tsr_member_repair(&world.member[id], false, &result);
+	return error;
 }
 
 /* The daemon lives: a client that dies while it asks does not stop it halfway. */
@@ -172,4 +177,10 @@ __wrap_free(void *memory)
 {
 	if (!world_owns(memory))
 		__real_free(memory);
+}
+
+int
+__wrap_munmap(void *memory, size_t bytes)
+{
+	return world_owns(memory) ? 0 : __real_munmap(memory, bytes);
 }

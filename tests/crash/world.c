@@ -11,6 +11,7 @@
 
 #include "core/channels.h"
 #include "shm/format.h"
+#include "shm/region.h"
 #include "tests/crash/actor.h"
 #include "tests/crash/outside.h"
 #include "tests/support/local.h"
@@ -19,7 +20,7 @@
 #define WORLD_ENDS_TABLE  24 /* of the process's table of ends, so many are ever used */
 #define WORLD_ORPHANS     64
 #define WORLD_SERIAL_MARK UINT64_C(0x7e55e4a000000000)
-#define WORLD_RANGES_MAX  12
+#define WORLD_RANGES_MAX  16
 #define WORLD_MAGAZINES   (WORLD_CLASSES * sizeof(struct tsr_magazine))
 
 struct world world;
@@ -35,6 +36,8 @@ static uint32_t const world_order[] = {
 
 /* What the client library allocates is put here, where it can be put away. */
 static alignas(TSR_CACHELINE) unsigned char world_magazines[WORLD_CLIENTS + 1][4096];
+static alignas(64) unsigned char world_regions[WORLD_CLIENTS][256];
+static alignas(64) unsigned char world_region_memory[WORLD_PAGE];
 static uint64_t world_orphans[WORLD_CLIENTS][WORLD_CLASSES][WORLD_ORPHANS];
 
 struct world_range {
@@ -61,8 +64,8 @@ world_geometry(struct tsr_realm_geometry *geometry)
 	geometry->slots = WORLD_CAPACITY_MAX + 2;
 	geometry->clients = WORLD_CLIENTS - 1;
 	geometry->classes = WORLD_CLASSES;
-	geometry->regions = 0;
-	geometry->region_tickets = 0;
+	geometry->regions = 1;
+	geometry->region_tickets = WORLD_REGION;
 	memset(geometry->klass, 0, sizeof(geometry->klass));
 	/* Two tickets travel at once, and one. */
 	geometry->klass[0] = (struct tsr_class_config){.block_bytes = 64, .count = 64};
@@ -140,8 +143,22 @@ world_open(void)
 	world_keep(&tsr_thread, sizeof(tsr_thread));
 	world_keep(world_magazines, sizeof(world_magazines));
 	world_keep(world_orphans, sizeof(world_orphans));
+	world_keep(world_regions, sizeof(world_regions));
+	world_keep(world_region_memory, sizeof(world_region_memory));
 	world_keep(&tsr_process_lock, sizeof(tsr_process_lock));
 	return true;
+}
+
+/* It has the region mapped, and may take tickets of it. */
+static void
+world_make_region(struct tsr_attachment *attachment, uint16_t id)
+{
+	struct tsr_regions *const regions = (struct tsr_regions *)(void *)world_regions[id];
+
+	memset(regions, 0, sizeof(world_regions[id]));
+	attachment->regions = regions;
+	if (local_region(world.client[id], 0, world_region_memory, &world.region[id]) != 0)
+		world_give_up("no region");
 }
 
 /* A client that has just attached. */
@@ -167,6 +184,7 @@ world_make_client(uint16_t id)
 		magazines[k].count = 0;
 		magazines[k].limit = 2 * batch;
 	}
+	world_make_region(attachment, id);
 	world.member[id] = (struct tsr_member){
 		.realm = &world.realm,
 		.id = id,
@@ -236,6 +254,7 @@ world_make(struct world_shape const *shape, struct world_era const *era)
 	if (tsr_realm_format(&map, &geometry) != 0)
 		world_give_up("the realm can't be formatted");
 	world.realm.map = map;
+	local_region_format(&world.realm.map, 0, 1, WORLD_REGION, sizeof(world_region_memory));
 	world_make_channel(0, 0, shape->capacity, shape->flags);
 	world_make_channel(1, (tsr_channel_bytes(shape->capacity) + 63) & ~UINT64_C(63), 2, 0);
 	for (uint16_t id = 1; id < WORLD_CLIENTS; id++)
@@ -347,16 +366,30 @@ world_end(enum world_client id, unsigned channel, enum tsr_side side)
 	                                           : world.receiver[id][channel].handle);
 }
 
+static void
+world_number(struct tsr_msg const *msg)
+{
+	uint64_t *const words = msg->data;
+
+	words[0] = WORLD_SERIAL_MARK | ++world.serial;
+	words[1] = ~words[0];
+}
+
 bool
 world_message(enum world_client id, struct tsr_msg *msg)
 {
-	uint64_t *words;
-
 	if (tsr_alloc(world.client[id], WORLD_MESSAGE, msg) != 0)
 		return false;
-	words = msg->data;
-	words[0] = WORLD_SERIAL_MARK | ++world.serial;
-	words[1] = ~words[0];
+	world_number(msg);
+	return true;
+}
+
+bool
+world_region_message(enum world_client id, struct tsr_msg *msg)
+{
+	if (tsr_region_alloc(world.region[id], 0, WORLD_MESSAGE, msg) != 0)
+		return false;
+	world_number(msg);
 	return true;
 }
 
@@ -380,11 +413,13 @@ world_serial_at(uint64_t name, uint64_t range)
 	struct tsr_map const *const map = &world.realm.map;
 	struct tsr_block const *block;
 
-	if (tsr_name_index(name) >= map->tickets_count)
+	if (tsr_name_index(name) >= map->tickets_all)
 		return 0;
 	block = &map->blocks[tsr_name_index(name)];
 	if (range != tsr_range_make(0, WORLD_MESSAGE))
 		return 0;
+	if (block->klass == TSR_CLASS_REGION)
+		return world_serial_of((uint64_t const *)(void const *)world_region_memory);
 	return world_serial_of(
 		(uint64_t const *)(void const *)(map->arena_base[block->arena] + block->offset));
 }
@@ -416,8 +451,10 @@ world_token_woken(unsigned channel, enum tsr_side side, uint32_t number)
 int
 world_reap(enum world_client id, struct tsr_reap_result *result)
 {
+	struct tsr_map const *const map = &world.realm.map;
 	int const error = tsr_member_repair(&world.member[id], true, result);
 
+	(void)tsr_reaper_region(map, map->tickets_count, WORLD_REGION, true);
 	world.living[id] = false;
 	return error;
 }
@@ -450,6 +487,8 @@ world_owns(void const *memory)
 	uintptr_t const at = (uintptr_t)memory;
 
 	return at - (uintptr_t)world_magazines < sizeof(world_magazines) ||
+	       at - (uintptr_t)world_regions < sizeof(world_regions) ||
+	       at - (uintptr_t)world_region_memory < sizeof(world_region_memory) ||
 	       at - (uintptr_t)world_orphans < sizeof(world_orphans);
 }
 
@@ -469,7 +508,7 @@ world_name_in(uint32_t segment, size_t offset, char *out, size_t out_bytes)
 			snprintf(out, out_bytes, "channel %u slot %zu %s", channel,
 			         (at - sizeof(struct tsr_channel_shm)) / sizeof(struct tsr_slot),
 			         part[at % sizeof(struct tsr_slot) / 8]);
-	} else if (segment == TSR_SEGMENT_TICKETS && offset < map->tickets_count * 16) {
+	} else if (segment == TSR_SEGMENT_TICKETS && offset < map->tickets_all * 16) {
 		snprintf(out, out_bytes, "ticket %zu %s", offset / 16,
 		         offset % 16 == 0 ? "word" : "tag");
 	} else if (segment == TSR_SEGMENT_TICKETS) {

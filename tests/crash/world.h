@@ -41,6 +41,7 @@ enum world_client {
 #define WORLD_CLASSES      2
 #define WORLD_TOKENS       (WORLD_CHANNELS * 2 * TSR_TOKENS_PER_SIDE)
 #define WORLD_MESSAGE      40 /* bytes */
+#define WORLD_REGION       2  /* tickets of the one region, in which a message lies at 0 */
 
 /* What channel 0 is. */
 struct world_shape {
@@ -69,7 +70,9 @@ struct world {
 	struct tsr_client client[WORLD_CLIENTS];
 	struct tsr_sender sender[WORLD_CLIENTS][WORLD_CHANNELS];
 	struct tsr_receiver receiver[WORLD_CLIENTS][WORLD_CHANNELS];
-	struct tsr_thread thread; /* one that ends */
+	struct tsr_region
+		region[WORLD_CLIENTS]; /* whoever uses it takes its tickets, one at a time */
+	struct tsr_thread thread;      /* one that ends */
 	uint64_t now_ns;
 	uint64_t woken[WORLD_TOKENS]; /* the word of each token when it was last woken */
 	uint64_t serial;              /* of the last message made */
@@ -112,6 +115,8 @@ struct tsr_end *world_end(enum world_client id, unsigned channel, enum tsr_side 
 
 /* Make a message with the next serial number; false: no block is free. */
 bool world_message(enum world_client id, struct tsr_msg *msg);
+/* The same in the region; false: all of its tickets are out. */
+bool world_region_message(enum world_client id, struct tsr_msg *msg);
 /* The serial number of what lies in a block; 0: it is no message of ours. */
 uint64_t world_serial(struct tsr_msg const *msg);
 uint64_t world_serial_at(uint64_t name, uint64_t range);
