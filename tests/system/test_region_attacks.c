@@ -15,6 +15,7 @@
 #include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shm/client.h"
@@ -563,6 +564,7 @@ test_case(attacks, who_passed_a_slot_that_is_given_back_looks_again)
 	struct tsr_end *end;
 	struct child child;
 	struct tsr_msg msg;
+	int status;
 
 	test_ok(tsr_region_create(client, REGION_BYTES, NULL, &region));
 	test_ok(tsr_sender_open(client, "c", NULL, &sender));
@@ -574,6 +576,8 @@ test_case(attacks, who_passed_a_slot_that_is_given_back_looks_again)
 	test_ok(tsr_region_alloc(region, 0, 8, &msg));
 	test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
 	cr_assert_eq(kill(daemon_.pid, SIGSTOP), 0);
+	cr_assert_eq(waitpid(daemon_.pid, &status, WUNTRACED), daemon_.pid);
+	cr_assert(WIFSTOPPED(status));
 	report_set(child.report, 1, 1);
 	for (uint64_t deadline = test_deadline(5000);
 	     tsr_slot_phase(atomic_load(&end->slots[0].word)) != TSR_TAKEN; sched_yield())
