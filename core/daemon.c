@@ -18,6 +18,7 @@
 #include "core/realm.h"
 #include "core/systemd.h"
 #include "shm/access.h"
+#include "shm/trace.h"
 
 #define DAEMON_DESCRIPTORS_MIN 64
 #define DAEMON_REALM_BUCKETS   64
@@ -178,6 +179,9 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 	                              .poll = {.epoll = -1, .doorbell = -1}};
 	(void)umask(077);
 	daemon_block_signals();
+	/* Before EAL: a provider has threads of its own, which are not to be pinned. */
+	if (tsr_trace_load() != 0)
+		return tsr_refuse(refusal, -EOPNOTSUPP, "%s", tsr_last_hint());
 	error = daemon_raise_limits(refusal);
 	if (error != 0)
 		return error;

@@ -7,6 +7,7 @@
 #include "core/daemon.h"
 #include "core/events.h"
 #include "core/member.h"
+#include "shm/trace.h"
 
 #define DEATH_BATCH 16
 
@@ -22,11 +23,33 @@ death_log(struct tsr_member const *member, struct tsr_reap_result const *result,
 	        result->tokens, result->woken, (unsigned long long)(took_ns / 1000));
 }
 
+static uint64_t
+death_repairs(struct tsr_reap_result const *result)
+{
+	return (uint64_t)result->slots_voided + result->slots_restored + result->cells +
+	       result->tickets;
+}
+
+static struct tsr_trace_death
+death_describe(struct tsr_member const *member, struct tsr_reap_result const *result,
+               uint64_t took_ns)
+{
+	return (struct tsr_trace_death){
+		.realm = member->realm->entry.name,
+		.name = member->name,
+		.took_ns = took_ns,
+		.pid = (uint32_t)member->pid,
+		.repairs = (uint32_t)death_repairs(result),
+		.client = member->id,
+	};
+}
+
 static unsigned
 death_reap(struct tsr_daemon *daemon, struct tsr_member *member)
 {
 	struct tsr_reap_result result = {0};
 	uint64_t const begun_ns = tsr_now_ns();
+	uint64_t took_ns;
 	int error;
 
 	tsr_realm_lock(member->realm);
@@ -34,10 +57,11 @@ death_reap(struct tsr_daemon *daemon, struct tsr_member *member)
 	tsr_realm_unlock(member->realm);
 	if (error != 0)
 		return 0; /* it said goodbye in the meantime, or the realm is no more */
+	took_ns = tsr_now_ns() - begun_ns;
 	tsr_counter_add(&daemon->reaped, 1);
-	tsr_counter_add(&daemon->repaired, (uint64_t)result.slots_voided + result.slots_restored +
-	                                           result.cells + result.tickets);
-	death_log(member, &result, tsr_now_ns() - begun_ns);
+	tsr_counter_add(&daemon->repaired, death_repairs(&result));
+	death_log(member, &result, took_ns);
+	TSR_TRACE(death, death_describe(member, &result, took_ns));
 	return 1;
 }
 

@@ -245,7 +245,9 @@ static void
 member_leave_end(struct member_part const *part, struct tsr_member_end *end)
 {
 	struct tsr_member *const member = part->member;
-	struct tsr_reap_end const reap = {.channel = end->record->channel, .side = end->side};
+	struct tsr_reap_end const reap = {.channel = end->record->channel,
+	                                  .side = end->side,
+	                                  .realm = member->realm->entry.name};
 
 	tsr_channels_leave(end->record, end->side, part->died);
 	tsr_reaper_wake(&reap, member->id, part->result);

@@ -16,6 +16,7 @@
 #include "core/realm_memory.h"
 #include "shm/access.h"
 #include "shm/format.h"
+#include "shm/trace.h"
 #include "shm/waiter.h"
 
 #define REALM_NAME_BUCKETS 256
@@ -100,6 +101,7 @@ tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *confi
 		return tsr_refuse(refusal, error, "realm '%s': its doorbell could not be made: %s",
 		                  realm->settings.geometry.name, strerror(-error));
 	}
+	TSR_TRACE(attach, realm->entry.name, "tesserad", TSR_HOLDER_DAEMON);
 	tsr_log(TSR_LOG_INFO, "realm '%s' epoch %llu: %u tickets, %llu MiB in %s pages",
 	        realm->entry.name, (unsigned long long)realm->epoch, realm->map.tickets_count,
 	        (unsigned long long)(tsr_realm_bytes(realm) >> 20),
@@ -246,6 +248,7 @@ tsr_realm_condemn(struct tsr_realm *realm, const char *why)
 		return;
 	realm->condemned = true;
 	realm_end(realm, TSR_REALM_CONDEMNED);
+	TSR_TRACE(condemn, realm->entry.name, why);
 	tsr_log(TSR_LOG_ERROR, "realm '%s' epoch %llu is condemned, its %u clients are cut off: %s",
 	        realm->entry.name, (unsigned long long)realm->epoch, realm->members_count, why);
 	tsr_realm_dissolve(realm);

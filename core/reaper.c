@@ -8,6 +8,7 @@
 #include "shm/access.h"
 #include "shm/depot.h"
 #include "shm/ticket.h"
+#include "shm/trace.h"
 #include "shm/waiter.h"
 
 /* The ticket that a name means, or NULL if there is none such. */
@@ -19,18 +20,38 @@ reaper_ticket(struct tsr_map const *map, uint64_t name)
 	return index < map->tickets_all ? &map->tickets[index] : NULL;
 }
 
+/* For a trace: the ticket @index of the @dead was @before and is @after now. */
+TSR_COLD static struct tsr_trace_repair
+reaper_describe_ticket(struct tsr_map const *map, uint32_t index, uint16_t dead, uint64_t before,
+                       uint64_t after)
+{
+	return (struct tsr_trace_repair){
+		.realm = map->directory->name,
+		.what = "ticket",
+		.before = before,
+		.after = after,
+		.index = index,
+		.client = dead,
+	};
+}
+
 /* If the ticket is exactly (@holder, generation of @name), it becomes the daemon's. */
 static bool
-reaper_reclaim(struct tsr_map const *map, uint64_t name, uint16_t holder)
+reaper_reclaim(struct tsr_map const *map, uint64_t name, uint16_t holder, uint16_t dead)
 {
 	struct tsr_ticket *const ticket = reaper_ticket(map, name);
-	uint64_t generation;
+	uint64_t word, next;
 
-	/* [P1] pairs with [T1]; [P2] pairs with [D1]: what the owner wrote before its stamp. */
-	if (ticket == NULL || !tsr_word_is(tsr_ld_acq(&ticket->word), name, holder))
+	if (ticket == NULL)
 		return false;
-	generation = tsr_generation_next(tsr_name_generation(name));
-	tsr_st_rel(&ticket->word, tsr_word_make(generation, TSR_TICKET_IDLE, TSR_HOLDER_DAEMON));
+	/* [P1] pairs with [T1]; [P2] pairs with [D1]: what the owner wrote before its stamp. */
+	word = tsr_ld_acq(&ticket->word);
+	if (!tsr_word_is(word, name, holder))
+		return false;
+	next = tsr_word_make(tsr_generation_next(tsr_name_generation(name)), TSR_TICKET_IDLE,
+	                     TSR_HOLDER_DAEMON);
+	tsr_st_rel(&ticket->word, next);
+	TSR_TRACE(reap, reaper_describe_ticket(map, tsr_name_index(name), dead, word, next));
 	return true;
 }
 
@@ -44,6 +65,7 @@ reaper_restore(struct tsr_map const *map, uint64_t name, uint16_t dead)
 {
 	struct tsr_ticket *const ticket = reaper_ticket(map, name);
 	uint64_t const generation = tsr_name_generation(name);
+	uint64_t const next = tsr_word_make(generation, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL);
 	uint64_t word;
 
 	if (ticket == NULL)
@@ -54,7 +76,8 @@ reaper_restore(struct tsr_map const *map, uint64_t name, uint16_t dead)
 		return true;
 	if (word != tsr_word_make(tsr_generation_next(generation), TSR_TICKET_RECEIVED, dead))
 		return false;
-	tsr_st_rel(&ticket->word, tsr_word_make(generation, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
+	tsr_st_rel(&ticket->word, next);
+	TSR_TRACE(reap, reaper_describe_ticket(map, tsr_name_index(name), dead, word, next));
 	return true;
 }
 
@@ -66,10 +89,10 @@ reaper_empty(struct tsr_slot *slot, uint64_t lap)
 }
 
 static void
-reaper_slot_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
+reaper_slot_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
                     struct tsr_reap_result *result)
 {
-	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL))
+	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, dead))
 		result->tickets++;
 	reaper_empty(slot, tsr_slot_lap(word));
 	result->slots_voided++;
@@ -113,10 +136,31 @@ reaper_slot_ready(struct tsr_map const *map, struct tsr_slot *slot, uint64_t wor
  * that was received has another generation.
  */
 static void
-reaper_slot_empty(struct tsr_map const *map, struct tsr_slot *slot, struct tsr_reap_result *result)
+reaper_slot_empty(struct tsr_map const *map, struct tsr_slot *slot, uint16_t dead,
+                  struct tsr_reap_result *result)
 {
-	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL))
+	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, dead))
 		result->tickets++;
+}
+
+/* For a trace: slot @index is no longer @before. */
+TSR_COLD static void
+reaper_tell_slot(struct tsr_map const *map, struct tsr_channel const *channel, uint32_t index,
+                 uint16_t dead, uint64_t before)
+{
+	uint64_t const after = tsr_ld_rlx(&channel->shm->slot[index].word);
+	struct tsr_trace_repair const repair = {
+		.realm = map->directory->name,
+		.what = tsr_slot_phase(after) == TSR_READY ? "slot restored" : "slot voided",
+		.channel = channel->id,
+		.before = before,
+		.after = after,
+		.index = index,
+		.client = dead,
+	};
+
+	if (after != before)
+		TSR_TRACE(reap, repair);
 }
 
 void
@@ -136,13 +180,17 @@ tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 		bool const own = tsr_slot_owner(word) == dead;
 
 		if (sender && phase == TSR_CLAIMED && own)
-			reaper_slot_claimed(map, slot, word, result);
+			reaper_slot_claimed(map, slot, word, dead, result);
 		else if (!sender && phase == TSR_TAKEN && own)
 			reaper_slot_taken(map, slot, word, dead, result);
 		else if (sender && alone && phase == TSR_EMPTY)
-			reaper_slot_empty(map, slot, result);
+			reaper_slot_empty(map, slot, dead, result);
 		else if (!sender && alone && phase == TSR_READY)
 			reaper_slot_ready(map, slot, word, dead, result);
+		else
+			continue;
+		if (tsr_unlikely(tsr_trace != NULL))
+			reaper_tell_slot(map, channel, i, dead, word);
 	}
 	if (!sender)
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
@@ -158,10 +206,33 @@ reaper_token_claimed(uint64_t word, uint16_t dead)
 	       (tsr_token_claimer(word) == dead || tsr_token_claimer(word) == TSR_HOLDER_DAEMON);
 }
 
+static uint64_t
+reaper_token_freed(uint64_t word)
+{
+	return tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0, 0);
+}
+
+/* For a trace: the token @index of the @dead was @before and is free now. */
+TSR_COLD static struct tsr_trace_repair
+reaper_describe_token(struct tsr_reap_end const *end, uint32_t index, uint16_t dead,
+                      uint64_t before)
+{
+	return (struct tsr_trace_repair){
+		.realm = end->realm != NULL ? end->realm : "",
+		.what = "token",
+		.channel = end->channel.id,
+		.before = before,
+		.after = reaper_token_freed(before),
+		.index = index,
+		.client = dead,
+	};
+}
+
 /* Tokens of one side: what the dead owned is free, what it had claimed is woken,
  * and names nobody who is gone. */
 static void
-reaper_tokens(struct tsr_wait_side const *side, uint16_t dead, struct tsr_reap_result *result)
+reaper_tokens(struct tsr_reap_end const *end, struct tsr_wait_side const *side, uint16_t dead,
+              struct tsr_reap_result *result)
 {
 	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++) {
 		/* [K3] pairs with [W1]. */
@@ -172,9 +243,8 @@ reaper_tokens(struct tsr_wait_side const *side, uint16_t dead, struct tsr_reap_r
 		if (tsr_token_owner(word) == dead) {
 			(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << i));
 			/* [W5] pairs with [W4]. */
-			tsr_st_rel(&side->tokens[i],
-			           tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0,
-			                          0));
+			tsr_st_rel(&side->tokens[i], reaper_token_freed(word));
+			TSR_TRACE(reap, reaper_describe_token(end, i, dead, word));
 			result->tokens++;
 		} else if (reaper_token_claimed(word, dead)) {
 			uint64_t seen = word;
@@ -200,8 +270,8 @@ tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_r
 
 	/* [K2] pairs with [W1]: what the slots and redo say comes before the look at the masks. */
 	tsr_fence_sc();
-	reaper_tokens(&receivers, dead, result);
-	reaper_tokens(&senders, dead, result);
+	reaper_tokens(end, &receivers, dead, result);
+	reaper_tokens(end, &senders, dead, result);
 	result->woken += tsr_waiters_wake_all(&receivers, TSR_HOLDER_DAEMON);
 	result->woken += tsr_waiters_wake_all(&senders, TSR_HOLDER_DAEMON);
 }
@@ -213,14 +283,23 @@ reaper_cell(struct tsr_map const *map, uint32_t klass, uint32_t number, uint64_t
             struct tsr_reap_result *result)
 {
 	struct tsr_cell *const cell = &tsr_map_cells(map, klass)[number];
+	struct tsr_trace_repair const repair = {
+		.realm = map->directory->name,
+		.what = "cell",
+		.before = word,
+		.after = tsr_slot_word(tsr_slot_lap(word) + 1, 0, TSR_EMPTY),
+		.index = number,
+		.client = tsr_slot_owner(word),
+	};
 
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
-		if (reaper_reclaim(map, tsr_ld_rlx(&cell->entry[i]), TSR_HOLDER_FREE))
+		if (reaper_reclaim(map, tsr_ld_rlx(&cell->entry[i]), TSR_HOLDER_FREE,
+		                   repair.client))
 			result->tickets++;
 	}
 	/* [D4] pairs with [D5]. */
-	tsr_st_rel(&tsr_map_cell_words(map, klass)[number],
-	           tsr_slot_word(tsr_slot_lap(word) + 1, 0, TSR_EMPTY));
+	tsr_st_rel(&tsr_map_cell_words(map, klass)[number], repair.after);
+	TSR_TRACE(reap, repair);
 	result->cells++;
 }
 
@@ -246,12 +325,13 @@ reaper_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result 
 {
 	for (uint32_t i = 0; i < map->tickets_all; i++) {
 		uint64_t const word = tsr_ld_rlx(&map->tickets[i].word);
+		uint64_t const next = tsr_word_make(tsr_generation_next(tsr_word_generation(word)),
+		                                    TSR_TICKET_IDLE, TSR_HOLDER_DAEMON);
 
 		if (tsr_word_holder(word) != dead)
 			continue;
-		tsr_st_rlx(&map->tickets[i].word,
-		           tsr_word_make(tsr_generation_next(tsr_word_generation(word)),
-		                         TSR_TICKET_IDLE, TSR_HOLDER_DAEMON));
+		tsr_st_rlx(&map->tickets[i].word, next);
+		TSR_TRACE(reap, reaper_describe_ticket(map, i, dead, word, next));
 		result->tickets++;
 	}
 }
@@ -327,7 +407,8 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 
 		if (tsr_slot_phase(word) == TSR_EMPTY)
 			continue;
-		if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL))
+		if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL,
+		                   TSR_HOLDER_DAEMON))
 			result.tickets++;
 		reaper_empty(slot, tsr_slot_lap(word));
 	}

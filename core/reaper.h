@@ -25,7 +25,8 @@
 /* One end that the dead client had open. */
 struct tsr_reap_end {
 	struct tsr_channel channel;
-	uint32_t side; /* enum tsr_side */
+	uint32_t side;     /* enum tsr_side */
+	const char *realm; /* for a trace; NULL: not said */
 };
 
 struct tsr_reap_result {

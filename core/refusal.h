@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "shm/compiler.h"
+#include "shm/trace.h"
 
 #define TSR_REFUSAL_BYTES 256
 
@@ -33,7 +34,7 @@ tsr_refuse(struct tsr_refusal *refusal, int error, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(refusal->text, sizeof(refusal->text), format, args);
 	va_end(args);
-	return error;
+	return tsr_trace_error("tesserad", error, refusal->text);
 }
 
 #endif /* TSR_CORE_REFUSAL_H */

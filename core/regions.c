@@ -12,6 +12,7 @@
 #include "core/member.h"
 #include "core/reaper.h"
 #include "shm/access.h"
+#include "shm/trace.h"
 
 int
 tsr_regions_create(struct tsr_realm *realm)
@@ -26,6 +27,20 @@ tsr_regions_create(struct tsr_realm *realm)
 	if (table->record == NULL)
 		return -ENOMEM;
 	return tsr_area_create(&table->tickets, tickets, count);
+}
+
+/* For a trace. */
+TSR_COLD static struct tsr_trace_region
+region_describe(struct tsr_realm const *realm, struct tsr_region_record const *region,
+                const char *what)
+{
+	return (struct tsr_trace_region){
+		.realm = realm->entry.name,
+		.what = what,
+		.id = region->id,
+		.bytes = region->memory.bytes,
+		.client = region->owner,
+	};
 }
 
 static struct tsr_block *
@@ -131,6 +146,7 @@ tsr_regions_settle(struct tsr_realm *realm)
 			continue;
 		tsr_log(TSR_LOG_DEBUG, "region %llu of realm '%s' has ended",
 		        (unsigned long long)region->id, realm->entry.name);
+		TSR_TRACE(region, region_describe(realm, region, "ended"));
 		region_unpublish(realm, region);
 		region_forget(realm, region);
 	}
@@ -231,6 +247,7 @@ tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
 		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
 		                  realm->entry.name);
 	}
+	TSR_TRACE(region, region_describe(realm, region, "made"));
 	*out = region;
 	return 0;
 }
@@ -248,6 +265,7 @@ tsr_regions_find(struct tsr_realm const *realm, uint32_t number, uint64_t id)
 static void
 region_begin_close(struct tsr_realm const *realm, struct tsr_region_record *region)
 {
+	TSR_TRACE(region, region_describe(realm, region, "closing"));
 	region->state = TSR_REGION_CLOSING;
 	/* [G6] pairs with [G5]: before the words are looked at, see regions_sweep_work(). */
 	tsr_st_rlx(&realm->map.regions[region->number].state, TSR_REGION_CLOSING);

@@ -15,6 +15,7 @@
 #include "core/realm.h"
 #include "core/systemd.h"
 #include "shm/access.h"
+#include "shm/trace.h"
 
 /* One attempt. */
 struct reload_attempt {
@@ -289,6 +290,7 @@ reload_record(struct reload_attempt *attempt, const char *who, int error, uint64
 		               reload->changes.count > 0 ? reload->changes.row[0].text
 		                                         : strerror(-error));
 	}
+	TSR_TRACE(reload, reload->text, error, took_ns);
 	for (uint32_t i = 0; i < reload->changes.count; i++)
 		reload_log_change(&reload->changes.row[i]);
 	if (error == 0)

@@ -189,6 +189,7 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 	attachment->me = reply.client_id;
 	if (!attachment->observer)
 		attachment->state = &attachment->map.states[reply.client_id - 1];
+	TSR_TRACE(attach, attachment->map.directory->name, request->name, attachment->me);
 	tsr_attachment_classes(attachment);
 	return 0;
 }
@@ -250,8 +251,8 @@ int
 tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
 {
 	struct tsr_attach_options const defaults = {.size = sizeof(defaults)};
-	struct tsr_attachment *attachment;
-	uint32_t index;
+	struct tsr_attachment *attachment = NULL;
+	uint32_t index = 0;
 	int error;
 
 	if (options == NULL)
@@ -260,7 +261,9 @@ tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
 	    (options->flags != TSR_ATTACH_OBSERVER && (options->flags & ~TSR_ATTACH_FENCED) != 0))
 		return -EINVAL;
 	(void)pthread_mutex_lock(&tsr_process_lock);
-	error = client_place(&attachment, &index);
+	error = tsr_trace_load();
+	if (error == 0)
+		error = client_place(&attachment, &index);
 	if (error == 0) {
 		*attachment = (struct tsr_attachment){.control = {.fd = -1}};
 		error = client_attach(attachment, options);
@@ -270,7 +273,7 @@ tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
 		out->handle = attachment->handle;
 	}
 	(void)pthread_mutex_unlock(&tsr_process_lock);
-	return error;
+	return tsr_trace_error(__func__, error, tsr_last_hint());
 }
 
 /* Its ends and taps are dead; their events' descriptors are closed, the daemon closes the rest. */
@@ -313,6 +316,7 @@ tsr_detach(struct tsr_client client)
 	}
 	client_forget(attachment);
 	attachment->handle = 0;
+	TSR_TRACE(detach, attachment->map.directory->name, attachment->me);
 	tsr_region_views_destroy(attachment);
 	client_unmap(&attachment->map);
 	error = tsr_control_ask(&attachment->control, TSR_PROTO_DETACH, &request, sizeof(request),

@@ -20,6 +20,7 @@
 #include "shm/channel.h"
 #include "shm/control.h"
 #include "shm/map.h"
+#include "shm/trace.h"
 #include "shm/waiter.h"
 
 #define TSR_ATTACHMENTS_MAX 8
@@ -214,6 +215,9 @@ tsr_tap_get(struct tsr_tap tap)
 
 /* tsr_event_drop - close an event of the attachment, if there is one. The process lock is held. */
 void tsr_event_drop(struct tsr_attachment *attachment, struct tsr_event_own *event);
+
+/* tsr_end_describe - for a trace. Context: cold. */
+TSR_COLD struct tsr_trace_end tsr_end_describe(struct tsr_end const *end);
 
 /* tsr_attachment_classes - fill class_of_lines from the map. */
 void tsr_attachment_classes(struct tsr_attachment *attachment);

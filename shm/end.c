@@ -19,6 +19,27 @@
 #define END_FLAGS         (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
 #define END_CHANNEL_FLAGS (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
 
+struct tsr_trace_end
+tsr_end_describe(struct tsr_end const *end)
+{
+	return (struct tsr_trace_end){
+		.realm = end->map->directory->name,
+		.name = end->channel.entry->name,
+		.channel = end->channel.id,
+		.client = end->me,
+		.side = end->side,
+	};
+}
+
+/* What the daemon said, if it was the daemon that refused. */
+static int
+end_failed(const char *where, struct tsr_attachment const *attachment, int error)
+{
+	bool const refused = attachment != NULL && attachment->control.refused;
+
+	return tsr_trace_error(where, error, refused ? tsr_last_hint() : "");
+}
+
 static int
 end_name(char out[TSR_NAME_BYTES], const char *name)
 {
@@ -65,6 +86,7 @@ end_ask_channel(struct tsr_client client, uint16_t type, const char *name,
 	                           : tsr_control_ask(&attachment->control, type, &request,
 	                                             sizeof(request), &reply, sizeof(reply), NULL,
 	                                             tsr_deadline_in_ms(END_DEADLINE_MS));
+	error = end_failed(__func__, attachment, error);
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return error;
 }
@@ -209,6 +231,7 @@ end_open_locked(struct tsr_attachment *attachment, struct tsr_proto_end_open *re
 		tsr_process->ends_high = index + 1;
 	tsr_process->end[index].handle = tsr_handle_new(index);
 	*handle = tsr_process->end[index].handle;
+	TSR_TRACE(open, tsr_end_describe(&tsr_process->end[index]));
 	return 0;
 }
 
@@ -230,6 +253,7 @@ end_open(struct tsr_client client, const char *name, const struct tsr_end_option
 	attachment = tsr_attachment_get(client);
 	error = attachment == NULL ? -ENOTCONN
 	                           : end_open_locked(attachment, &request, options, handle);
+	error = end_failed(__func__, attachment, error);
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return error;
 }
@@ -264,6 +288,7 @@ end_close(uint64_t handle, uint32_t side)
 	}
 	if (end->token != UINT32_MAX)
 		tsr_token_release(&end->mine, end->token, end->me);
+	TSR_TRACE(close, tsr_end_describe(end));
 	end->handle = 0;
 	tsr_event_drop(end->attachment, &end->event);
 	error = end_close_at_daemon(end->attachment, end->number);

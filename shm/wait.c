@@ -115,6 +115,15 @@ wait_look(struct tsr_end *end, struct tsr_wait *wait)
 	return 0;
 }
 
+/* Who has claimed our token; 0: nobody. */
+static uint16_t
+wait_waker(struct tsr_end const *end)
+{
+	uint64_t const word = tsr_ld_rlx(&end->mine.tokens[end->token]);
+
+	return tsr_token_state(word) == TSR_TOKEN_CLAIMED ? tsr_token_claimer(word) : 0;
+}
+
 static int
 wait_sleep(struct tsr_end *end, struct tsr_wait *wait)
 {
@@ -126,6 +135,7 @@ wait_sleep(struct tsr_end *end, struct tsr_wait *wait)
 	if (error == -ETIMEDOUT)
 		return look_until < wait->deadline_ns ? wait_look(end, wait) : -ETIMEDOUT;
 	if (error == 0) {
+		TSR_TRACE(unblock, tsr_end_describe(end), wait_waker(end));
 		(void)tsr_token_withdraw(&end->mine, end->token, end->me);
 		wait->token_word = 0;
 	}
@@ -166,13 +176,17 @@ tsr_wait_next(struct tsr_end *end, struct tsr_wait *wait)
 	wait->spin_until_ns = 0;
 	wait->token_word =
 		tsr_token_enqueue(&end->mine, end->token, end->me, end->attachment->fenced);
+	TSR_TRACE(block, tsr_end_describe(end));
 	return 0;
 }
 
 void
 tsr_wait_end(struct tsr_end *end, struct tsr_wait *wait)
 {
-	if (wait->token_word == 0 || !tsr_token_withdraw(&end->mine, end->token, end->me))
+	if (wait->token_word == 0)
+		return;
+	TSR_TRACE(unblock, tsr_end_describe(end), wait_waker(end));
+	if (!tsr_token_withdraw(&end->mine, end->token, end->me))
 		return;
 	/* A wake-up was spent on us while we helped ourselves: if there is more, hand it on. */
 	tsr_buffered_wake_mine(end);

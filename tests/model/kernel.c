@@ -39,6 +39,12 @@ tsr_handle_new(uint32_t index)
 	return (UINT64_C(1) << TSR_HANDLE_INDEX_BITS) | index;
 }
 
+const char *
+tsr_last_hint(void)
+{
+	return "";
+}
+
 void
 tsr_hint_set(const char *format, ...)
 {

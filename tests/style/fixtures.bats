@@ -160,6 +160,18 @@ refuses() {
 	refuses hot 1 "$BATS_TEST_TMPDIR/cold.o" <<<"no hot function found"
 }
 
+@test "check-trace accepts a trace point that is a load and a branch" {
+	gcc -O2 -c -o "$BATS_TEST_TMPDIR/slot.o" "$style/trace/good/slot.c"
+	accepts trace "$BATS_TEST_TMPDIR/slot.o"
+}
+
+@test "check-trace refuses a call without a branch before it, and an object without trace points" {
+	gcc -O2 -c -o "$BATS_TEST_TMPDIR/slot.o" "$style/trace/bad/slot.c"
+	refuses trace 1 "$BATS_TEST_TMPDIR/slot.o" <<<"tsr_slot_free: tsr_trace is loaded and no branch"
+	gcc -O2 -c -o "$BATS_TEST_TMPDIR/cold.o" "$style/size/good/shm/slot.c"
+	refuses trace 1 "$BATS_TEST_TMPDIR/cold.o" <<<"no trace point found"
+}
+
 @test "check-paths accepts the paths that Tessera has" {
 	accepts paths "$style/paths/good"
 }

@@ -13,6 +13,9 @@ setup() {
 @test "doc/walk.md tells the truth about the path of a message" { tools/check-walk; }
 @test "the library exports what tessera.h declares, no more and no less" { tools/check-names "$library"; }
 @test "hot functions call what is listed and nothing else" { tools/check-hot "$TESSERA_BUILD/shm/libtsr_shm.a"; }
+@test "a trace point that nobody listens to is a load and a branch" {
+	tools/check-trace "$TESSERA_BUILD/shm/libtsr_shm.a" "$TESSERA_BUILD/core/libtsr_core.a"
+}
 @test "every error of the library is listed" { tools/check-errors; }
 @test "every public call is documented" { tools/check-docs; }
 @test "libtessera needs libc and nothing else" { tools/check-libc "$library"; }
@@ -42,6 +45,14 @@ setup() {
 @test "only tesserad is linked with DPDK" {
 	readelf -d "$TESSERA_BUILD/apps/tesserad" | grep -q 'librte_eal'
 	run bash -c "readelf -d '$TESSERA_BUILD/apps/tessera' '$TESSERA_BUILD/perf/tessera-perf' '$library' | grep librte_"
+	[ "$status" -eq 1 ]
+}
+
+@test "only the trace provider is linked with LTTng" {
+	provider=$TESSERA_BUILD/drivers/trace/lttng/libtessera-trace.so
+	[ -e "$provider" ] || skip "the provider of trace events is not built: lttng-ust is not installed"
+	readelf -d "$provider" | grep -q 'NEEDED.*lttng-ust'
+	run bash -c "readelf -d '$TESSERA_BUILD/apps/tessera' '$TESSERA_BUILD/apps/tesserad' '$library' | grep lttng-ust"
 	[ "$status" -eq 1 ]
 }
 
