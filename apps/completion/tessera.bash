@@ -26,7 +26,7 @@ _tessera_options()
 _tessera()
 {
 	local commands="demo doctor status realms clients channels regions channel send recv peek ping tickets dump ledger reload
-		stop"
+		trace stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
 	local -a globals=() words=()
@@ -63,7 +63,7 @@ _tessera()
 		mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current")
 		return
 		;;
-	--socket | --input | -i | --save | --segment)
+	--socket | --input | -i | --save | --segment | --output)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
@@ -79,6 +79,14 @@ _tessera()
 	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
 	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
 	send | recv | peek) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
+	trace)
+		if [ ${#words[@]} -eq 1 ]; then
+			mapfile -t COMPREPLY < <(compgen -W "record show export" -- "$current")
+		else
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		fi
+		;;
 	channel)
 		if [ ${#words[@]} -eq 1 ]; then
 			mapfile -t COMPREPLY < <(compgen -W "create rm" -- "$current")

@@ -22,7 +22,9 @@ teardown_file() {
 
 @test "the installed files are those of the list" {
 	multiarch=${lib#"$top/"}
-	diff <(sed -n 's/^[^#]/&/p' "$BATS_TEST_DIRNAME/files" | sort) \
+	optional=none
+	[ -e "$TESSERA_BUILD/drivers/trace/lttng/libtessera-trace.so" ] || optional=libtessera-trace
+	diff <(sed -n 's/^[^#]/&/p' "$BATS_TEST_DIRNAME/files" | grep -v "$optional" | sort) \
 		<(cd "$top" && find . -type f -o -type l | sed "s,^\./,,;s,^$multiarch/,LIB/," | sort)
 }
 
@@ -74,6 +76,20 @@ teardown_file() {
 	kill "$(cat "$BATS_FILE_TMPDIR/daemon")"
 	wait "$(cat "$BATS_FILE_TMPDIR/daemon")"
 	rm "$BATS_FILE_TMPDIR/daemon"
+}
+
+@test "with TESSERA_TRACE=1 the installed programs load the installed provider, or say what is missing" {
+	provider=$lib/libtessera-trace.so
+	[ -e "$provider" ] || skip "the provider of trace events is not built: lttng-ust is not installed"
+	# Nothing but bin and lib: the programs find it from where they are.
+	TESSERA_TRACE=1 LD_DEBUG=files run "$top/bin/tessera" --socket "$BATS_TEST_TMPDIR/none" recv demo/x
+	[[ $output == *"calling init: $DESTDIR"*"libtessera-trace.so"* ]]
+	mv "$provider" "$provider.away"
+	TESSERA_TRACE=1 run "$top/bin/tessera" --socket "$BATS_TEST_TMPDIR/none" recv demo/x
+	mv "$provider.away" "$provider"
+	echo "$output"
+	[ "$status" -eq 1 ]
+	[[ $output == *"TESSERA_TRACE=1, and libtessera-trace.so can't be loaded"*"unset TESSERA_TRACE"* ]]
 }
 
 @test "ninja uninstall leaves nothing" {
