@@ -56,7 +56,7 @@ static struct {
 	unsigned long at;
 	unsigned long points; /* sample until so many; 0: all */
 	uint64_t seed;
-	int quick, complete, stop, no_reaper, no_freeze;
+	int quick, complete, stop, no_reaper, no_freeze, traced;
 } killer = {.at_word = "0", .points_word = "0", .seed_word = "0"};
 
 static struct sweep_count killer_counts[KILLER_OPS_MAX][KILLER_STARTS];
@@ -112,8 +112,8 @@ static bool
 killer_sweep(struct sweep_case const *c)
 {
 	struct sweep_options const options = {
-		.freeze = killer.no_freeze == 0,
-		.reaper = killer.no_reaper == 0,
+		.freeze = killer.no_freeze == 0 && !killer.traced,
+		.reaper = killer.no_reaper == 0 && !killer.traced,
 		.at = killer.at,
 		.both_drain = killer.quick == 0,
 	};
@@ -123,7 +123,8 @@ killer_sweep(struct sweep_case const *c)
 	if (killer_violations >= (killer.stop ? 1 : KILLER_VIOLATIONS))
 		return false;
 	killer_violations -= killer_row(c)->violations;
-	possible = sweep_run(c, &options, killer_row(c));
+	possible = killer.traced ? sweep_run_traced(c, &options, killer_row(c))
+	                         : sweep_run(c, &options, killer_row(c));
 	killer_violations += killer_row(c)->violations;
 	return possible;
 }
@@ -302,6 +303,7 @@ killer_usage(void)
 	       "  --complete    peers in the middle of something in every era\n"
 	       "  --quick       no peers in the middle of something, fewer eras\n"
 	       "  --stop        at the first violation, not at the tenth\n"
+	       "  --ptrace      step another process: portable; it is only killed\n"
 	       "  --no-freeze   only kill\n"
 	       "  --no-reaper   do not kill the reaper\n");
 }
@@ -321,6 +323,7 @@ killer_options(int argc, char **argv)
 		{"quick", no_argument, &killer.quick, true},
 		{"complete", no_argument, &killer.complete, true},
 		{"stop", no_argument, &killer.stop, true},
+		{"ptrace", no_argument, &killer.traced, true},
 		{"no-freeze", no_argument, &killer.no_freeze, true},
 		{"no-reaper", no_argument, &killer.no_reaper, true},
 		{"help", no_argument, NULL, '?'},
@@ -364,7 +367,7 @@ main(int argc, char **argv)
 		killer.complete = true;
 		killer.points *= KILLER_NIGHTLY;
 	}
-	if (!actor_open()) {
+	if (!actor_open() && !killer.traced) {
 		printf("this processor can't be stepped by a trap flag\n");
 		return KILLER_SKIPPED;
 	}

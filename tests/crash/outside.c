@@ -103,6 +103,7 @@ __wrap_tsr_control_ask(struct tsr_control *control, uint16_t type, void *request
 	(void)got;
 	(void)deadline_ns;
 	actor_pause();
+	world.daemon_works = true;
 	switch (type) {
 	case TSR_PROTO_END_OPEN:
 		error = outside_open(id, request, reply);
@@ -116,6 +117,7 @@ __wrap_tsr_control_ask(struct tsr_control *control, uint16_t type, void *request
 	default:
 		world_give_up("nobody answers this request");
 	}
+	world.daemon_works = false;
 	actor_resume();
 	return error;
 }

@@ -3,9 +3,14 @@
 
 #include "tests/crash/sweep.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -306,5 +311,97 @@ sweep_run(struct sweep_case const *which, struct sweep_options const *options,
 	world_save(&sweep_at);
 	if (sweep_judged(judge_end(&peer), "at its end"))
 		sweep_kill();
+	return true;
+}
+
+/* In a child: the victim, from here to its end. */
+static void
+sweep_traced(void)
+{
+	/* The client library has its tables wiped in a child. */
+	world_restore_private(&sweep_at);
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0 || raise(SIGSTOP) != 0)
+		_exit(1);
+	op_body(&scene.victim);
+	(void)raise(SIGSTOP);
+	_exit(0);
+}
+
+/* What the other process knows of the operation, and what the daemon in it has done. */
+static void
+sweep_pull(pid_t pid)
+{
+	struct iovec parts[2] = {{&world, sizeof(world)}, {&scene, sizeof(scene)}};
+
+	if (process_vm_readv(pid, parts, 2, parts, 2, 0) !=
+	    (ssize_t)(sizeof(world) + sizeof(scene)))
+		world_give_up("the victim's memory can't be read");
+}
+
+/* Let it make one step. Return: false: it has come to its end. */
+static bool
+sweep_traced_step(pid_t pid)
+{
+	int status;
+
+	if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) != 0 || waitpid(pid, &status, 0) != pid ||
+	    !WIFSTOPPED(status))
+		world_give_up("the victim can't be stepped");
+	return WSTOPSIG(status) != SIGSTOP;
+}
+
+static void
+sweep_traced_point(pid_t pid, bool last)
+{
+	size_t bytes;
+	void const *const watched = world_watched(&bytes);
+
+	sweep_counts->points += !last;
+	if (!last && memcmp(sweep_last, watched, bytes) == 0)
+		return;
+	sweep_pull(pid);
+	if (world.daemon_works)
+		return; /* the daemon lives on */
+	memcpy(sweep_last, watched, bytes);
+	world_save(&sweep_at);
+	sweep_kill();
+}
+
+bool
+sweep_run_traced(struct sweep_case const *which, struct sweep_options const *options,
+                 struct sweep_count *count)
+{
+	unsigned const not_here = START_WOKEN | START_REDO;
+	size_t bytes;
+	void const *const watched = world_watched(&bytes);
+	int status;
+	pid_t pid;
+
+	if (which->peer_op != NULL || (which->start->flags & not_here) != 0)
+		return false;
+	sweep_which = which;
+	sweep_options = options;
+	sweep_counts = count;
+	sweep_failed = false;
+	world_make(which->shape, which->era);
+	op_set(which->op, which->start);
+	world_save(&sweep_at);
+	count->cases++;
+	memcpy(sweep_start, watched, bytes);
+	memcpy(sweep_last, watched, bytes);
+	pid = fork();
+	if (pid == 0)
+		sweep_traced();
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status) ||
+	    ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL) != 0)
+		world_give_up("the victim can't be traced");
+	for (sweep_step = 1; !sweep_failed && sweep_traced_step(pid); sweep_step++)
+		sweep_traced_point(pid, false);
+	if (!sweep_failed)
+		sweep_traced_point(pid, true);
+	if (count->instructions < sweep_step)
+		count->instructions = sweep_step;
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, &status, 0);
 	return true;
 }

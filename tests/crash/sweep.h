@@ -48,6 +48,14 @@ void sweep_open(void);
 bool sweep_run(struct sweep_case const *which, struct sweep_options const *options,
                struct sweep_count *count);
 
+/*
+ * sweep_run_traced - the same by another process, which ptrace(2) steps: works wherever that does
+ *
+ * Only kills: no peer, nobody is frozen, the reaper lives. Return: false: not with this start.
+ */
+bool sweep_run_traced(struct sweep_case const *which, struct sweep_options const *options,
+                      struct sweep_count *count);
+
 /* The arguments that run this case again. */
 void sweep_arguments(struct sweep_case const *which, char *out, size_t out_bytes);
 

@@ -70,9 +70,10 @@ struct world {
 	struct tsr_client client[WORLD_CLIENTS];
 	struct tsr_sender sender[WORLD_CLIENTS][WORLD_CHANNELS];
 	struct tsr_receiver receiver[WORLD_CLIENTS][WORLD_CHANNELS];
-	struct tsr_region
-		region[WORLD_CLIENTS]; /* whoever uses it takes its tickets, one at a time */
-	struct tsr_thread thread;      /* one that ends */
+	/* Whoever uses it takes its tickets, one at a time. */
+	struct tsr_region region[WORLD_CLIENTS];
+	struct tsr_thread thread; /* one that ends */
+	bool daemon_works;        /* is answering: nobody dies in it */
 	uint64_t now_ns;
 	uint64_t woken[WORLD_TOKENS]; /* the word of each token when it was last woken */
 	uint64_t serial;              /* of the last message made */
