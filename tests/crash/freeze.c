@@ -283,6 +283,35 @@ freeze_drain(void)
 	return judge_drain(id, &freeze_got);
 }
 
+/* Has anything been sent, or received, since the scene was set? */
+static bool
+freeze_published(enum tsr_side side)
+{
+	if (side == TSR_SIDE_RECEIVER)
+		return scene.victim.done + freeze_sent_count > 0;
+	return scene.victim.received_count + freeze_got.count > 0;
+}
+
+/* Who waits by descriptor is told of what is there, and that before anybody can look for it. */
+static bool
+freeze_events(void)
+{
+	for (uint32_t i = 0; i < 2 * TSR_TOKENS_PER_SIDE; i++) {
+		enum tsr_side const side =
+			i < TSR_TOKENS_PER_SIDE ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER;
+		uint64_t const word = world_token(0, side, i % TSR_TOKENS_PER_SIDE);
+
+		if (!tsr_token_is_event(word))
+			continue;
+		if (tsr_token_state(word) == TSR_TOKEN_ENQUEUED && freeze_published(side))
+			return judge_say("an event token is not claimed, and something is there");
+		if (tsr_token_state(word) == TSR_TOKEN_CLAIMED &&
+		    !world_token_woken(0, side, i % TSR_TOKENS_PER_SIDE))
+			return judge_say("an event token is claimed, and nobody rang");
+	}
+	return true;
+}
+
 static bool
 freeze_settle(void)
 {
@@ -294,6 +323,8 @@ freeze_settle(void)
 	if (sleeper != NULL && freeze_work(side) &&
 	    tsr_token_state(world_token(0, side, sleeper->token)) == TSR_TOKEN_ENQUEUED)
 		return judge_say("client %u sleeps on what is there", sleeper->me);
+	if (!freeze_events())
+		return false;
 	judge_wake_peers();
 	op_unhoard();
 	if (!judge_ledger("when all have gone on"))

@@ -16,7 +16,7 @@
 
 #define KILLER_SKIPPED    77
 #define KILLER_PHASES_MAX 400
-#define KILLER_STARTS     7
+#define KILLER_STARTS     8
 #define KILLER_OPS_MAX    64
 #define KILLER_VIOLATIONS 10
 #define KILLER_NIGHTLY    50 /* times as many points of a sample */
@@ -96,8 +96,8 @@ killer_possible(struct sweep_case const *c)
 	if ((c->start->flags & START_REDO) != 0 &&
 	    (c->shape->flags & TSR_CHANNEL_ONE_RECEIVER) != 0)
 		return false;
-	if (c->peer_op != NULL &&
-	    (c->start->flags & (START_WOKEN | START_PEER_SLEEPS | START_ALONE)) != 0)
+	if (c->peer_op != NULL && (c->start->flags & (START_WOKEN | START_PEER_SLEEPS |
+	                                              START_WATCHED | START_ALONE)) != 0)
 		return false;
 	return true;
 }
@@ -285,9 +285,9 @@ killer_report(double seconds)
 	killer_sum();
 	killer_print("all", &killer_total);
 	printf("%lu kills, %lu distinct images, %lu times frozen and continued, %lu deaths of the "
-	       "reaper, in %.1f s: %lu violations\n",
+	       "reaper, in %.1f s (%.1f s of CPU): %lu violations\n",
 	       killer_total.points, killer_total.images, killer_total.frozen, killer_total.reaper,
-	       seconds, killer_total.violations);
+	       seconds, (double)clock() / CLOCKS_PER_SEC, killer_total.violations);
 	return killer_total.violations != 0 || killer_total.points == 0;
 }
 

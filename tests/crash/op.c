@@ -406,6 +406,7 @@ struct op const op_table[] = {
 				{.name = "half", .fill = 2},
 				{.name = "full", .fill = OP_FULL, .want = -EAGAIN},
 				{.name = "asleep", .flags = START_PEER_SLEEPS},
+				{.name = "watched", .flags = START_WATCHED | START_PEER_SLEEPS},
 			},
 	},
 	{
@@ -444,6 +445,9 @@ struct op const op_table[] = {
 				{.name = "one", .fill = 1},
 				{.name = "full", .fill = OP_FULL},
 				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
+				{.name = "watched",
+                                 .fill = OP_FULL,
+                                 .flags = START_WATCHED | START_PEER_SLEEPS},
 				{.name = "redo", .fill = 2, .flags = START_REDO},
 				{.name = "forged",
                                  .fill = 1,
@@ -758,6 +762,20 @@ op_set_sleeper(struct op const *op)
 		op_sleep(world_end(WORLD_PEER_SENDER, 0, TSR_SIDE_SENDER));
 }
 
+/* Event tokens of the daemon's on both sides, for who waits by descriptor. */
+static void
+op_set_watch(void)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct tsr_wait_side const side = tsr_channel_side(&world.record[0].channel, i);
+		uint32_t number;
+
+		if (tsr_token_acquire(&side, TSR_HOLDER_DAEMON, &number) != 0)
+			world_give_up("no token for an event");
+		(void)tsr_token_enqueue(&side, number, TSR_HOLDER_DAEMON, true);
+	}
+}
+
 static void
 op_set_run(struct run *run, struct op const *op, struct start const *start, enum world_client id)
 {
@@ -777,6 +795,8 @@ op_set(struct op const *op, struct start const *start)
 	if ((start->flags & START_REDO) != 0)
 		op_set_redo();
 	op_set_run(&scene.victim, op, start, WORLD_VICTIM);
+	if ((start->flags & START_WATCHED) != 0)
+		op_set_watch();
 	if ((start->flags & START_PEER_SLEEPS) != 0)
 		op_set_sleeper(op);
 }

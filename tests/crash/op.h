@@ -30,6 +30,7 @@ enum start_flag {
 	START_PEER_SLEEPS = 1, /* whoever waits for what this operation does */
 	START_WOKEN = 2,       /* it is about to sleep, and a peer does what it waits for */
 	START_REDO = 4,        /* a message before its place is ready again */
+	START_WATCHED = 16,    /* somebody waits by descriptor for both sides: event tokens */
 	START_ALONE = 8,       /* leaves nothing for a peer to be in the middle of */
 };
 
@@ -49,7 +50,7 @@ struct op {
 	unsigned uses; /* and which ends it opens */
 	void (*prepare)(struct run *run);
 	void (*run)(struct run *run);
-	struct start start[7];
+	struct start start[8];
 	bool depot; /* it is about tickets: peers at the depot are in its way, not at the channel */
 	bool one_shape; /* it does not matter what channel 0 is */
 };

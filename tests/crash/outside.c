@@ -23,6 +23,7 @@ void __wrap_tsr_control_close(struct tsr_control *control);
 uint64_t __wrap_tsr_now_ns(void);
 int __wrap_tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns);
 int __wrap_tsr_futex_wake(_Atomic uint64_t *word);
+int __wrap_tsr_event_ring(int fd);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __real_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
 int __wrap_munmap(void *memory, size_t bytes);
@@ -158,6 +159,24 @@ __wrap_tsr_futex_wake(_Atomic uint64_t *word)
 		world_give_up("a wake of something that is no token");
 	world.woken[index] = atomic_load(word);
 	return 1;
+}
+
+/* The daemon hears of every event token that is claimed by now. */
+int
+__wrap_tsr_event_ring(int fd)
+{
+	_Atomic uint64_t *const tokens = (_Atomic uint64_t *)world.realm.map.tokens;
+
+	if (fd != WORLD_DOORBELL)
+		world_give_up("somebody else's doorbell");
+	/* Tokens are given out from the first on. */
+	for (size_t i = 0; i < WORLD_TOKENS; i += i % TSR_TOKENS_PER_SIDE < 3 ? 1 : 61) {
+		uint64_t const word = atomic_load(&tokens[i]);
+
+		if (tsr_token_is_event(word) && tsr_token_state(word) == TSR_TOKEN_CLAIMED)
+			world.woken[i] = word;
+	}
+	return 0;
 }
 
 int

@@ -254,6 +254,7 @@ world_make(struct world_shape const *shape, struct world_era const *era)
 	if (tsr_realm_format(&map, &geometry) != 0)
 		world_give_up("the realm can't be formatted");
 	world.realm.map = map;
+	world.realm.map.doorbell = WORLD_DOORBELL;
 	local_region_format(&world.realm.map, 0, 1, WORLD_REGION, sizeof(world_region_memory));
 	world_make_channel(0, 0, shape->capacity, shape->flags);
 	world_make_channel(1, (tsr_channel_bytes(shape->capacity) + 63) & ~UINT64_C(63), 2, 0);

@@ -40,8 +40,9 @@ enum world_client {
 #define WORLD_CAPACITY_MAX 8
 #define WORLD_CLASSES      2
 #define WORLD_TOKENS       (WORLD_CHANNELS * 2 * TSR_TOKENS_PER_SIDE)
-#define WORLD_MESSAGE      40 /* bytes */
-#define WORLD_REGION       2  /* tickets of the one region, in which a message lies at 0 */
+#define WORLD_DOORBELL     1000000 /* of the realm: no descriptor */
+#define WORLD_MESSAGE      40      /* bytes */
+#define WORLD_REGION       2       /* tickets of the one region, in which a message lies at 0 */
 
 /* What channel 0 is. */
 struct world_shape {
