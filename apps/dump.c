@@ -78,7 +78,9 @@ tsr_dump_text(const char *text, size_t bytes)
 	for (size_t i = 0; i < length; i++) {
 		unsigned char const c = (unsigned char)text[i];
 
-		printed[i] = c < ' ' || c > '~' ? '?' : text[i];
+		printed[i] = text[i];
+		if (c < ' ' || c > '~')
+			printed[i] = '?';
 	}
 	return json_stringn(printed, length);
 }

@@ -372,10 +372,10 @@ show_count_cell(const struct tsr_dump *dump, struct tsr_cell *cell, uint32_t *li
 	}
 }
 
-/* The depot of a class: its sums in @out, cells that are worth a look in @rows. */
+/* The depot of a class: its @sums, and @cells that are worth a look. */
 static void
 show_depot(const struct tsr_dump *dump, uint32_t klass, const struct tsr_dump_show *show,
-           json_t *out, json_t *rows, uint64_t *left_off)
+           json_t *sums, json_t *cells, uint64_t *left_off)
 {
 	_Atomic uint64_t *const words = tsr_map_cell_words(&dump->map, klass);
 	struct show_phases phases = {{0}};
@@ -400,10 +400,10 @@ show_depot(const struct tsr_dump *dump, uint32_t klass, const struct tsr_dump_sh
 		show_set_word(dump, row, word);
 		tsr_report_set(row, "listed", json_integer(listed));
 		tsr_report_set(row, "odd", json_integer(odd));
-		show_add(show, rows, row, left_off);
+		show_add(show, cells, row, left_off);
 	}
-	show_set_phases(out, &phases);
-	tsr_report_set(out, "listed", json_integer(all));
+	show_set_phases(sums, &phases);
+	tsr_report_set(sums, "listed", json_integer(all));
 }
 
 static json_t *
@@ -414,16 +414,16 @@ show_class_rows(const struct tsr_dump *dump, const struct tsr_dump_show *show, j
 
 	for (uint32_t k = 0; k < dump->map.classes_count; k++) {
 		struct tsr_class const *const klass = &dump->map.klass[k];
-		json_t *row = json_object();
+		json_t *sums = json_object();
 
-		tsr_report_set(row, "class", json_integer(k));
-		tsr_report_set(row, "block_bytes", json_integer(klass->block_bytes));
-		tsr_report_set(row, "tickets", json_integer(klass->count));
-		tsr_report_set(row, "first_ticket", json_integer(klass->first_ticket));
-		tsr_report_set(row, "batch", json_integer(klass->batch));
-		tsr_report_set(row, "cells", json_integer(klass->cells));
-		show_depot(dump, k, show, row, cells, left_off);
-		tsr_report_add(rows, row);
+		tsr_report_set(sums, "class", json_integer(k));
+		tsr_report_set(sums, "block_bytes", json_integer(klass->block_bytes));
+		tsr_report_set(sums, "tickets", json_integer(klass->count));
+		tsr_report_set(sums, "first_ticket", json_integer(klass->first_ticket));
+		tsr_report_set(sums, "batch", json_integer(klass->batch));
+		tsr_report_set(sums, "cells", json_integer(klass->cells));
+		show_depot(dump, k, show, sums, cells, left_off);
+		tsr_report_add(rows, sums);
 	}
 	return rows;
 }

@@ -18,7 +18,7 @@
 #include "shm/format.h"
 
 #define TSR_REALMS_MAX  64
-#define TSR_REALMS_ROOM (2 * TSR_REALMS_MAX) /* with those that are leaving: see reload.h */
+#define TSR_REALMS_ROOM ((size_t)2 * TSR_REALMS_MAX) /* with those that are leaving: see reload.h */
 
 struct tsr_config_realm {
 	struct tsr_realm_geometry geometry;

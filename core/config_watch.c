@@ -98,6 +98,9 @@ way_watch(struct tsr_config_watch const *watch, struct watch_way *way, const cha
 		name[0] == '\0' ? WATCH_SELF_EVENTS | IN_MASK_ADD : WATCH_NAME_EVENTS | IN_MASK_ADD;
 	int const number = inotify_add_watch(watch->fd, folder, events);
 
+	/* A folder that may be passed and not read: that it is moved is then not told. */
+	if (number < 0 && errno == EACCES && name[0] == '\0')
+		return 0;
 	if (number < 0)
 		return -errno;
 	if (way->steps == TSR_WATCH_STEPS_MAX)

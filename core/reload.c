@@ -144,7 +144,7 @@ reload_prepare(struct reload_attempt *attempt)
 		reload_mistake(attempt,
 		               "there are %u realms that still have clients and are not in the "
 		               "configuration any more, expected at most %d in all",
-		               attempt->next.realms_count, TSR_REALMS_ROOM);
+		               attempt->next.realms_count, (int)TSR_REALMS_ROOM);
 	return error;
 }
 
@@ -215,6 +215,7 @@ reload_commit_realm(struct tsr_daemon *daemon, struct tsr_config_realm const *co
 	realm->settings.owner = config->owner;
 	realm->settings.group = config->group;
 	realm->settings.mode = config->mode;
+	realm->settings.foreign_regions = config->foreign_regions;
 	tsr_realm_leave(realm, config->leaving);
 	tsr_realm_unlock(realm);
 	tsr_realm_put(realm);

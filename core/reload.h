@@ -16,6 +16,7 @@
  *	poll.isolated		with the poll core's next round
  *	compat.kernel		for connections and realms made from then on
  *	owner, group, mode	for who attaches from then on; who is attached stays
+ *	foreign_regions		for regions offered from then on
  *	socket_mode, _group	at once; not where systemd made the socket
  *	the rest		after a restart: named, and the old value stays in force
  *

@@ -8,6 +8,7 @@
 
 #include "core/config.h"
 #include "core/config_diff.h"
+#include "core/config_key.h"
 #include "tests/support/check.h"
 
 /* Files and --set on top of the defaults, and every mistake told with its place. */
@@ -199,6 +200,8 @@ static const struct {
 	{"compat.kernel=6.1", "\"\"", "\"6.1\"", true},
 	{"limits.connections_per_user=5", "256", "5", true},
 	{"limits.bytes_per_user=1M", "67108864", "1048576", true},
+	{"limits.regions_per_user=7", NULL, "7", true},
+	{"limits.region_bytes_per_user=1M", NULL, "1048576", true},
 	{"realms.demo.owner=4242", NULL, "4242", true},
 	{"realms.demo.group=4243", NULL, "4243", true},
 	{"realms.demo.mode=0640", "0600", "0640", true},
@@ -206,10 +209,36 @@ static const struct {
 	{"realms.demo.slots=4096", "262144", "4096", false},
 	{"realms.demo.clients=9", "256", "9", false},
 	{"realms.demo.backing=thp", "auto", "thp", false},
+	{"realms.demo.regions=3", NULL, "3", false},
+	{"realms.demo.region_tickets=99", NULL, "99", false},
+	{"realms.demo.foreign_regions=true", "false", "true", true},
 	{"realms.demo.first_lap=9", "0", "9", false},
 	{"realms.demo.first_generation=9", NULL, "9", false},
 	{"realms.demo.classes=64:9,128:3", NULL, "64:9,128:3", false},
 };
+
+static bool
+key_is_tried(char const *prefix, char const *path)
+{
+	char want[160];
+	int const length = snprintf(want, sizeof(want), "%s%s=", prefix, path);
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (strncmp(keys[i].set, want, (size_t)length) == 0)
+			return true;
+	}
+	return false;
+}
+
+test_case(config, every_key_there_is_is_tried_below)
+{
+	struct tsr_config_key const *key;
+
+	for (size_t i = 0; (key = tsr_config_keys_global(i)) != NULL; i++)
+		cr_assert(key_is_tried("", key->path), "%s is not", key->path);
+	for (size_t i = 0; (key = tsr_config_keys_realm(i)) != NULL; i++)
+		cr_assert(key_is_tried("realms.demo.", key->path), "%s is not", key->path);
+}
 
 test_case(config, merge_names_each_key_and_keeps_in_force_what_takes_a_restart)
 {
