@@ -219,6 +219,14 @@ sent() {
 	run --separate-stderr "$TESSERA" dump --segment "$file"
 	[ "$status" -eq 1 ]
 	[[ $stderr == *"$file is not a saved dump: it was saved by another build (layout "*"hash 0x"*" here "* ]]
+	# The same for an accident, wherever it hit head or rows.
+	for at in 49 100 340 400; do
+		"$TESSERA" dump --save "$file" demo
+		printf '\xaa' | dd of="$file" bs=1 seek=$at conv=notrunc 2>/dev/null
+		run --separate-stderr "$TESSERA" dump --segment "$file"
+		[ "$status" -eq 1 ]
+		[[ $stderr == *"its checksum is wrong"* ]]
+	done
 	run --separate-stderr "$TESSERA" tickets --segment "$BATS_TEST_TMPDIR/daemon.log"
 	[ "$status" -eq 1 ]
 	[[ $stderr == *"is not a saved dump"* ]]
