@@ -141,7 +141,8 @@ tsr_dump_class(const struct tsr_dump *dump, uint32_t ticket)
 json_t *
 tsr_dump_holder(const struct tsr_dump *dump, uint16_t holder)
 {
-	char text[32];
+	const struct tsr_proto_row_client *client;
+	char text[48];
 
 	switch (holder) {
 	case TSR_HOLDER_FREE:
@@ -153,8 +154,11 @@ tsr_dump_holder(const struct tsr_dump *dump, uint16_t holder)
 	case TSR_HOLDER_SHARED:
 		return json_string("shared");
 	default:
-		snprintf(text, sizeof(text),
-		         holder <= dump->map.clients_count ? "client %u" : "nobody (%u)", holder);
+		client = tsr_dump_client(dump, holder);
+		if (client != NULL)
+			snprintf(text, sizeof(text), "client %u (pid %u)", holder, client->pid);
+		else
+			snprintf(text, sizeof(text), "nobody (%u)", holder);
 		return json_string(text);
 	}
 }

@@ -86,7 +86,8 @@ uint64_t tsr_dump_age_ns(const struct tsr_dump *dump, uint64_t stamp);
 /* tsr_dump_class - the size class of a ticket; TSR_DUMP_NONE. */
 uint32_t tsr_dump_class(const struct tsr_dump *dump, uint32_t ticket);
 
-/* Who is named by 16 bits: "depot", "daemon", "channel", "shared", "client 7", "nobody (9)". */
+/* Who is named by 16 bits: "depot", "daemon", "channel", "shared", "client 7 (pid 99)",
+ * "nobody (9)". */
 json_t *tsr_dump_holder(const struct tsr_dump *dump, uint16_t holder);
 
 /* "empty", "claimed", "ready", "taken", "5". "idle", "received", "shared", "9". */

@@ -141,7 +141,7 @@ sent() {
 	json dump demo/quiet
 	[ "$(value '.tokens[0].side')" = receiver ]
 	[ "$(value '.tokens[0].state')" = enqueued ]
-	[ "$(value '.tokens[0].owner')" = "client 2" ]
+	[ "$(value '.tokens[0].owner')" = "client 2 (pid $last)" ]
 	[ "$(value .receivers_waiting)" = 0x1 ]
 	run --separate-stderr "$TESSERA" dump demo/none
 	[ "$status" -eq 4 ]

@@ -200,6 +200,7 @@ static const struct {
 	{"compat.kernel=6.1", "\"\"", "\"6.1\"", true},
 	{"limits.connections_per_user=5", "256", "5", true},
 	{"limits.bytes_per_user=1M", "67108864", "1048576", true},
+	{"limits.events_per_user=7", NULL, "7", true},
 	{"limits.regions_per_user=7", NULL, "7", true},
 	{"limits.region_bytes_per_user=1M", NULL, "1048576", true},
 	{"realms.demo.owner=4242", NULL, "4242", true},

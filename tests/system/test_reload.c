@@ -626,7 +626,8 @@ test_case(reload, thousand_reloads_while_clients_come_and_go_leak_nothing)
 	write_file("t.conf", DEMO);
 	while (mode_of("demo") != 0600 || mode_of("more") != 07777)
 		sched_yield();
-#ifndef __SANITIZE_ADDRESS__ /* which keeps for a while what was freed, and looks for leaks itself */
+		/* That one keeps for a while what was freed, and looks for leaks itself. */
+#ifndef __SANITIZE_ADDRESS__
 	cr_assert_leq(resident(), before + 128, "%u pages, %u before", resident(), before);
 #endif
 	cr_assert_gt(before, 0);
