@@ -44,6 +44,7 @@ teardown_file() {
 
 @test "the unit starts the program where it was installed" {
 	grep -q "^ExecStart=${top#"$DESTDIR"}/bin/tesserad" "$top/lib/systemd/system/tesserad.service"
+	grep -q "^ExecReload=${top#"$DESTDIR"}/bin/tessera reload$" "$top/lib/systemd/system/tesserad.service"
 	run grep -r '@[a-z]*@' "$top/lib/systemd" "$lib/pkgconfig"
 	[ "$status" -eq 1 ]
 }
@@ -51,7 +52,7 @@ teardown_file() {
 @test "systemd accepts the units, and finds the service well shut in" {
 	units=$BATS_TEST_TMPDIR
 	cp "$top"/lib/systemd/system/tesserad.* "$units"
-	sed -i "s,^ExecStart=,&$DESTDIR," "$units/tesserad.service"
+	sed -i "s,^Exec[A-Z][a-z]*=,&$DESTDIR," "$units/tesserad.service"
 	systemd-analyze verify --man=no --recursive-errors=no "$units/tesserad.service" "$units/tesserad.socket"
 	systemd-analyze security --offline=yes --threshold=25 "$units/tesserad.service" | tail -n 1
 }
