@@ -447,6 +447,64 @@ test_case(observer, event_takes_no_wake_up_from_a_sleeper)
 	child_join(&child);
 }
 
+/* Sends a number, waits for it to come back, and sends the next one a moment later. */
+static int
+asker(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	uint64_t seed = *(uint64_t *)arg;
+	struct tsr_receiver answers;
+	struct tsr_sender questions;
+	struct tsr_client own;
+	struct tsr_msg msg;
+
+	child_ok(report, tsr_attach(&options, &own));
+	child_ok(report, tsr_sender_open(own, "questions", NULL, &questions));
+	child_ok(report, tsr_receiver_open(own, "answers", NULL, &answers));
+	for (uint64_t i = 0; i < 3000; i++) {
+		uint64_t const at = tsr_now_ns() + test_random(&seed) % 100000;
+
+		while (tsr_now_ns() < at)
+			continue;
+		child_ok(report, tsr_alloc(own, 8, &msg));
+		child_ok(report, tsr_send(questions, &msg, TSR_NOWAIT));
+		child_ok(report, tsr_recv(answers, &msg, tsr_deadline_in_ms(10000)));
+		child_ok(report, tsr_release(own, &msg));
+	}
+	child_ok(report, tsr_detach(own));
+	return 0;
+}
+
+test_case(observer, no_signal_is_lost_between_the_look_and_the_wait)
+{
+	struct tsr_receiver questions;
+	struct tsr_sender answers;
+	uint64_t seed = test_seed();
+	struct child child;
+	struct tsr_msg msg;
+	int fd, error, ready;
+
+	test_ok(tsr_receiver_open(client, "questions", NULL, &questions));
+	test_ok(tsr_sender_open(client, "answers", NULL, &answers));
+	test_ok(tsr_receiver_event(questions, &fd));
+	child_start(&child, asker, &seed);
+	for (uint64_t answered = 0;;) {
+		while ((error = tsr_recv(questions, &msg, TSR_NOWAIT)) == 0) {
+			test_ok(tsr_send(answers, &msg, TSR_NOWAIT));
+			answered++;
+		}
+		if (error == -EPIPE) {
+			test_same(answered, 3000);
+			break;
+		}
+		test_is(error, -EAGAIN);
+		test_ok(tsr_receiver_arm(questions, &ready));
+		cr_assert(ready == 1 || readable(fd, 5000), "nobody tells of number %ju: %s",
+		          (uintmax_t)answered, child.report->text);
+	}
+	child_join(&child);
+}
+
 /* How many tokens of "watched" are enqueued. */
 static uint32_t
 sleepers(void)
