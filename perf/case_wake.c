@@ -2,9 +2,11 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 /*
- * wake: a receiver sleeps in tsr_recv(); a message is sent. The baseline is a bare futex.
+ * wake: a receiver sleeps in tsr_recv(); a message is sent. The baseline is a bare futex. Beside it
+ * one that sleeps in poll(2), told by descriptor: by the daemon, that is.
  */
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "perf/case.h"
@@ -58,8 +60,28 @@ wake_sleep(struct tsr_perf_side *side, uint64_t round)
 	return error == 0 ? tsr_release(link->client, &msg) : error;
 }
 
+/* As an event loop does it: arm, wait for the descriptor, receive. */
 static int
-wake_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
+wake_poll(struct tsr_perf_side *side, uint64_t round)
+{
+	struct tsr_perf_link *const link = side->state;
+	struct pollfd wait = {.events = POLLIN};
+	struct tsr_msg msg;
+	int ready = 0;
+	int error = tsr_receiver_event(link->receiver, &wait.fd);
+
+	(void)round;
+	if (error == 0)
+		error = tsr_receiver_arm(link->receiver, &ready);
+	if (error == 0 && ready == 0 && poll(&wait, 1, WAKE_PATIENCE_S * 1000) != 1)
+		error = -ETIMEDOUT;
+	if (error == 0)
+		error = tsr_recv(link->receiver, &msg, TSR_NOWAIT);
+	return error == 0 ? tsr_release(link->client, &msg) : error;
+}
+
+static int
+wake_run_with(struct tsr_perf_side *side, struct tsr_perf_sample *sample, tsr_perf_wake_call *sleep)
 {
 	struct tsr_perf_link *const link = side->state;
 	int error = 0;
@@ -70,8 +92,20 @@ wake_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 	}
 	/* Both sides run, or the other one would wait in vain. */
 	if (error == 0)
-		error = tsr_perf_wake_run(side, sample, wake_send, wake_sleep);
+		error = tsr_perf_wake_run(side, sample, wake_send, sleep);
 	return error != 0 ? tsr_perf_failed_call(side, "tsr_send/tsr_recv", error) : 0;
+}
+
+static int
+wake_poll_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
+{
+	return wake_run_with(side, sample, wake_poll);
+}
+
+static int
+wake_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
+{
+	return wake_run_with(side, sample, wake_sleep);
 }
 
 static int
@@ -108,7 +142,7 @@ int
 tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
 	struct tsr_perf_pair *pair;
-	size_t ours, baseline;
+	size_t ours, told, baseline;
 
 	*tsr_perf_plan_bench(plan, &ours) = (struct tsr_perf_bench){
 		.name = "tsr_send to a sleeping tsr_recv",
@@ -118,6 +152,16 @@ tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *re
 		.memory_bytes = sizeof(struct tsr_perf_wake),
 		.open = wake_open,
 		.run = wake_run,
+		.close = wake_close,
+	};
+	*tsr_perf_plan_bench(plan, &told) = (struct tsr_perf_bench){
+		.name = "tsr_send to a receiver in poll",
+		.payload_bytes = WAKE_PAYLOAD,
+		.slots = WAKE_SLOTS,
+		.flags = TSR_PERF_NO_SPIN,
+		.memory_bytes = sizeof(struct tsr_perf_wake),
+		.open = wake_open,
+		.run = wake_poll_run,
 		.close = wake_close,
 	};
 	*tsr_perf_plan_bench(plan, &baseline) = (struct tsr_perf_bench){
@@ -135,5 +179,9 @@ tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *re
 		.reach = {1.05, 1.05},
 	};
 	pair->metrics[1] = (struct tsr_perf_metric){.label = "wake sender", .unit = "ns"};
+	pair = tsr_perf_plan_pair(plan, told, ours);
+	pair->metric_count = 2;
+	pair->metrics[0] = (struct tsr_perf_metric){.label = "wake event", .unit = "ns"};
+	pair->metrics[1] = (struct tsr_perf_metric){.label = "wake event sender", .unit = "ns"};
 	return 0;
 }
