@@ -2,8 +2,10 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "shm/tap.h"
@@ -115,6 +117,47 @@ test_case(tap, message_that_is_being_received_is_not_copied)
 	seek(TSR_TAP_OLDEST, 0);
 	copies(2, 2);
 	nothing();
+}
+
+/* In the middle of the copy, which goes to a page that can't be written yet, message 0 is received
+ * and written over; @meanwhile_freed: and its slot is freed. */
+static unsigned char *meanwhile_page;
+static bool meanwhile_freed;
+
+static void
+meanwhile(int number)
+{
+	uint64_t const next = tsr_generation_next(tsr_name_generation(names[0]));
+
+	(void)number;
+	atomic_store(realm_word(&realm, names[0]), tsr_word_make(next, TSR_TICKET_RECEIVED, TAKER));
+	if (meanwhile_freed)
+		realm_slot(channel, CAPACITY, 0, TSR_EMPTY, TSR_NAME_NONE, 0);
+	memset(payload(names[0]), 'z', 8);
+	mprotect(meanwhile_page, 4096, PROT_READ | PROT_WRITE);
+}
+
+test_case(tap, copy_of_a_message_that_is_received_meanwhile_is_not_kept)
+{
+	unsigned char *const pages =
+		mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct tsr_copy copy;
+
+	cr_assert_neq(pages, MAP_FAILED);
+	meanwhile_page = pages + 4096;
+	cr_assert_neq(signal(SIGSEGV, meanwhile), SIG_ERR);
+	for (int i = 0; i < 2; i++) {
+		message(0, TSR_READY, 0);
+		tap.position = 0;
+		tap.missed = 0;
+		meanwhile_freed = i == 1;
+		cr_assert_eq(mprotect(meanwhile_page, 4096, PROT_NONE), 0);
+		test_is(tsr_tap_copy(&tap, meanwhile_page - 4, 8, &copy), -EAGAIN);
+		cr_assert_eq(memcmp(meanwhile_page - 4, "aaaa", 4), 0, "it was not in the middle");
+		test_same(tap.missed, 1);
+	}
+	(void)signal(SIGSEGV, SIG_DFL);
+	munmap(pages, 8192);
 }
 
 test_case(tap, message_that_is_not_sent_yet_is_waited_for)
