@@ -316,6 +316,7 @@ show_set_channel(const struct tsr_dump *dump, uint32_t index, const struct tsr_c
 	static const char *const shapes[] = {"many-to-many", "one-to-many", "many-to-one",
 	                                     "one-to-one"};
 	struct tsr_channel_shm *const shm = channel->shm;
+	uint64_t const waiting = tsr_ld_rlx(&shm->receivers_waiting);
 	struct show_phases phases = {{0}};
 
 	for (uint32_t i = 0; i < channel->capacity; i++)
@@ -328,10 +329,11 @@ show_set_channel(const struct tsr_dump *dump, uint32_t index, const struct tsr_c
 	tsr_report_set(out, "shape", json_string(shapes[channel->flags & 3]));
 	show_set_ends(out, "senders", tsr_ld_rlx(&channel->entry->senders));
 	show_set_ends(out, "receivers", tsr_ld_rlx(&channel->entry->receivers));
-	tsr_report_set(out, "receivers_waiting", show_hex(tsr_ld_rlx(&shm->receivers_waiting)));
-	tsr_report_set(out, "senders_waiting", show_hex(tsr_ld_rlx(&shm->senders_waiting)));
+	tsr_report_set(out, "receivers_waiting", show_hex(waiting & ~TSR_WAITING_FENCED));
+	tsr_report_set(out, "senders_waiting",
+	               show_hex(tsr_ld_rlx(&shm->senders_waiting) & ~TSR_WAITING_FENCED));
 	tsr_report_set(out, "redo", tsr_report_count(tsr_ld_rlx(&shm->redo)));
-	tsr_report_set(out, "fenced", json_boolean(tsr_ld_rlx(&shm->fenced) != 0));
+	tsr_report_set(out, "fenced", json_boolean((waiting & TSR_WAITING_FENCED) != 0));
 	tsr_report_set(out, "next_position", tsr_report_count(tsr_channel_find(channel)));
 	show_set_phases(out, &phases);
 }

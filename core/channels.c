@@ -10,6 +10,7 @@
 #include "core/daemon.h"
 #include "shm/access.h"
 #include "shm/format.h"
+#include "shm/waiter.h"
 
 #define CHANNELS_CAPACITY_DEFAULT UINT32_C(1024)
 #define CHANNELS_ENDS_MAX         UINT16_MAX
@@ -308,9 +309,11 @@ channels_open_work(void *argument)
 	struct tsr_channel *const channel = &end->record->channel;
 
 	if (end->fenced) {
-		tsr_st_rlx(&channel->shm->fenced, 1);
-		/* [T1] pairs with [K2]: once it is through, no publish that did not see the word
-		 * is under way any more, and every later one is fenced. */
+		/* [T1] pairs with [K2]: the marks, then, by membarrier, a fence in every waker: one
+		 * that looks at its mask after it sees the mark, and what the others published is
+		 * visible before the client has its end. */
+		(void)tsr_or_sc(&channel->shm->receivers_waiting, TSR_WAITING_FENCED);
+		(void)tsr_or_sc(&channel->shm->senders_waiting, TSR_WAITING_FENCED);
 		(void)!tsr_membarrier();
 	}
 	channels_publish(end->record, end->side);

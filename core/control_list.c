@@ -11,6 +11,7 @@
 #include "core/observer.h"
 #include "shm/access.h"
 #include "shm/ticket.h"
+#include "shm/waiter.h"
 
 #define LIST_FIRST_BYTES ((size_t)4 * TSR_PROTO_PACKET_MAX)
 
@@ -245,6 +246,12 @@ struct list_channel {
 	struct tsr_proto_row_channel *row;
 };
 
+static uint32_t
+list_sleepers(_Atomic uint64_t const *mask)
+{
+	return (uint32_t)__builtin_popcountll(tsr_ld_rlx(mask) & ~TSR_WAITING_FENCED);
+}
+
 static int
 list_channel_work(void *argument)
 {
@@ -257,9 +264,8 @@ list_channel_work(void *argument)
 		if (tsr_slot_phase(tsr_ld_rlx(&channel->shm->slot[i].word)) == TSR_READY)
 			list->row->depth++;
 	}
-	list->row->sleepers =
-		(uint32_t)(__builtin_popcountll(tsr_ld_rlx(&channel->shm->receivers_waiting)) +
-	                   __builtin_popcountll(tsr_ld_rlx(&channel->shm->senders_waiting)));
+	list->row->sleepers = list_sleepers(&channel->shm->receivers_waiting) +
+	                      list_sleepers(&channel->shm->senders_waiting);
 	return 0;
 }
 

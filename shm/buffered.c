@@ -249,6 +249,9 @@ tsr_buffered_wake_mine(struct tsr_end *end)
 void
 tsr_buffered_wake(struct tsr_end *end)
 {
+	if ((tsr_ld_rlx(end->others.mask) & TSR_WAITING_FENCED) != 0)
+		/* [K2] pairs with [W1]: what was published, before the next look at the masks. */
+		tsr_fence_sc();
 	if (tsr_waiters_wake_one(&end->others, end->me) > 0)
 		tsr_count(&end->attachment->state->wakes, 1);
 	if (!end->alone)

@@ -52,14 +52,9 @@ TSR_INLINE enum tsr_fast
 tsr_buffered_publish(struct tsr_end *end, struct tsr_slot *slot, uint64_t word,
                      _Atomic uint64_t *others_waiting, _Atomic uint64_t *mine_waiting)
 {
-	if (tsr_likely(tsr_ld_rlx(&end->shm->fenced) == 0))
-		/* [S2] pairs with [R1]: zdesc, ticket word and payload come first;
-		 * [R2] pairs with [S1]: zdesc and ticket word were read, the ticket is stamped. */
-		tsr_st_rel(&slot->word, word);
-	else
-		/* [S2] pairs with [R1]; [R2] pairs with [S1]; a fence too: no membarrier reaches
-		 * us. */
-		(void)tsr_xchg_sc(&slot->word, word);
+	/* [S2] pairs with [R1]: zdesc, ticket word and payload come first;
+	 * [R2] pairs with [S1]: zdesc and ticket word were read, the ticket is stamped. */
+	tsr_st_rel(&slot->word, word);
 	tsr_end_step(end);
 	tsr_barrier_compiler();
 	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees our slot. */

@@ -351,7 +351,6 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, u
 
 	tsr_st_rlx(&shm->receivers_waiting, 0);
 	tsr_st_rlx(&shm->senders_waiting, 0);
-	tsr_st_rlx(&shm->fenced, 0);
 	tsr_st_rlx(&shm->redo, 0);
 	for (uint32_t i = 0; i < capacity; i++) {
 		tsr_st_rlx(&shm->slot[i].name, TSR_NAME_NONE);

@@ -42,7 +42,7 @@
 #define TSR_BLOCK_BYTES_MAX (UINT32_C(1) << 30)
 
 #define TSR_CELL_ENTRIES    32 /* tickets that travel between magazine and depot at once */
-#define TSR_TOKENS_PER_SIDE 64 /* one bit each in a mask of waiters */
+#define TSR_TOKENS_PER_SIDE 63 /* one bit each in a mask of waiters; the highest says fenced */
 
 /* Segments, in the order in which their descriptors are sent. */
 enum tsr_segment {
@@ -100,7 +100,7 @@ static_assert(sizeof(struct tsr_slot) == 32, "layout");
 struct tsr_channel_shm {
 	/* Receivers write the mask when they go to sleep and wake up; the reaper writes redo. */
 	alignas(TSR_CACHELINE) _Atomic uint64_t receivers_waiting; /* one bit a token */
-	_Atomic uint64_t fenced; /* not 0: an end can't membarrier, publish with an exchange */
+	_Atomic uint64_t reserved;
 	_Atomic uint64_t redo; /* incremented when something before the receivers is ready again */
 	/* Senders write it when they go to sleep and wake up. */
 	alignas(TSR_CACHELINE) _Atomic uint64_t senders_waiting;

@@ -38,7 +38,7 @@ waiters_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
 static unsigned
 waiters_wake(struct tsr_wait_side const *side, uint16_t me, unsigned limit)
 {
-	uint64_t mask = tsr_ld_rlx(side->mask);
+	uint64_t mask = tsr_ld_rlx(side->mask) & ~TSR_WAITING_FENCED;
 	unsigned woken = 0;
 
 	while (mask != 0 && woken < limit) {

@@ -19,8 +19,10 @@
  *		     in every waker
  *		[W2] look at the slot again
  *		Either the waker's load sees the bit, or the sleeper's second look sees the slot.
- *		With a client that can't be reached by membarrier the channel is marked fenced, and
- *		wakers publish with an exchange.
+ *		With a client that can't be reached by membarrier both masks of the channel are
+ *		marked fenced, for good: then every waker finds its mask not 0 and fences before it
+ *		looks once more. No publish slips through while they are being marked: membarrier
+ *		comes after, and one that it finds before its look at the mask sees the mark.
  * Progress	a waker never waits. A sleeper looks again after 100 ms, doubling to 10 s; work
  *		found so is counted in missed_wakes, which must stay 0.
  * Events	a token that the daemon owns stands for all who wait by descriptor (core/events.h).
@@ -78,6 +80,11 @@ tsr_token_claimer(uint64_t word)
 	return (uint16_t)(word >> 48);
 }
 
+/* In a mask of waiters, besides the bits of the tokens: wakers must fence. */
+#define TSR_WAITING_FENCED (UINT64_C(1) << 63)
+
+static_assert(TSR_TOKENS_PER_SIDE < 64, "the highest bit is no token's");
+
 /* One side of a channel on which somebody may sleep. */
 struct tsr_wait_side {
 	_Atomic uint64_t *mask;   /* receivers_waiting or senders_waiting */
@@ -123,7 +130,7 @@ void tsr_token_release(struct tsr_wait_side const *side, uint32_t number, uint16
 
 /*
  * tsr_token_enqueue - say that one is about to sleep: look again after this, then sleep
- * @fenced:	do without membarrier: wakers publish with an exchange
+ * @fenced:	do without membarrier: the mask is marked, wakers fence
  *
  * Return: the token word to sleep on.
  */

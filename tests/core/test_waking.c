@@ -123,7 +123,8 @@ Test(waking, no_wake_up_is_lost_between_a_sender_and_a_fenced_receiver, .timeout
 	struct child child;
 
 	make();
-	tsr_st_rlx(&channel->shm->fenced, 1);
+	(void)tsr_or_sc(&channel->shm->receivers_waiting, TSR_WAITING_FENCED);
+	(void)tsr_or_sc(&channel->shm->senders_waiting, TSR_WAITING_FENCED);
 	realm.living[SLEEPER] = true;
 	client = trip_join(&realm, 2, false);
 	test_ok(local_sender(client, channel, NULL, &sender));

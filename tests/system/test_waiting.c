@@ -510,9 +510,11 @@ test_case(waiting, channel_with_an_end_that_membarrier_does_not_reach_is_marked)
 	test_ok(tsr_sender_open(a, "marked", NULL, &sender));
 	end = tsr_end_get(sender.handle);
 	cr_assert_not_null(end);
-	test_same(tsr_ld_rlx(&end->shm->fenced), 0);
+	test_same(tsr_ld_rlx(&end->shm->receivers_waiting), 0);
+	test_same(tsr_ld_rlx(&end->shm->senders_waiting), 0);
 	test_ok(tsr_receiver_open(client, "marked", NULL, &receiver));
-	test_same(tsr_ld_rlx(&end->shm->fenced), 1);
+	test_same(tsr_ld_rlx(&end->shm->receivers_waiting), TSR_WAITING_FENCED);
+	test_same(tsr_ld_rlx(&end->shm->senders_waiting), TSR_WAITING_FENCED);
 	test_ok(tsr_detach(client));
 	test_ok(tsr_sender_close(sender));
 }

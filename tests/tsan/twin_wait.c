@@ -43,7 +43,10 @@ run(bool fenced)
 
 	twin_make(&twin, 2, 0);
 	/* The daemon marks the channel when an end of such a client is opened. */
-	tsr_st_rlx(&twin.channel.shm->fenced, fenced ? 1 : 0);
+	if (fenced) {
+		(void)tsr_or_sc(&twin.channel.shm->receivers_waiting, TSR_WAITING_FENCED);
+		(void)tsr_or_sc(&twin.channel.shm->senders_waiting, TSR_WAITING_FENCED);
+	}
 	twin_is(local_attach(&twin.map, 1, false, &client[1]), 0);
 	twin_is(local_attach(&twin.map, 2, fenced, &client[2]), 0);
 	twin_is(local_sender(client[1], &twin.channel, &options, &sender), 0);
