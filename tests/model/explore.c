@@ -16,10 +16,12 @@
 
 #include "tests/model/model.h"
 
-#define EXPLORE_DEPTH   (UINT32_C(1) << 16)
-#define EXPLORE_PRIVATE (UINT64_C(1) << 30)
-#define EXPLORE_LEARN   20000 /* transitions of the first run, while it learns */
-#define EXPLORE_MOVES   32
+#define EXPLORE_DEPTH    (UINT32_C(1) << 16)
+#define EXPLORE_PRIVATE  (UINT64_C(1) << 30)
+#define EXPLORE_LEARN    20000 /* transitions of the first run, while it learns */
+#define EXPLORE_MOVES    32
+#define EXPLORE_NOTES    UINT64_C(31) /* the low bits of an entry of the table */
+#define EXPLORE_SWITCHES 15           /* that fit there */
 
 /* A state on the path, and how to go back to the one before. */
 struct explore_level {
@@ -28,7 +30,8 @@ struct explore_level {
 	uint32_t undo;
 	uint8_t moves[EXPLORE_MOVES];
 	uint8_t count, next;
-	uint8_t move; /* that led here */
+	uint8_t move;     /* that led here */
+	uint8_t switches; /* before it */
 };
 
 static struct {
@@ -36,7 +39,7 @@ static struct {
 	uint32_t depth;
 	unsigned char *private;
 	uint64_t private_used;
-	uint64_t *table; /* 0 empty; bit 0: on the path */
+	uint64_t *table; /* 0 empty; bit 0: on the path; bits 1 to 4: interruptions left */
 	uint64_t mask, filled;
 	uint8_t schedule[EXPLORE_DEPTH];
 } explore;
@@ -125,25 +128,6 @@ explore_events(uint8_t *moves)
 	return count;
 }
 
-/* All moves of a state, those of the process that moved last first: fewer changes in a trace. */
-unsigned
-model_moves(uint8_t *moves, uint8_t last)
-{
-	unsigned count = 0;
-	unsigned const first = last & 15U;
-
-	for (unsigned i = 0; i < model.processes; i++)
-		count += explore_moves_of(&model.process[(first + i) % model.processes],
-		                          &moves[count]);
-	count += explore_events(&moves[count]);
-	for (unsigned i = 0; i < model.processes; i++) {
-		if (model.ghost->status[i] != MODEL_ABSENT && model.ghost->status[i] < MODEL_DONE &&
-		    explore_mortal(&model.process[i]))
-			moves[count++] = MODEL_MOVE(MODEL_MOVE_KILL, i);
-	}
-	return count;
-}
-
 static struct model_process *
 explore_mover(uint8_t move)
 {
@@ -151,6 +135,70 @@ explore_mover(uint8_t move)
 
 	return &model.process[kind == MODEL_MOVE_REAP || kind == MODEL_MOVE_ANSWER ? 0
 	                                                                           : move & 15U];
+}
+
+/* Who moved last could go on: that somebody else moves is an interruption. */
+static bool
+explore_goes_on(void)
+{
+	struct model_process const *const p = &model.process[model.ghost->last];
+
+	return model.ghost->status[p->number] == MODEL_RUNS && explore_ready(p);
+}
+
+/* What interrupts: not a death, nor a store that drains. */
+static bool
+explore_interrupts(uint8_t move)
+{
+	unsigned const kind = move >> 4;
+
+	return kind != MODEL_MOVE_KILL && kind != MODEL_MOVE_DRAIN &&
+	       explore_mover(move)->number != model.ghost->last;
+}
+
+static void
+explore_count_switch(uint8_t move)
+{
+	unsigned const kind = move >> 4;
+
+	if (explore_interrupts(move) && explore_goes_on())
+		model.switches--;
+	if (kind != MODEL_MOVE_KILL && kind != MODEL_MOVE_DRAIN)
+		model_set(&model.ghost->last, explore_mover(move)->number);
+}
+
+/* Leave out the moves that would interrupt once too often. */
+static unsigned
+explore_hold(uint8_t *moves, unsigned count)
+{
+	unsigned left = 0;
+
+	if (!model.bounded || model.switches > 0 || !explore_goes_on())
+		return count;
+	for (unsigned i = 0; i < count; i++) {
+		if (explore_interrupts(moves[i]))
+			model.held = true;
+		else
+			moves[left++] = moves[i];
+	}
+	return left;
+}
+
+/* All moves of a state. */
+unsigned
+model_moves(uint8_t *moves)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < model.processes; i++)
+		count += explore_moves_of(&model.process[i], &moves[count]);
+	count += explore_events(&moves[count]);
+	for (unsigned i = 0; i < model.processes; i++) {
+		if (model.ghost->status[i] != MODEL_ABSENT && model.ghost->status[i] < MODEL_DONE &&
+		    explore_mortal(&model.process[i]))
+			moves[count++] = MODEL_MOVE(MODEL_MOVE_KILL, i);
+	}
+	return explore_hold(moves, count);
 }
 
 static void
@@ -178,6 +226,8 @@ model_move(uint8_t move)
 {
 	struct model_process *const p = explore_mover(move);
 
+	if (model.bounded)
+		explore_count_switch(move);
 	switch ((enum model_move)(move >> 4)) {
 	case MODEL_MOVE_DRAIN:
 		if (model.tracing)
@@ -212,15 +262,15 @@ explore_hash(void)
 
 	for (unsigned i = 0; i < model.processes; i++)
 		parts[i + 1] = model.process[i].hash;
-	return (XXH3_64bits(parts, sizeof(parts)) & ~UINT64_C(1)) | 2;
+	return (XXH3_64bits(parts, sizeof(parts)) & ~EXPLORE_NOTES) | (EXPLORE_NOTES + 1);
 }
 
 static uint64_t *
 explore_slot(uint64_t hash)
 {
-	uint64_t i = hash >> 2 & explore.mask;
+	uint64_t i = hash >> 6 & explore.mask;
 
-	while (explore.table[i] != 0 && (explore.table[i] & ~UINT64_C(1)) != hash)
+	while (explore.table[i] != 0 && (explore.table[i] & ~EXPLORE_NOTES) != hash)
 		i = (i + 1) & explore.mask;
 	return &explore.table[i];
 }
@@ -244,50 +294,66 @@ explore_table_grow(void)
 	explore_table_make(2 * entries);
 	for (uint64_t i = 0; i < entries; i++) {
 		if (old[i] != 0)
-			*explore_slot(old[i] & ~UINT64_C(1)) = old[i];
+			*explore_slot(old[i] & ~EXPLORE_NOTES) = old[i];
 	}
 	munmap(old, entries * sizeof(uint64_t));
 }
 
-/* Is the state new? Then it is entered, as one on the path. */
+/*
+ * Is the state new, or are more interruptions left than when it was gone on from? Then it is
+ * entered, as one on the path.
+ */
 static bool
 explore_enter(uint64_t hash)
 {
 	uint64_t *slot = explore_slot(hash);
 
-	if (*slot != 0) {
-		if ((*slot & 1) != 0)
-			model_violate("the same state comes again: somebody goes round for ever");
+	if ((*slot & 1) != 0) {
+		model_violate("the same state comes again: somebody goes round for ever");
 		return false;
 	}
-	if (++explore.filled > explore.mask / 4 * 3) {
+	if (*slot != 0 && (*slot & EXPLORE_NOTES) >> 1 >= model.switches)
+		return false;
+	if (*slot == 0 && ++explore.filled > explore.mask / 4 * 3) {
 		explore_table_grow();
 		slot = explore_slot(hash);
 	}
-	*slot = hash | 1;
+	*slot = hash | (uint64_t)model.switches << 1 | 1;
 	return true;
 }
 
-static void
-explore_push(uint64_t hash, uint8_t move, uint64_t private_at, uint32_t undo)
+/* Keep what is needed to go back from where @move leads. */
+static struct explore_level *
+explore_keep(uint8_t move)
 {
-	struct explore_level *const level = &explore.level[explore.depth++];
+	struct explore_level *const level = &explore.level[explore.depth];
 
-	level->hash = hash;
 	level->move = move;
-	level->private_at = private_at;
-	level->undo = undo;
+	level->private_at = explore.private_used;
+	level->undo = model_memory_mark();
+	level->switches = (uint8_t)model.switches;
+	explore.private_used +=
+		model_process_save(explore_mover(move), &explore.private[level->private_at]);
+	return level;
+}
+
+static void
+explore_push(struct explore_level *level, uint64_t hash)
+{
+	explore.depth++;
+	level->hash = hash;
 	level->next = 0;
-	level->count = (uint8_t)model_moves(level->moves, move);
+	level->count = (uint8_t)model_moves(level->moves);
 }
 
 /* Back to where the move began. */
 static void
-explore_back(uint8_t move, uint64_t private_at, uint32_t undo)
+explore_back(struct explore_level const *level)
 {
-	model_memory_undo(undo);
-	model_process_load(explore_mover(move), &explore.private[private_at]);
-	explore.private_used = private_at;
+	model_memory_undo(level->undo);
+	model_process_load(explore_mover(level->move), &explore.private[level->private_at]);
+	explore.private_used = level->private_at;
+	model.switches = level->switches;
 }
 
 static void
@@ -295,9 +361,9 @@ explore_pop(void)
 {
 	struct explore_level const *const level = &explore.level[--explore.depth];
 
-	*explore_slot(level->hash) = level->hash;
+	*explore_slot(level->hash) &= ~UINT64_C(1);
 	if (explore.depth > 0)
-		explore_back(level->move, level->private_at, level->undo);
+		explore_back(level);
 }
 
 static void
@@ -319,35 +385,31 @@ explore_clear(void)
 }
 
 static void
-explore_step(struct explore_level *level, struct model_result *result)
+explore_step(uint8_t move, struct model_result *result)
 {
-	uint8_t const move = level->moves[level->next++];
-	uint64_t const private_at = explore.private_used;
-	uint32_t const undo = model_memory_mark();
+	struct explore_level *const level = explore_keep(move);
 	uint64_t hash;
 
-	explore.private_used +=
-		model_process_save(explore_mover(move), &explore.private[private_at]);
 	model_move(move);
 	result->transitions++;
 	result->kills += move >> 4 == MODEL_MOVE_KILL;
 	hash = explore_hash();
-	if (model.violation == NULL && explore_enter(hash)) {
-		result->states++;
-		explore_push(hash, move, private_at, undo);
+	if (model.violation != NULL) {
+		explore_push(level, hash); /* it stays on the path, as its last move */
+	} else if (explore_enter(hash)) {
+		explore_push(level, hash);
 		if (explore.depth > result->depth)
 			result->depth = explore.depth;
-		if (explore.level[explore.depth - 1].count == 0) {
+		if (level->count == 0) {
 			result->terminals++;
 			model_ghost_terminal();
 		}
 		if (explore.depth == EXPLORE_DEPTH - 1)
 			model_violate("%u steps and no end", EXPLORE_DEPTH);
 	} else if (model.violation == NULL) {
-		explore_back(move, private_at, undo);
+		explore_back(level);
 	} else {
-		/* It stays on the path, as its last move. */
-		explore_push(hash, move, private_at, undo);
+		explore_push(level, hash);
 	}
 }
 
@@ -355,19 +417,19 @@ static bool
 explore_run(uint64_t states, uint64_t transitions, struct model_result *result)
 {
 	explore_clear();
-	result->states = 1;
 	result->transitions = 0;
 	result->terminals = 0;
 	result->kills = 0;
 	(void)explore_enter(explore_hash());
-	explore_push(explore_hash(), 0, 0, 0);
+	explore_push(&explore.level[0], explore_hash());
 	while (explore.depth > 0 && model.violation == NULL) {
 		struct explore_level *const level = &explore.level[explore.depth - 1];
 
 		if (level->next < level->count)
-			explore_step(level, result);
+			explore_step(level->moves[level->next++], result);
 		else
 			explore_pop();
+		result->states = explore.filled;
 		if (result->states >= states || result->transitions >= transitions)
 			break;
 	}
@@ -395,23 +457,20 @@ explore_now(void)
  * Run until nothing is learnt on the way about who uses which word, first with short runs. What is
  * learnt in a run that shows a violation makes its schedule useless: it is found once more.
  */
-bool
-model_explore(uint64_t bound, struct model_result *result, const uint8_t **schedule,
-              uint32_t *length)
+static uint32_t
+explore_settle(uint64_t bound, struct model_result *result)
 {
-	double const begun = explore_now();
 	uint64_t limit = EXPLORE_LEARN;
+	uint32_t length;
 	bool again;
 
-	*result = (struct model_result){0};
 	do {
 		bool learnt, cut;
 
 		model.violation = NULL;
-		result->runs++;
+		model.held = false;
 		result->complete = explore_run(bound != 0 ? bound : UINT64_MAX, limit, result);
-		*length = explore_schedule();
-		*schedule = explore.schedule;
+		length = explore_schedule();
 		while (explore.depth > 0)
 			explore_pop();
 		learnt = model_memory_learnt();
@@ -419,6 +478,52 @@ model_explore(uint64_t bound, struct model_result *result, const uint8_t **sched
 		again = learnt || (cut && model.violation == NULL);
 		limit = !learnt ? UINT64_MAX : limit < UINT64_MAX / 4 ? 4 * limit : limit;
 	} while (again);
+	return length;
+}
+
+/* Without interruptions first, then with one, and so on, while states are left of @bound. */
+static uint32_t
+explore_switches(uint64_t bound, struct model_result *result)
+{
+	uint64_t states = 0;
+	uint32_t length = 0;
+
+	model.bounded = true;
+	for (unsigned switches = 0; switches <= EXPLORE_SWITCHES && states < bound; switches++) {
+		model.switches = switches;
+		length = explore_settle(bound - states, result);
+		states += result->states;
+		if (!result->complete || model.violation != NULL)
+			break;
+		result->switches = switches + 1;
+		if (!model.held)
+			break;
+	}
+	result->complete = result->complete && !model.held;
+	model.bounded = false;
+	model.switches = 0;
+	return length;
+}
+
+/*
+ * Without a bound: all paths. With one, all paths if half of it is enough; else, with the other
+ * half, all paths on which processes are interrupted at most so many times.
+ */
+bool
+model_explore(uint64_t bound, struct model_result *result, const uint8_t **schedule,
+              uint32_t *length)
+{
+	double const begun = explore_now();
+	uint64_t states;
+
+	*result = (struct model_result){0};
+	*length = explore_settle(bound / 2, result);
+	states = result->states;
+	if (!result->complete && model.violation == NULL) {
+		*length = explore_switches(bound - states, result);
+		result->states += states;
+	}
+	*schedule = explore.schedule;
 	result->seconds = explore_now() - begun;
 	return model.violation == NULL;
 }

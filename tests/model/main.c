@@ -2,7 +2,7 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 /*
- * explore [--quick] [--list] [SCENARIO...]
+ * explore [--quick | --slow | --list | SCENARIO...]	all scenarios, the small ones, the others
  * explore --here SCENARIO		without a process of its own, for a debugger
  * explore --replay SCHEDULE SCENARIO
  *
@@ -120,6 +120,21 @@ main_open(struct model_process *p)
 	model.ghost->open[p->number] = p->actor->sends || p->actor->receives;
 }
 
+/* The channel has been used: its slots name tickets as they were then. */
+static void
+main_stale_names(void)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		uint64_t const generation =
+			tsr_word_generation(tsr_ld_rlx(&model.map.tickets[i].word));
+
+		tsr_st_rlx(&channel->shm->slot[i].name,
+		           tsr_name_make(i, (generation - 1) & TSR_GENERATION_MASK));
+	}
+}
+
 /* Tickets into magazines, as the actors say; the rest into cells of the depot. */
 static void
 main_tickets(void)
@@ -147,6 +162,7 @@ main_tickets(void)
 				tsr_name_make(ticket, generation);
 		}
 	}
+	main_stale_names();
 	for (uint32_t count = 0; ticket < klass->count; count = 0) {
 		for (; count < klass->batch && ticket < klass->count; ticket++) {
 			_Atomic uint64_t *const word = &model.map.tickets[ticket].word;
@@ -204,21 +220,29 @@ model_setup(const struct model_scenario *scenario)
 static void
 main_report(struct model_scenario const *s, struct model_result const *r)
 {
-	printf("%-22s %12llu states %13llu transitions %10llu deaths %9llu ends, depth %u, %.1f s, "
+	char bound[64] = "complete";
+
+	if (model.violation != NULL)
+		(void)snprintf(bound, sizeof(bound), "VIOLATION");
+	else if (!r->complete && r->switches == 0)
+		(void)snprintf(bound, sizeof(bound), "cut at its bound");
+	else if (!r->complete)
+		(void)snprintf(bound, sizeof(bound), "all with up to %u interruptions",
+		               r->switches - 1);
+	printf("%-18s %11llu states %12llu transitions %9llu deaths %8llu ends, depth %4u, %6.1f "
+	       "s, "
 	       "%s\n",
 	       s->name, (unsigned long long)r->states, (unsigned long long)r->transitions,
 	       (unsigned long long)r->kills, (unsigned long long)r->terminals, r->depth, r->seconds,
-	       model.violation != NULL ? "VIOLATION"
-	       : r->complete           ? "complete"
-	                               : "cut at its bound");
-	fflush(stdout);
+	       bound);
+	(void)fflush(stdout);
 }
 
 /* In a process of its own. Return: its exit status. */
 static int
 main_explore(struct model_scenario const *s, bool nightly)
 {
-	uint64_t const bound = nightly && s->nightly != 0 ? s->nightly : s->states;
+	uint64_t const bound = nightly ? s->nightly : s->states;
 	struct model_result result;
 	const uint8_t *schedule;
 	uint32_t length;
@@ -280,6 +304,7 @@ int
 main(int argc, char **argv)
 {
 	bool const quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+	bool const slow = argc > 1 && strcmp(argv[1], "--slow") == 0;
 	int failed = 0;
 
 	if (argc == 3 && strcmp(argv[1], "--here") == 0)
@@ -291,13 +316,13 @@ main(int argc, char **argv)
 			printf("%-22s %s\n", s->name, s->what);
 		return 0;
 	}
-	if (argc > 1 && !quick) {
+	if (argc > 1 && !quick && !slow) {
 		for (int i = 1; i < argc; i++)
 			failed |= main_run(main_find(argv[i]));
 		return failed != 0;
 	}
 	for (struct model_scenario const *s = model_scenarios; s->name != NULL; s++) {
-		if (!quick || s->quick)
+		if (s->quick ? !slow : !quick)
 			failed |= main_run(s);
 		if (quick && failed != 0)
 			break;

@@ -112,7 +112,7 @@ struct model_scenario {
 	bool tso;
 	bool quick;       /* part of --quick */
 	uint64_t states;  /* bound; 0: to the end */
-	uint64_t nightly; /* bound with TESSERA_NIGHTLY */
+	uint64_t nightly; /* the same with TESSERA_NIGHTLY */
 	struct model_actor actor[MODEL_PROCESSES - 1];
 };
 
@@ -167,6 +167,7 @@ struct model_ghost {
 	uint64_t reply_stream[MODEL_PROCESSES];
 	uint64_t reaping;             /* the process that the daemon is at, 0 none */
 	uint64_t kills, reaper_kills; /* that may still happen */
+	uint64_t last;                /* who moved last, if interruptions are counted */
 	uint64_t sender_died, receiver_died;
 	uint64_t message[MODEL_MESSAGES]; /* enum model_message | process << 8 */
 	uint64_t name[MODEL_MESSAGES];    /* under which it was sent */
@@ -184,6 +185,9 @@ extern struct model {
 	struct model_ghost *ghost;
 	bool tracing;
 	bool tso;
+	bool bounded;      /* in how often somebody is interrupted: */
+	unsigned switches; /* so often it may still happen */
+	bool held;         /* a move was left out for that */
 	const char *violation;
 	char text[256];
 } model;
@@ -236,11 +240,12 @@ void model_ghost_terminal(void);
 /* explore.c */
 struct model_result {
 	uint64_t states, transitions, kills, terminals;
-	uint32_t depth, runs;
+	uint32_t depth;
+	uint32_t switches; /* if not complete: all paths with fewer interruptions were gone */
 	double seconds;
-	bool complete;
+	bool complete; /* all paths */
 };
-unsigned model_moves(uint8_t *moves, uint8_t last);
+unsigned model_moves(uint8_t *moves);
 void model_move(uint8_t move);
 bool model_explore(uint64_t bound, struct model_result *result, const uint8_t **schedule,
                    uint32_t *length);

@@ -161,7 +161,7 @@ trace_channel(uint32_t at, uint64_t v, char *name, char *value, size_t bytes)
 	} else if (at == 0 || at == offsetof(struct tsr_channel_shm, senders_waiting) / 8) {
 		(void)snprintf(name, bytes, at == 0 ? "receivers_waiting" : "senders_waiting");
 	} else {
-		(void)snprintf(name, bytes, at == 1 ? "fenced" : "redo");
+		(void)snprintf(name, bytes, at == 2 ? "redo" : "reserved");
 	}
 }
 
@@ -281,7 +281,7 @@ trace_repeat(uint8_t move, unsigned n)
 	uint8_t moves[64];
 
 	for (; n > 0 && model.violation == NULL; n--) {
-		if (memchr(moves, move, model_moves(moves, move)) == NULL)
+		if (memchr(moves, move, model_moves(moves)) == NULL)
 			return false;
 		trace_mover = move & 15U;
 		model_move(move);
@@ -317,7 +317,7 @@ model_trace_replay(const char *schedule)
 	if (model.violation == NULL) {
 		uint8_t moves[64];
 
-		if (model_moves(moves, 0) == 0)
+		if (model_moves(moves) == 0)
 			model_ghost_terminal();
 	}
 	model.tracing = false;
