@@ -25,6 +25,7 @@ static struct actor_copy sweep_victim_copy, sweep_peer_copy;
 static struct world_image sweep_at, sweep_repairing;
 static unsigned char *sweep_start, *sweep_last; /* the watched memory */
 static uint64_t *sweep_seen;                    /* a set of hashes; 0: free */
+static size_t sweep_seen_count;
 static unsigned long sweep_told;
 
 /* The run that is under way. */
@@ -139,6 +140,11 @@ sweep_known(void)
 			return true;
 	}
 	sweep_seen[at] = hash;
+	if (++sweep_seen_count > mask / 4 * 3) {
+		/* Rather again than endlessly. */
+		memset(sweep_seen, 0, (mask + 1) * sizeof(sweep_seen[0]));
+		sweep_seen_count = 0;
+	}
 	return false;
 }
 
