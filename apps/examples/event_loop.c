@@ -104,14 +104,14 @@ int
 main(int argc, char **argv)
 {
 	struct itimerspec const second = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}};
-	int const timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
-	int const epoll = epoll_create1(EPOLL_CLOEXEC);
-	int error;
+	int timer, epoll, error;
 
 	if (argc < 2 || argc > 1 + CHANNELS_MAX) {
 		fprintf(stderr, "usage: event_loop CHANNEL [CHANNEL]\n");
 		return 2;
 	}
+	timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (epoll < 0 || timer < 0 || timerfd_settime(timer, 0, &second, NULL) != 0)
 		return failed("epoll", -errno);
 	error = watch(epoll, timer, TIMER);
