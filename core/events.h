@@ -13,7 +13,7 @@
  *
  * One signal for each EVENT_ARM: who is told looks until there is nothing, asks for the next
  * signal, and looks once more. All events of one side of a channel share one token, so they take at
- * most one of its 64, and one claim tells all of them.
+ * most one of its 63, and one claim tells all of them.
  *
  * Trust	the descriptor is a pipe's reading end, and not an eventfd: whoever holds an eventfd
  *		can fill it and make it blocking, and the daemon's next write would hang. The

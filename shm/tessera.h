@@ -417,7 +417,7 @@ TSR_API int tsr_tap_event(struct tsr_tap tap, int *fd);
  * faster. All that wait on a side of a channel by descriptor get it, and all sleepers as ever.
  * Context: warm, asks the daemon unless there is something to be done; the thread of the end or
  * tap.
- * Return: 0; -ENOBUFS 64 waiters sleep on that side of the channel already; -ENOENT the channel was
+ * Return: 0; -ENOBUFS 63 waiters sleep on that side of the channel already; -ENOENT the channel was
  * removed; -EINVAL no descriptor was asked for; -ENOTCONN; -ETIMEDOUT.
  */
 TSR_API int tsr_receiver_arm(struct tsr_receiver receiver, int *ready);

@@ -601,7 +601,7 @@ test_case(observer, arming_is_refused_when_participants_sleep_on_all_tokens)
 	             fds[TSR_SEGMENT_TOKENS], 0);
 
 	cr_assert_neq(tokens, MAP_FAILED);
-	/* As 64 receivers of that client would. "watched" is the first channel of all. */
+	/* As so many receivers of that client would. "watched" is the first channel of all. */
 	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++)
 		atomic_store(&tokens[0].receiver[i],
 		             tsr_token_make(TSR_TOKEN_INIT, 1, reply.client_id, 0));
@@ -609,10 +609,10 @@ test_case(observer, arming_is_refused_when_participants_sleep_on_all_tokens)
 	test_is(tsr_receiver_arm(receiver, &ready), -ENOBUFS);
 	cr_assert_not_null(strstr(tsr_last_hint(), "tokens"), "%s", tsr_last_hint());
 	test_same(ready, 4711);
-	atomic_store(&tokens[0].receiver[63], 0);
+	atomic_store(&tokens[0].receiver[TSR_TOKENS_PER_SIDE - 1], 0);
 	test_ok(tsr_receiver_arm(receiver, &ready));
 	test_same(ready, 0);
-	for (uint32_t i = 0; i < 63; i++)
+	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE - 1; i++)
 		atomic_store(&tokens[0].receiver[i], 0);
 	munmap(tokens, reply.bytes[TSR_SEGMENT_TOKENS]);
 	for (int i = 0; i < __builtin_popcount(reply.held); i++)
