@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "shm/metrics.h"
+
+void
+tsr_metrics_read(struct tsr_metrics const *metrics, uint64_t now_ns, struct tsr_metrics_seen *seen)
+{
+	uint64_t const since_ns = tsr_ld_rlx(&metrics->blocked_since_ns);
+
+	tsr_pair_read(&metrics->moved, &seen->messages, &seen->bytes);
+	seen->blocked = since_ns != 0;
+	seen->blocked_ns = tsr_ld_rlx(&metrics->blocked_ns);
+	if (since_ns != 0 && since_ns < now_ns)
+		seen->blocked_ns += now_ns - since_ns;
+	seen->waits = tsr_ld_rlx(&metrics->waits);
+	for (uint32_t i = 0; i < TSR_METRIC_CAUSES; i++)
+		seen->cause[i] = tsr_ld_rlx(&metrics->cause[i]);
+}
+
+void
+tsr_metrics_wipe(struct tsr_metrics *metrics)
+{
+	tsr_pair_wipe(&metrics->moved);
+	tsr_st_rlx(&metrics->blocked_ns, 0);
+	tsr_st_rlx(&metrics->blocked_since_ns, 0);
+	tsr_st_rlx(&metrics->waits, 0);
+	for (uint32_t i = 0; i < TSR_METRIC_CAUSES; i++)
+		tsr_st_rlx(&metrics->cause[i], 0);
+	tsr_histogram_wipe(&metrics->times);
+}
