@@ -49,6 +49,7 @@ static const struct tsr_config_key config_realms[] = {
 	REALM("slots", U32, geometry.slots, TSR_SLOTS_MIN, INT64_C(1) << 28, RESTART),
 	REALM("clients", U32, geometry.clients, 1, TSR_CLIENTS_MAX, RESTART),
 	REALM("backing", BACKING, backing, 0, 0, RESTART),
+	REALM("ends", U32, geometry.ends, 0, TSR_ENDS_METERED_MAX, RESTART),
 	REALM("regions", U32, geometry.regions, 0, TSR_REGIONS_MAX, RESTART),
 	REALM("region_tickets", U32, geometry.region_tickets, 0, TSR_REGION_TICKETS_MAX, RESTART),
 	REALM("foreign_regions", BOOL, foreign_regions, 0, 0, LIVE),

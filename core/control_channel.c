@@ -114,6 +114,7 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 	reply->kind = record->kind;
 	reply->seen = other.seen;
 	reply->stream = other.stream;
+	reply->metrics = tsr_member_metrics(member, reply->end);
 	return 0;
 }
 

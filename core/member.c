@@ -14,6 +14,7 @@
 #include "core/counter.h"
 #include "core/daemon.h"
 #include "shm/access.h"
+#include "shm/meters.h"
 
 #define MEMBER_ENDS_FIRST 8
 
@@ -201,6 +202,52 @@ member_find_end(struct tsr_member *member, uint32_t *index)
 	return 0;
 }
 
+struct member_meter {
+	struct tsr_member *member;
+	struct tsr_member_end *end;
+};
+
+static int
+member_meter_work(void *argument)
+{
+	struct member_meter const *const meter = argument;
+	struct tsr_member_end const *const end = meter->end;
+
+	tsr_meter_open(&meter->member->realm->map, end->metrics,
+	               tsr_end_word(end->record->channel.id, meter->member->id, end->side,
+	                            end->generation));
+	return 0;
+}
+
+/* Somewhere to count, if there is any left. */
+static int
+member_meter(struct tsr_member *member, struct tsr_member_end *end)
+{
+	struct tsr_realm *const realm = member->realm;
+	struct member_meter meter = {.member = member, .end = end};
+
+	end->metrics = UINT32_MAX;
+	if (realm->free_ends_count == 0) {
+		realm->ends_uncounted++;
+		return 0;
+	}
+	end->metrics = realm->free_ends[--realm->free_ends_count];
+	return tsr_realm_guarded(realm, member_meter_work, &meter);
+}
+
+/* What it has counted becomes the channel's. Already under the guard. */
+static void
+member_unmeter(struct tsr_member *member, struct tsr_member_end *end)
+{
+	struct tsr_realm *const realm = member->realm;
+
+	if (end->metrics == UINT32_MAX)
+		return;
+	tsr_meter_close(&realm->map, end->metrics, end->record->index, end->side);
+	realm->free_ends[realm->free_ends_count++] = end->metrics;
+	end->metrics = UINT32_MAX;
+}
+
 int
 tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
                 uint32_t *number, struct tsr_channel_other *other, struct tsr_refusal *refusal)
@@ -221,7 +268,17 @@ tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, ui
 	end->side = side;
 	member->open[side]++;
 	*number = index | (uint32_t)end->generation << 16;
+	error = member_meter(member, end);
+	if (error != 0)
+		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
+		                  member->realm->entry.name);
 	return 0;
+}
+
+uint32_t
+tsr_member_metrics(struct tsr_member const *member, uint32_t number)
+{
+	return member->ends[number & UINT16_MAX].metrics;
 }
 
 /* What happens to one end under the guard. */
@@ -249,6 +306,7 @@ member_leave_end(struct member_part const *part, struct tsr_member_end *end)
 	                                  .side = end->side,
 	                                  .realm = member->realm->entry.name};
 
+	member_unmeter(member, end);
 	tsr_channels_leave(end->record, end->side, part->died);
 	tsr_reaper_wake(&reap, member->id, part->result);
 	member->open[end->side]--;
@@ -261,6 +319,7 @@ member_close_work(void *argument)
 {
 	struct member_part const *const part = argument;
 
+	member_unmeter(part->member, part->end);
 	tsr_channels_leave(part->end->record, part->end->side, false);
 	return 0;
 }

@@ -29,6 +29,7 @@ enum tsr_member_state {
 struct tsr_member_end {
 	struct tsr_channel_record *record; /* NULL: closed */
 	uint32_t side;
+	uint32_t metrics; /* number; UINT32_MAX: it counts nowhere */
 	uint16_t generation;
 };
 
@@ -85,6 +86,10 @@ void tsr_member_put(struct tsr_member *member);
 TSR_MUST_CHECK
 int tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
                     uint32_t *number, struct tsr_channel_other *other, struct tsr_refusal *refusal);
+
+/* tsr_member_metrics - of the open end @number: where it counts; UINT32_MAX: nowhere. */
+uint32_t tsr_member_metrics(struct tsr_member const *member, uint32_t number);
+
 TSR_MUST_CHECK
 int tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal *refusal);
 

@@ -31,8 +31,9 @@ realm_create_tables(struct tsr_realm *realm, struct tsr_refusal *refusal)
 	realm->free_ids = calloc(geometry->clients, sizeof(realm->free_ids[0]));
 	realm->channels = calloc(geometry->channels, sizeof(realm->channels[0]));
 	realm->generations = calloc(geometry->channels, sizeof(realm->generations[0]));
+	realm->free_ends = calloc((size_t)geometry->ends + 1, sizeof(realm->free_ends[0]));
 	if (realm->members == NULL || realm->free_ids == NULL || realm->channels == NULL ||
-	    realm->generations == NULL ||
+	    realm->generations == NULL || realm->free_ends == NULL ||
 	    tsr_area_create(&realm->area, realm->map.channels_bytes, geometry->channels) != 0 ||
 	    tsr_registry_create(&realm->names, REALM_NAME_BUCKETS) != 0 ||
 	    tsr_regions_create(realm) != 0)
@@ -41,6 +42,9 @@ realm_create_tables(struct tsr_realm *realm, struct tsr_refusal *refusal)
 	for (uint32_t i = 0; i < geometry->clients; i++)
 		realm->free_ids[i] = (uint16_t)(i + 1);
 	realm->free_count = geometry->clients;
+	for (uint32_t i = 0; i < geometry->ends; i++)
+		realm->free_ends[i] = geometry->ends - 1 - i;
+	realm->free_ends_count = geometry->ends;
 	return 0;
 }
 
@@ -52,6 +56,7 @@ realm_destroy(struct tsr_realm *realm)
 	tsr_regions_destroy(realm);
 	tsr_registry_destroy(&realm->names);
 	tsr_area_destroy(&realm->area);
+	free(realm->free_ends);
 	free(realm->generations);
 	free(realm->channels);
 	free(realm->free_ids);

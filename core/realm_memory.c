@@ -16,9 +16,9 @@
 static const char *
 realm_segment_name(uint32_t index)
 {
-	static const char *const names[] = {"tessera-directory", "tessera-channels",
-	                                    "tessera-tickets",   "tessera-blocks",
-	                                    "tessera-state",     "tessera-tokens"};
+	static const char *const names[] = {
+		"tessera-directory", "tessera-channels", "tessera-tickets", "tessera-blocks",
+		"tessera-state",     "tessera-tokens",   "tessera-metrics"};
 
 	return index < sizeof(names) / sizeof(names[0]) ? names[index] : "tessera-arena";
 }

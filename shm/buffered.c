@@ -206,7 +206,7 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 		int error;
 
 		if (fast == TSR_FAST_WAKE)
-			tsr_buffered_wake(end);
+			tsr_buffered_after(end, msg);
 		if (fast == TSR_FAST_REFUSE)
 			return tsr_buffered_settle(end, msg);
 		if (fast != TSR_FAST_MISS)
@@ -258,6 +258,20 @@ tsr_buffered_wake(struct tsr_end *end)
 		tsr_buffered_wake_mine(end);
 }
 
+void
+tsr_buffered_after(struct tsr_end *end, struct tsr_msg const *msg)
+{
+	if (end->side == TSR_SIDE_RECEIVER && msg->stamp != 0) {
+		uint64_t const ticks = tsr_clock_ticks();
+		double const ns =
+			(double)(ticks - msg->stamp) * 1e9 / (double)end->map->ticks_per_second;
+
+		/* Clocks of two cores may differ a little. */
+		tsr_histogram_add(&end->metrics->times, ticks > msg->stamp ? (uint64_t)ns : 0);
+	}
+	tsr_buffered_wake(end);
+}
+
 /* Free a slot whose content cannot be, and its ticket if that is the channel's. */
 static int
 buffered_refuse(struct tsr_end *end, struct tsr_slot *slot)
@@ -302,6 +316,7 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 	struct tsr_zdesc zdesc = {.name = tsr_ld_rlx(&slot->name),
 	                          .range = tsr_ld_rlx(&slot->range)};
 	uint32_t const index = tsr_name_index(zdesc.name);
+	enum tsr_fast fast;
 	int error;
 
 	if (index < end->map->tickets_count || index >= end->map->tickets_all ||
@@ -316,7 +331,9 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 	}
 	msg->flags |= end->again ? TSR_MSG_REDELIVERED : 0;
 	msg->stamp = tsr_ld_rlx(&slot->stamp);
-	if (tsr_buffered_free(end, slot) == TSR_FAST_WAKE)
-		tsr_buffered_wake(end);
+	fast = tsr_buffered_free(end, slot);
+	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));
+	if (fast == TSR_FAST_WAKE || msg->stamp != 0)
+		tsr_buffered_after(end, msg);
 	return 0;
 }

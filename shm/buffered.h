@@ -16,7 +16,7 @@
 /* What the fast form of a try came to: only the first two have changed anything. */
 enum tsr_fast {
 	TSR_FAST_DONE = 0,
-	TSR_FAST_WAKE,   /* done, and somebody sleeps: tsr_buffered_wake() */
+	TSR_FAST_WAKE, /* done, and somebody sleeps, or a stamp was received: tsr_buffered_after() */
 	TSR_FAST_MISS,   /* nothing done: the whole try knows why */
 	TSR_FAST_REFUSE, /* the slot is ours, what is in it is not for us: tsr_buffered_settle() */
 };
@@ -37,6 +37,9 @@ TSR_COLD TSR_MUST_CHECK int tsr_buffered_place(struct tsr_end *end);
 /* Wake one who sleeps on the other side; and one on ours if the slot at our position is for it. */
 TSR_COLD void tsr_buffered_wake(struct tsr_end *end);
 TSR_COLD void tsr_buffered_wake_mine(struct tsr_end *end);
+
+/* What TSR_FAST_WAKE asks for: note how long a stamped message was under way, wake who sleeps. */
+TSR_COLD void tsr_buffered_after(struct tsr_end *end, struct tsr_msg const *msg);
 
 /*
  * tsr_buffered_settle - the slot at our position is ours, and the fast form would not have what is
@@ -110,6 +113,7 @@ tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32
 	uint32_t const index = tsr_name_index(name);
 	struct tsr_slot *const slot = tsr_end_slot(end);
 	struct tsr_ticket *const ticket = &map->tickets[index];
+	enum tsr_fast fast;
 
 	if (tsr_unlikely(index >= count) ||
 	    tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, end->me)) ||
@@ -125,8 +129,10 @@ tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32
 	                                 ? tsr_clock_ticks()
 	                                 : 0);
 	tsr_ticket_send(ticket, name, end->channel_id);
-	return tsr_buffered_publish(end, slot, end->expect | TSR_READY,
+	fast = tsr_buffered_publish(end, slot, end->expect | TSR_READY,
 	                            &end->shm->receivers_waiting, &end->shm->senders_waiting);
+	tsr_metrics_moved(end->metrics, tsr_range_length(range));
+	return fast;
 }
 
 /* The same for what lies in an arena, which is nearly everything. */
@@ -180,6 +186,7 @@ tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
 	struct tsr_block const *block;
 	uint64_t word = ready;
 	uint64_t range, stamp, own;
+	enum tsr_fast fast;
 
 	if (tsr_unlikely((ready & ~TSR_READY_AGAIN_BIT) != end->expect))
 		return TSR_FAST_MISS;
@@ -204,7 +211,9 @@ tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
 	msg->length = tsr_range_length(range);
 	msg->flags = (ready & TSR_READY_AGAIN_BIT) != 0 ? TSR_MSG_REDELIVERED : 0;
 	msg->stamp = stamp;
-	return tsr_buffered_free(end, slot);
+	fast = tsr_buffered_free(end, slot);
+	tsr_metrics_moved(end->metrics, tsr_range_length(range));
+	return tsr_unlikely(stamp != 0) ? TSR_FAST_WAKE : fast;
 }
 
 #endif /* TSR_SHM_BUFFERED_H */

@@ -84,8 +84,9 @@ struct tsr_end {
 	uint32_t channel_id;
 	/* The second line: what the sender knows ahead, and what a miss needs. */
 	struct tsr_attachment *attachment;
-	uint32_t room;  /* slots from the position on that are known to be empty */
-	uint32_t ahead; /* how many to look at once; 0: each when it is needed */
+	struct tsr_metrics *metrics; /* where it counts */
+	uint32_t room;               /* slots from the position on that are known to be empty */
+	uint32_t ahead;              /* how many to look at once; 0: each when it is needed */
 	uint64_t redo_seen;
 	uint64_t stream_seen; /* of the other side, when this end was opened */
 	uint64_t spin_ns;
@@ -262,12 +263,13 @@ int tsr_magazine_drain(struct tsr_attachment *attachment, uint32_t klass,
 struct tsr_wait {
 	uint64_t deadline_ns;
 	uint64_t spin_until_ns;
-	uint64_t look_ns;    /* length of the next safety look */
-	uint64_t token_word; /* what we sleep on; 0: not enqueued */
+	uint64_t look_ns;          /* length of the next safety look */
+	uint64_t token_word;       /* what we sleep on; 0: not enqueued */
+	uint64_t blocked_since_ns; /* 0: it is not blocked time */
 	uint32_t spins;
 };
 
-void tsr_wait_begin(struct tsr_end const *end, struct tsr_wait *wait, uint64_t deadline_ns);
+void tsr_wait_begin(struct tsr_end *end, struct tsr_wait *wait, uint64_t deadline_ns);
 TSR_MUST_CHECK
 int tsr_wait_next(struct tsr_end *end, struct tsr_wait *wait);
 void tsr_wait_end(struct tsr_end *end, struct tsr_wait *wait);

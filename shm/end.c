@@ -19,6 +19,9 @@
 #define END_FLAGS         (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
 #define END_CHANNEL_FLAGS (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
 
+/* Where the ends count for which the realm has no more metrics: nobody reads it. */
+static struct tsr_metrics end_uncounted;
+
 struct tsr_trace_end
 tsr_end_describe(struct tsr_end const *end)
 {
@@ -141,6 +144,9 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 		return -EPROTO;
 	end->attachment = attachment;
 	end->map = &attachment->map;
+	end->metrics = reply->metrics < attachment->map.ends_count
+	                       ? &attachment->map.metrics[reply->metrics]
+	                       : &end_uncounted;
 	end->slots = channel->shm->slot;
 	end->shm = channel->shm;
 	end->mask = channel->mask;

@@ -48,6 +48,7 @@ tsr_geometry_default(struct tsr_realm_geometry *geometry)
 		.channels = 256,
 		.slots = 256 * 1024,
 		.clients = 256,
+		.ends = 1024,
 		.classes = 5,
 		.klass = {{64, 16384}, {512, 8192}, {4096, 4096}, {65536, 1024}, {1048576, 64}},
 		.regions = 64,
@@ -116,6 +117,8 @@ tsr_geometry_check(struct tsr_realm_geometry const *g, char *why, size_t why_byt
 	if (g->classes < 1 || g->classes > TSR_CLASSES_MAX)
 		return geometry_refuse(why, why_bytes, "number of classes", g->classes, 1,
 		                       TSR_CLASSES_MAX);
+	if (g->ends > TSR_ENDS_METERED_MAX)
+		return geometry_refuse(why, why_bytes, "ends", g->ends, 0, TSR_ENDS_METERED_MAX);
 	if (g->regions > TSR_REGIONS_MAX)
 		return geometry_refuse(why, why_bytes, "regions", g->regions, 0, TSR_REGIONS_MAX);
 	if (g->region_tickets > TSR_REGION_TICKETS_MAX)
@@ -179,6 +182,20 @@ format_regions_offset(struct tsr_realm_geometry const *g)
 	return format_channels_offset() + (uint64_t)g->channels * sizeof(struct tsr_channel_entry);
 }
 
+static uint64_t
+format_ends_offset(struct tsr_realm_geometry const *g)
+{
+	return format_regions_offset(g) + (uint64_t)g->regions * sizeof(struct tsr_region_entry);
+}
+
+static uint64_t
+format_totals_offset(struct tsr_realm_geometry const *g)
+{
+	return format_round_up(format_ends_offset(g) +
+	                               (uint64_t)g->ends * sizeof(struct tsr_end_entry),
+	                       TSR_CACHELINE);
+}
+
 uint32_t
 tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEGMENTS_MAX])
 {
@@ -187,7 +204,7 @@ tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEG
 
 	memset(bytes, 0, TSR_SEGMENTS_MAX * sizeof(bytes[0]));
 	bytes[TSR_SEGMENT_DIRECTORY] =
-		format_regions_offset(g) + (uint64_t)g->regions * sizeof(struct tsr_region_entry);
+		format_totals_offset(g) + (uint64_t)g->channels * sizeof(struct tsr_channel_totals);
 	bytes[TSR_SEGMENT_CHANNELS] = (uint64_t)g->channels * sizeof(struct tsr_channel_shm) +
 	                              (uint64_t)g->slots * sizeof(struct tsr_slot);
 	bytes[TSR_SEGMENT_ARENA0] =
@@ -196,6 +213,8 @@ tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEG
 		((uint64_t)tickets + g->region_tickets) * sizeof(struct tsr_block);
 	bytes[TSR_SEGMENT_STATE] = (uint64_t)g->clients * sizeof(struct tsr_state);
 	bytes[TSR_SEGMENT_TOKENS] = (uint64_t)g->channels * sizeof(struct tsr_tokens);
+	bytes[TSR_SEGMENT_METRICS] =
+		g->ends == 0 ? TSR_CACHELINE : (uint64_t)g->ends * sizeof(struct tsr_metrics);
 	return TSR_SEGMENT_ARENA0 + 1;
 }
 
@@ -292,6 +311,9 @@ format_directory(struct tsr_directory *directory, struct tsr_realm_geometry cons
 	directory->channels_offset = format_channels_offset();
 	directory->regions_offset = format_regions_offset(g);
 	directory->regions = g->regions;
+	directory->ends_offset = format_ends_offset(g);
+	directory->ends = g->ends;
+	directory->totals_offset = format_totals_offset(g);
 	directory->region_tickets = g->region_tickets;
 	directory->first_lap = g->first_lap;
 	memcpy(directory->name, g->name, sizeof(directory->name));
@@ -340,6 +362,20 @@ format_tokens(_Atomic uint64_t *tokens)
 	}
 }
 
+/* A new channel has counted nothing. */
+static void
+format_totals(struct tsr_channel_totals *totals)
+{
+	for (uint32_t side = 0; side < 2; side++) {
+		tsr_st_rlx(&totals->side[side].messages, 0);
+		tsr_st_rlx(&totals->side[side].bytes, 0);
+		tsr_st_rlx(&totals->side[side].blocked_ns, 0);
+		tsr_st_rlx(&totals->side[side].waits, 0);
+		for (uint32_t i = 0; i < TSR_METRIC_CAUSES; i++)
+			tsr_st_rlx(&totals->side[side].cause[i], 0);
+	}
+}
+
 void
 tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, uint32_t capacity,
                    uint32_t flags, uint64_t id, char const *name)
@@ -358,6 +394,7 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, u
 		tsr_st_rlx(&shm->slot[i].stamp, 0);
 		tsr_st_rlx(&shm->slot[i].word, tsr_slot_word(map->first_lap, 0, TSR_EMPTY));
 	}
+	format_totals(&map->totals[index]);
 	format_tokens(map->tokens[index].receiver);
 	format_tokens(map->tokens[index].sender);
 	tsr_st_rlx(&entry->senders, 0);

@@ -23,6 +23,7 @@ struct tsr_realm_geometry {
 	uint32_t channels; /* at most so many; 1 .. TSR_CHANNELS_MAX */
 	uint32_t slots;    /* of all channels together */
 	uint32_t clients;  /* 1 .. TSR_CLIENTS_MAX */
+	uint32_t ends;     /* so many open ends count; 0 .. TSR_ENDS_METERED_MAX */
 	uint32_t classes;  /* 1 .. TSR_CLASSES_MAX, block_bytes ascending */
 	struct tsr_class_config klass[TSR_CLASSES_MAX];
 	uint32_t regions;        /* at a time; 0 .. TSR_REGIONS_MAX */

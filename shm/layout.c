@@ -4,6 +4,7 @@
 #include "shm/layout.h"
 
 #include "shm/channel.h"
+#include "shm/metrics.h"
 #include "shm/waiter.h"
 
 /* Every number that two builds must agree on. */
@@ -40,6 +41,9 @@ static uint64_t const layout_numbers[] = {
 	sizeof(struct tsr_channel_entry),
 	sizeof(struct tsr_region_entry),
 	sizeof(struct tsr_directory),
+	sizeof(struct tsr_end_entry),
+	sizeof(struct tsr_channel_totals),
+	sizeof(struct tsr_metrics),
 	offsetof(struct tsr_ticket, tag),
 	offsetof(struct tsr_block, capacity),
 	offsetof(struct tsr_class, cells_offset),
@@ -50,6 +54,8 @@ static uint64_t const layout_numbers[] = {
 	offsetof(struct tsr_directory, channels_offset),
 	offsetof(struct tsr_directory, klass),
 	offsetof(struct tsr_directory, regions_offset),
+	offsetof(struct tsr_directory, meters_version),
+	offsetof(struct tsr_metrics, times),
 };
 
 /* FNV-1a, 64 bits, over the bytes of the numbers. */

@@ -34,6 +34,8 @@
 #define TSR_CHANNELS_MAX UINT32_C(131071) /* 17 bits of an id, where 0 means none */
 #define TSR_CLIENTS_MAX  UINT32_C(4096)
 
+#define TSR_ENDS_METERED_MAX UINT32_C(65536) /* open ends that count, of a realm */
+
 #define TSR_REGIONS_MAX        UINT32_C(1024)
 #define TSR_REGION_TICKETS_MAX UINT32_C(65536)
 #define TSR_REGION_BYTES_MAX   UINT64_C(0xffe00000) /* an offset in it has 32 bits */
@@ -52,6 +54,7 @@ enum tsr_segment {
 	TSR_SEGMENT_BLOCKS,
 	TSR_SEGMENT_STATE,
 	TSR_SEGMENT_TOKENS,
+	TSR_SEGMENT_METRICS,
 	TSR_SEGMENT_ARENA0, /* and up to TSR_ARENAS_MAX - 1 more */
 };
 
@@ -187,9 +190,29 @@ static_assert(sizeof(struct tsr_region_entry) == 64, "layout");
 #define TSR_REGION_READ_ONLY UINT32_C(1) /* nobody can map it writable */
 #define TSR_REGION_FOREIGN   UINT32_C(2) /* a client's own memory */
 
+/* Directory: whose the metrics of the same number are. Written by the daemon: see meters.h. */
+struct tsr_end_entry {
+	_Atomic uint64_t word; /* channel id (24, low) | client (16) | side (1) | generation (23) */
+};
+
+static_assert(sizeof(struct tsr_end_entry) == 8, "layout");
+
+/* Directory: what closed ends of a channel have counted. Written by the daemon: see meters.h. */
+struct tsr_channel_totals {
+	struct {
+		alignas(TSR_CACHELINE) _Atomic uint64_t messages;
+		_Atomic uint64_t bytes;
+		_Atomic uint64_t blocked_ns;
+		_Atomic uint64_t waits;
+		_Atomic uint64_t cause[4]; /* by enum tsr_metric_cause */
+	} side[2];                         /* by enum tsr_side */
+};
+
+static_assert(sizeof(struct tsr_channel_totals) == 128, "layout");
+
 /*
  * Directory, at offset 0 of its segment; the channel entries start at channels_offset, the regions'
- * at regions_offset.
+ * at regions_offset, the ends' at ends_offset, the channels' totals at totals_offset.
  */
 struct tsr_directory {
 	_Atomic uint64_t magic; /* stored last */
@@ -213,8 +236,11 @@ struct tsr_directory {
 	struct tsr_class klass[TSR_CLASSES_MAX];
 	uint64_t regions_offset;
 	uint32_t regions; /* at most so many at a time */
-	uint32_t reserved0;
-	uint64_t reserved1[14];
+	uint32_t ends;    /* that count: see meters.h */
+	uint64_t ends_offset;
+	uint64_t totals_offset;
+	_Atomic uint64_t meters_version; /* odd: an end's counts are being moved */
+	uint64_t reserved1[11];
 };
 
 static_assert(offsetof(struct tsr_directory, tickets) == 56, "layout");

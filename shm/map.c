@@ -35,11 +35,12 @@ map_bind_header(struct tsr_map *map)
 	map->ticks_per_second = directory->ticks_per_second;
 	map->first_lap = directory->first_lap;
 	map->regions_count = directory->regions;
+	map->ends_count = directory->ends;
 	if (directory->region_tickets > TSR_REGION_TICKETS_MAX ||
 	    map->regions_count > TSR_REGIONS_MAX || map->tickets_count > TSR_TICKETS_MAX ||
 	    map->channels_count > TSR_CHANNELS_MAX || map->clients_count > TSR_CLIENTS_MAX ||
-	    map->arenas_count > TSR_ARENAS_MAX || map->classes_count == 0 ||
-	    map->classes_count > TSR_CLASSES_MAX)
+	    map->arenas_count > TSR_ARENAS_MAX || map->ends_count > TSR_ENDS_METERED_MAX ||
+	    map->classes_count == 0 || map->classes_count > TSR_CLASSES_MAX)
 		return -EPROTO;
 	if (map->segments_count != TSR_SEGMENT_ARENA0 + map->arenas_count)
 		return -EPROTO;
@@ -48,13 +49,21 @@ map_bind_header(struct tsr_map *map)
 	    !map_holds(mapping, directory->channels_offset,
 	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_entry)) ||
 	    !map_holds(mapping, directory->regions_offset,
-	               (uint64_t)map->regions_count * sizeof(struct tsr_region_entry)))
+	               (uint64_t)map->regions_count * sizeof(struct tsr_region_entry)) ||
+	    !map_holds(mapping, directory->ends_offset,
+	               (uint64_t)map->ends_count * sizeof(struct tsr_end_entry)) ||
+	    !map_holds(mapping, directory->totals_offset,
+	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_totals)))
 		return -EPROTO;
 	map->tickets_all = map->tickets_count + directory->region_tickets;
 	map->entries = (struct tsr_channel_entry *)(void *)((unsigned char *)directory +
 	                                                    directory->channels_offset);
 	map->regions = (struct tsr_region_entry *)(void *)((unsigned char *)directory +
 	                                                   directory->regions_offset);
+	map->ends = (struct tsr_end_entry *)(void *)((unsigned char *)directory +
+	                                             directory->ends_offset);
+	map->totals = (struct tsr_channel_totals *)(void *)((unsigned char *)directory +
+	                                                    directory->totals_offset);
 	return 0;
 }
 
@@ -100,6 +109,8 @@ map_bind_segments(struct tsr_map *map)
 	               (uint64_t)map->tickets_all * sizeof(*map->tickets)) ||
 	    !map_holds(&s[TSR_SEGMENT_BLOCKS], 0,
 	               (uint64_t)map->tickets_all * sizeof(*map->blocks)) ||
+	    !map_holds(&s[TSR_SEGMENT_METRICS], 0,
+	               (uint64_t)map->ends_count * sizeof(*map->metrics)) ||
 	    !map_holds_or_lacks(&s[TSR_SEGMENT_STATE],
 	                        (uint64_t)map->clients_count * sizeof(*map->states)) ||
 	    !map_holds_or_lacks(&s[TSR_SEGMENT_TOKENS],
@@ -109,6 +120,7 @@ map_bind_segments(struct tsr_map *map)
 	map->blocks = s[TSR_SEGMENT_BLOCKS].base;
 	map->states = s[TSR_SEGMENT_STATE].base;
 	map->tokens = s[TSR_SEGMENT_TOKENS].base;
+	map->metrics = s[TSR_SEGMENT_METRICS].base;
 	map->channels_base = s[TSR_SEGMENT_CHANNELS].base;
 	map->channels_bytes = s[TSR_SEGMENT_CHANNELS].bytes;
 	for (uint32_t i = 0; i < map->arenas_count; i++) {

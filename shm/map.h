@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "shm/layout.h"
+#include "shm/metrics.h"
 
 /* One mapping. */
 struct tsr_mapping {
@@ -46,8 +47,12 @@ struct tsr_map {
 	uint32_t segments_count;
 	struct tsr_region_entry *regions; /* [regions_count] in the directory */
 	uint32_t regions_count;
-	uint32_t tickets_all; /* tickets_count, and behind them those of the regions */
-	int doorbell;         /* eventfd of the realm's daemon; 0: none */
+	uint32_t tickets_all;              /* tickets_count, and behind them those of the regions */
+	struct tsr_end_entry *ends;        /* [ends_count] in the directory */
+	struct tsr_channel_totals *totals; /* [channels_count] in the directory */
+	struct tsr_metrics *metrics;       /* [ends_count] */
+	uint32_t ends_count;
+	int doorbell; /* eventfd of the realm's daemon; 0: none */
 };
 
 /* The depot of a class: the words of its cells, and the cells. */

@@ -151,6 +151,24 @@ message_wait(struct tsr_end *end, struct tsr_zdesc zdesc, struct tsr_msg *msg, u
 	return last == -EAGAIN ? error : last;
 }
 
+/* Count why a call gave up, and return it. */
+static int
+message_count(struct tsr_end *end, int error)
+{
+	enum tsr_metric_cause cause = TSR_METRIC_REFUSED;
+
+	if (error == 0)
+		return 0;
+	if (error == -EAGAIN)
+		cause = TSR_METRIC_WOULD_BLOCK;
+	else if (error == -ETIMEDOUT)
+		cause = TSR_METRIC_TIMED_OUT;
+	else if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN)
+		cause = TSR_METRIC_ENDED;
+	tsr_count(&end->metrics->cause[cause], 1);
+	return error;
+}
+
 /* The whole of a send: every error told, waiting. */
 int
 tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint64_t deadline_ns)
@@ -164,7 +182,9 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint6
 	if (!tsr_message_range(msg, &zdesc.range))
 		return -EINVAL;
 	error = tsr_buffered_try_send(end, zdesc);
-	return error != -EAGAIN ? error : message_wait(end, zdesc, NULL, deadline_ns);
+	if (error == -EAGAIN)
+		error = message_wait(end, zdesc, NULL, deadline_ns);
+	return message_count(end, error);
 }
 
 int
@@ -176,8 +196,10 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
 		return -ENOTCONN;
 	error = tsr_buffered_try_recv(end, msg);
-	return error != -EAGAIN ? error
-	                        : message_wait(end, (struct tsr_zdesc){0}, msg, deadline_ns);
+	if (error == -EAGAIN)
+		error = message_wait(end, (struct tsr_zdesc){0}, msg, deadline_ns);
+	/* Who looks and finds nothing has not failed. */
+	return error == -EAGAIN ? error : message_count(end, error);
 }
 
 int
@@ -185,7 +207,7 @@ tsr_message_after(struct tsr_end *end, enum tsr_fast fast, struct tsr_msg *msg)
 {
 	if (fast == TSR_FAST_REFUSE)
 		return tsr_buffered_settle(end, msg);
-	tsr_buffered_wake(end);
+	tsr_buffered_after(end, msg);
 	return 0;
 }
 

@@ -172,9 +172,11 @@ struct tsr_proto_end_open_reply {
 	uint32_t capacity;
 	uint32_t flags;
 	uint32_t kind;
-	uint32_t end;    /* number of this end, for END_CLOSE */
-	uint32_t seen;   /* 1: the other side is there, or has left something to drain */
-	uint64_t stream; /* of the other side when this end was counted: shows what came since */
+	uint32_t end;     /* number of this end, for END_CLOSE */
+	uint32_t seen;    /* 1: the other side is there, or has left something to drain */
+	uint64_t stream;  /* of the other side when this end was counted: shows what came since */
+	uint32_t metrics; /* number of its metrics; UINT32_MAX: all are in use, it counts nowhere */
+	uint32_t reserved;
 };
 
 struct tsr_proto_end_close {
@@ -456,7 +458,7 @@ static_assert(sizeof(struct tsr_proto_hello_reply) == 64, "protocol");
 static_assert(sizeof(struct tsr_proto_attach) == 152, "protocol");
 static_assert(sizeof(struct tsr_proto_channel) == 96, "protocol");
 static_assert(sizeof(struct tsr_proto_end_open) == 104, "protocol");
-static_assert(sizeof(struct tsr_proto_end_open_reply) == 64, "protocol");
+static_assert(sizeof(struct tsr_proto_end_open_reply) == 72, "protocol");
 static_assert(sizeof(struct tsr_proto_region) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_region_ref) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_region_reply) == 56, "protocol");
@@ -468,6 +470,6 @@ static_assert(sizeof(struct tsr_proto_event_open) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_event) == 24, "protocol");
 static_assert(sizeof(struct tsr_proto_row_realm) == 152, "protocol");
 static_assert(sizeof(struct tsr_proto_segments) == 80, "protocol");
-static_assert(sizeof(struct tsr_proto_segments_reply) == 136, "protocol");
+static_assert(sizeof(struct tsr_proto_segments_reply) == 144, "protocol");
 
 #endif /* TSR_SHM_PROTO_H */

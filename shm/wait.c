@@ -20,14 +20,43 @@
 
 uint64_t tsr_wait_look_ns = 100 * WAIT_NS_PER_MS;
 
-void
-tsr_wait_begin(struct tsr_end const *end, struct tsr_wait *wait, uint64_t deadline_ns)
+/* From here on it counts as blocked. */
+static void
+wait_block(struct tsr_end *end, struct tsr_wait *wait, uint64_t now_ns)
 {
+	if (wait->blocked_since_ns != 0)
+		return;
+	wait->blocked_since_ns = now_ns;
+	tsr_st_rlx(&end->metrics->blocked_since_ns, now_ns);
+}
+
+static void
+wait_unblock(struct tsr_end *end, struct tsr_wait *wait)
+{
+	uint64_t const ns = wait->blocked_since_ns != 0 ? tsr_now_ns() - wait->blocked_since_ns : 0;
+
+	if (wait->blocked_since_ns == 0)
+		return;
+	tsr_count(&end->metrics->blocked_ns, ns);
+	tsr_count(&end->metrics->waits, 1);
+	tsr_st_rlx(&end->metrics->blocked_since_ns, 0);
+	if (end->side == TSR_SIDE_SENDER)
+		tsr_histogram_add(&end->metrics->times, ns);
+}
+
+/* A sender that finds no room is blocked at once, a receiver only when it goes to sleep. */
+void
+tsr_wait_begin(struct tsr_end *end, struct tsr_wait *wait, uint64_t deadline_ns)
+{
+	uint64_t const now_ns = deadline_ns == TSR_NOWAIT ? 0 : tsr_now_ns();
+
 	*wait = (struct tsr_wait){
 		.deadline_ns = deadline_ns,
-		.spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : tsr_now_ns() + end->spin_ns,
+		.spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : now_ns + end->spin_ns,
 		.look_ns = tsr_wait_look_ns,
 	};
+	if (end->side == TSR_SIDE_SENDER && deadline_ns != TSR_NOWAIT)
+		wait_block(end, wait, now_ns);
 }
 
 /*
@@ -174,6 +203,7 @@ tsr_wait_next(struct tsr_end *end, struct tsr_wait *wait)
 	if (end->token == UINT32_MAX && tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
 		return wait_without_token();
 	wait->spin_until_ns = 0;
+	wait_block(end, wait, now);
 	wait->token_word =
 		tsr_token_enqueue(&end->mine, end->token, end->me, end->attachment->fenced);
 	TSR_TRACE(block, tsr_end_describe(end));
@@ -183,6 +213,7 @@ tsr_wait_next(struct tsr_end *end, struct tsr_wait *wait)
 void
 tsr_wait_end(struct tsr_end *end, struct tsr_wait *wait)
 {
+	wait_unblock(end, wait);
 	if (wait->token_word == 0)
 		return;
 	TSR_TRACE(unblock, tsr_end_describe(end), wait_waker(end));

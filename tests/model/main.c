@@ -48,6 +48,7 @@ main_realm(struct model_scenario const *s)
 	geometry.klass[0] = (struct tsr_class_config){.block_bytes = 64, .count = tickets};
 	geometry.regions = 0;
 	geometry.region_tickets = 0;
+	geometry.ends = 0;
 	geometry.first_lap = s->first_lap;
 	if (s->first_generation != 0)
 		geometry.first_generation = s->first_generation;

@@ -96,6 +96,7 @@ local_answer_open(struct tsr_client client, struct tsr_channel const *channel)
 		.capacity = channel->capacity,
 		.flags = channel->flags,
 		.kind = TSR_KIND_BUFFERED,
+		.metrics = UINT32_MAX,
 	};
 
 	if (attachment == NULL)

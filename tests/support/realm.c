@@ -25,6 +25,7 @@ realm_geometry(struct tsr_realm_geometry *geometry)
 	geometry->klass[1] = (struct tsr_class_config){.block_bytes = 4096, .count = 64};
 	geometry->regions = 0;
 	geometry->region_tickets = 0;
+	geometry->ends = 0;
 	geometry->epoch = 7;
 }
 
