@@ -74,6 +74,7 @@ int tsr_cmd_recv(int argc, char **argv);
 int tsr_cmd_regions(int argc, char **argv);
 int tsr_cmd_reload(int argc, char **argv);
 int tsr_cmd_send(int argc, char **argv);
+int tsr_cmd_stat(int argc, char **argv);
 int tsr_cmd_status(int argc, char **argv);
 int tsr_cmd_stop(int argc, char **argv);
 int tsr_cmd_tickets(int argc, char **argv);

@@ -125,10 +125,10 @@ tsr_count(_Atomic uint64_t *p, uint64_t v)
 }
 
 /*
- * Two words of one writer that are stored, and loaded, at once. Sixteen aligned bytes are one access
- * on every x86-64 processor that has AVX (both makers' manuals promise it); elsewhere, and where
- * ThreadSanitizer must see words, the halves go one by one and a reader may find them a message
- * apart.
+ * Two words of one writer that are stored, and loaded, at once. Sixteen aligned bytes are one
+ * access on every x86-64 processor that has AVX (both makers' manuals promise it); elsewhere, and
+ * where ThreadSanitizer must see words, the halves go one by one and a reader may find them a
+ * message apart.
  */
 struct tsr_pair {
 	alignas(16) _Atomic uint64_t word[2];

@@ -16,7 +16,7 @@
 /* What the fast form of a try came to: only the first two have changed anything. */
 enum tsr_fast {
 	TSR_FAST_DONE = 0,
-	TSR_FAST_WAKE, /* done, and somebody sleeps, or a stamp was received: tsr_buffered_after() */
+	TSR_FAST_WAKE,   /* done; somebody sleeps, or a stamp was received: tsr_buffered_after() */
 	TSR_FAST_MISS,   /* nothing done: the whole try knows why */
 	TSR_FAST_REFUSE, /* the slot is ours, what is in it is not for us: tsr_buffered_settle() */
 };

@@ -405,6 +405,6 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, u
 	entry->kind = TSR_KIND_BUFFERED;
 	memset(entry->name, 0, sizeof(entry->name));
 	memcpy(entry->name, name, name_bytes);
-	/* [F2] pairs with [F3]: an entry with an id is complete. */
+	/* [F2] pairs with [F3] and [F4]: an entry with an id is complete. */
 	tsr_st_rel(&entry->id, id);
 }

@@ -7,11 +7,11 @@
  * What the channels of a realm have counted: all that their open ends show, and what ends that are
  * closed have left. Whoever maps the realm reads it, without the daemon's help.
  *
- * Writers	the daemon alone: which end has which metrics, and the totals of those that closed.
+ * Writers	the daemon alone: which end has which metrics, the totals of those that closed.
  *		While it moves a closing end's counts into the totals, the version is odd.
- * Ordering	[U1] the daemon makes the version odd, moves, [U2] makes it even. [U3] a reader loads
- *		the version, reads, fences, [U4] loads it again: unchanged and even, it has seen
- *		each message once.
+ * Ordering	[U1] the daemon makes the version odd, moves, [U2] makes it even. [U3] a reader
+ *		loads the version, reads, fences, [U4] loads it again: unchanged and even, it has
+ *		seen each message once.
  */
 
 #include "shm/channel.h"

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_APPS_SAMPLE_H
+#define TSR_APPS_SAMPLE_H
+
+/*
+ * What all channels of a realm have counted at one moment, read from its memory as an observer: the
+ * daemon is asked once, when the sampler is opened. Rates are differences of two samples over wall
+ * time.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shm/meters.h"
+#include "shm/tessera.h"
+
+/* One channel. Cumulative, since the channel was made. */
+struct tsr_sample_channel {
+	uint64_t id; /* 0: no channel in this entry */
+	char name[TSR_NAME_BYTES];
+	uint32_t capacity;
+	uint32_t flags;
+	uint32_t kind;
+	struct tsr_meter side[2];         /* by enum tsr_side */
+	struct tsr_distribution *latency; /* of open receivers' stamped messages; NULL: none */
+};
+
+struct tsr_sample {
+	uint64_t at_ns; /* CLOCK_MONOTONIC */
+	uint32_t channels_count;
+	bool torn;                           /* ends came and went faster than they could be read */
+	struct tsr_sample_channel *channels; /* by entry of the directory */
+};
+
+struct tsr_sampler {
+	struct tsr_client client;
+	struct tsr_map const *map;
+	struct tsr_meter (*meters)[2];
+};
+
+/* tsr_sampler_open - look at a realm. Return: 0; or an exit status, and it is said. */
+int tsr_sampler_open(struct tsr_sampler *sampler, const char *realm);
+void tsr_sampler_close(struct tsr_sampler *sampler);
+
+/*
+ * tsr_sampler_take - a sample; free it with tsr_sample_free()
+ *
+ * Return: 0; -ENOTCONN the realm is gone; -ENOMEM.
+ */
+TSR_MUST_CHECK
+int tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample);
+void tsr_sample_free(struct tsr_sample *sample);
+
+/* What happened between two samples, to one channel or, added up, to several. */
+struct tsr_rates {
+	double seconds;
+	uint64_t sent;
+	uint64_t sent_bytes;
+	uint64_t received;
+	uint64_t received_bytes;
+	uint64_t depth;  /* at the end: sent and not received */
+	uint64_t full;   /* sends that found no room and didn't wait */
+	uint64_t failed; /* of both sides: timed out, ended, refused */
+	uint64_t senders_blocked_ns;
+	uint64_t receivers_blocked_ns;
+	uint32_t senders;
+	uint32_t receivers;
+	uint32_t senders_blocked;
+	uint32_t receivers_blocked;
+	struct tsr_distribution latency; /* of what was stamped and received in between */
+};
+
+/*
+ * tsr_rates_add - add what happened to a channel
+ * @before:	the same entry of an earlier sample; NULL or another channel's: all that ever
+ */
+void tsr_rates_add(struct tsr_rates *rates, struct tsr_sample_channel const *before,
+                   struct tsr_sample_channel const *now);
+
+#endif /* TSR_APPS_SAMPLE_H */
