@@ -302,8 +302,9 @@ list_take(const unsigned char *packet, size_t bytes, const struct list_taker *ta
 }
 
 int
-tsr_cli_each(struct tsr_control *control, enum tsr_proto_list_what what, const char *realm,
-             size_t row_bytes, void (*take)(void *argument, const void *row), void *argument)
+tsr_cli_rows(struct tsr_control *control, enum tsr_proto_list_what what, const char *realm,
+             size_t row_bytes, void (*take)(void *argument, const void *row), void *argument,
+             uint64_t deadline_ns)
 {
 	static alignas(TSR_CACHELINE) unsigned char packet[TSR_PROTO_PACKET_MAX];
 	struct list_taker const taker = {
@@ -316,15 +317,25 @@ tsr_cli_each(struct tsr_control *control, enum tsr_proto_list_what what, const c
 	if (realm != NULL)
 		strcpy(request.realm, realm);
 	error = tsr_control_ask(control, TSR_PROTO_LIST, &request, sizeof(request), packet,
-	                        sizeof(packet), &got, tsr_cli_deadline());
+	                        sizeof(packet), &got, deadline_ns);
 	while (error == 0) {
 		error = list_take(packet, got, &taker);
 		memcpy(&head, packet, sizeof(head));
 		if (error != 0 || (head.flags & TSR_PROTO_LAST) != 0)
 			break;
 		error = tsr_control_more(control, TSR_PROTO_LIST, packet, sizeof(packet), &got,
-		                         tsr_cli_deadline());
+		                         deadline_ns);
 	}
+	return error;
+}
+
+int
+tsr_cli_each(struct tsr_control *control, enum tsr_proto_list_what what, const char *realm,
+             size_t row_bytes, void (*take)(void *argument, const void *row), void *argument)
+{
+	int const error =
+		tsr_cli_rows(control, what, realm, row_bytes, take, argument, tsr_cli_deadline());
+
 	return error == 0 ? TSR_EXIT_OK : tsr_cli_fail(error, "the daemon's list can't be had");
 }
 

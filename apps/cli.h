@@ -78,6 +78,7 @@ int tsr_cmd_stat(int argc, char **argv);
 int tsr_cmd_status(int argc, char **argv);
 int tsr_cmd_stop(int argc, char **argv);
 int tsr_cmd_tickets(int argc, char **argv);
+int tsr_cmd_top(int argc, char **argv);
 int tsr_cmd_trace(int argc, char **argv);
 
 /* tsr_cli_plain - parse a command that takes global options only; usage errors end the program. */
@@ -114,12 +115,18 @@ int tsr_cli_observe(const char *realm, struct tsr_client *client);
 uint64_t tsr_cli_deadline(void);
 
 /*
- * tsr_cli_each - all rows of a kind, one by one
+ * tsr_cli_rows - all rows of a kind, one by one
  * @realm:	NULL: all that the asker may see
  * @row_bytes:	of the struct that @take gets
  *
- * Return: 0; or an exit status, and it is said.
+ * Return: 0; what tsr_control_ask() gave; -EPROTO. Some rows may have been taken by then.
  */
+TSR_MUST_CHECK
+int tsr_cli_rows(struct tsr_control *control, enum tsr_proto_list_what what, const char *realm,
+                 size_t row_bytes, void (*take)(void *argument, const void *row), void *argument,
+                 uint64_t deadline_ns);
+
+/* tsr_cli_each - the same, and failure is said. Return: 0; or an exit status. */
 int tsr_cli_each(struct tsr_control *control, enum tsr_proto_list_what what, const char *realm,
                  size_t row_bytes, void (*take)(void *argument, const void *row), void *argument);
 

@@ -222,7 +222,7 @@ tsr_cmd_stat(int argc, char **argv)
 	}
 	status = tsr_sampler_open(&sampler, address.realm);
 	if (status != 0)
-		return status;
+		return tsr_cli_fail(status, "cannot look at realm '%s'", address.realm);
 	(void)sigaction(SIGINT, &stop, NULL);
 	(void)sigaction(SIGTERM, &stop, NULL);
 	status = stat_run(&sampler, &options, address.realm);

@@ -25,16 +25,16 @@ tsr_sampler_open(struct tsr_sampler *sampler, const char *realm)
 	struct tsr_attachment const *attachment;
 
 	if (error != 0)
-		return tsr_cli_fail(error, "cannot look at realm '%s'", realm);
+		return error;
 	attachment = tsr_attachment_get(sampler->client);
 	if (attachment == NULL)
-		return tsr_cli_fail(-ENOTCONN, "cannot look at realm '%s'", realm);
+		return -ENOTCONN;
 	sampler->map = &attachment->map;
 	sampler->meters = calloc(sampler->map->channels_count, sizeof(sampler->meters[0]));
 	if (sampler->meters != NULL)
 		return 0;
 	(void)tsr_detach(sampler->client);
-	return tsr_cli_fail(-ENOMEM, "cannot look at realm '%s'", realm);
+	return -ENOMEM;
 }
 
 void

@@ -39,7 +39,8 @@ struct tsr_sampler {
 	struct tsr_meter (*meters)[2];
 };
 
-/* tsr_sampler_open - look at a realm. Return: 0; or an exit status, and it is said. */
+/* tsr_sampler_open - look at a realm. Return: 0; what tsr_attach() gave; -ENOTCONN; -ENOMEM. */
+TSR_MUST_CHECK
 int tsr_sampler_open(struct tsr_sampler *sampler, const char *realm);
 void tsr_sampler_close(struct tsr_sampler *sampler);
 

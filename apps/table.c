@@ -11,8 +11,7 @@
 #include "apps/cli.h"
 #include "apps/units.h"
 
-#define TABLE_CELL_BYTES 320
-#define TABLE_COLUMNS    32
+#define TABLE_COLUMNS 32
 
 static json_t *
 report_made(json_t *value)
@@ -59,14 +58,13 @@ tsr_report_text(const char *text, size_t bytes)
 	return value != NULL ? value : json_string("(not text)");
 }
 
-/* How a value is written: for people with its unit, for a pipe plainly. */
-static void
-table_cell(const json_t *value, enum tsr_cell_format format, bool people, char *out)
+void
+tsr_table_cell(const json_t *value, enum tsr_cell_format format, bool people, char *out)
 {
 	uint64_t number;
 
 	if (json_is_string(value)) {
-		snprintf(out, TABLE_CELL_BYTES, "%s", json_string_value(value));
+		snprintf(out, TSR_CELL_TEXT_BYTES, "%s", json_string_value(value));
 		return;
 	}
 	if (json_is_boolean(value)) {
@@ -74,7 +72,7 @@ table_cell(const json_t *value, enum tsr_cell_format format, bool people, char *
 		return;
 	}
 	if (json_is_real(value)) {
-		snprintf(out, TABLE_CELL_BYTES, "%.1f", json_real_value(value));
+		snprintf(out, TSR_CELL_TEXT_BYTES, "%.1f", json_real_value(value));
 		return;
 	}
 	if (!json_is_integer(value)) {
@@ -83,7 +81,7 @@ table_cell(const json_t *value, enum tsr_cell_format format, bool people, char *
 	}
 	number = (uint64_t)json_integer_value(value);
 	if (format == TSR_CELL_MODE)
-		snprintf(out, TABLE_CELL_BYTES, "%04" PRIo64, number);
+		snprintf(out, TSR_CELL_TEXT_BYTES, "%04" PRIo64, number);
 	else if (people && format == TSR_CELL_BYTES)
 		tsr_size_format(number, out);
 	else if (people && format == TSR_CELL_NS)
@@ -91,13 +89,14 @@ table_cell(const json_t *value, enum tsr_cell_format format, bool people, char *
 	else if (people && format == TSR_CELL_COUNT)
 		tsr_count_format(number, out);
 	else
-		snprintf(out, TABLE_CELL_BYTES, "%" PRIu64, number);
+		snprintf(out, TSR_CELL_TEXT_BYTES, "%" PRIu64, number);
 }
 
-static bool
-table_is_right(enum tsr_cell_format format)
+bool
+tsr_table_is_right(enum tsr_cell_format format)
 {
-	return format == TSR_CELL_COUNT || format == TSR_CELL_BYTES || format == TSR_CELL_NS;
+	return format == TSR_CELL_COUNT || format == TSR_CELL_BYTES || format == TSR_CELL_NS ||
+	       format == TSR_CELL_SHARE;
 }
 
 static const char *
@@ -112,7 +111,7 @@ table_state_color(const char *state)
 static void
 table_put(FILE *out, const char *text, int width, const struct tsr_column *column, bool last)
 {
-	bool const right = table_is_right(column->format);
+	bool const right = tsr_table_is_right(column->format);
 
 	if (column->format == TSR_CELL_STATE && tsr_cli_paint(out))
 		fprintf(out, "\033[%sm%-*s\033[0m", table_state_color(text), width, text);
@@ -127,13 +126,13 @@ table_put(FILE *out, const char *text, int width, const struct tsr_column *colum
 static int
 table_width(const json_t *rows, const struct tsr_column *column)
 {
-	char cell[TABLE_CELL_BYTES];
+	char cell[TSR_CELL_TEXT_BYTES];
 	size_t width = strlen(column->title), index;
 	json_t *row;
 
 	json_array_foreach((json_t *)(uintptr_t)rows, index, row)
 	{
-		table_cell(json_object_get(row, column->key), column->format, true, cell);
+		tsr_table_cell(json_object_get(row, column->key), column->format, true, cell);
 		if (strlen(cell) > width)
 			width = strlen(cell);
 	}
@@ -143,13 +142,13 @@ table_width(const json_t *rows, const struct tsr_column *column)
 void
 tsr_table_people(FILE *out, const json_t *rows, const struct tsr_column *columns)
 {
-	char cell[TABLE_CELL_BYTES];
+	char cell[TSR_CELL_TEXT_BYTES];
 	bool const paint = tsr_cli_paint(out);
 	int widths[TABLE_COLUMNS];
 
 	fputs(paint ? "\033[1m" : "", out);
 	for (size_t i = 0; i < TABLE_COLUMNS && columns[i].key != NULL; i++) {
-		struct tsr_column const head = {.format = table_is_right(columns[i].format)
+		struct tsr_column const head = {.format = tsr_table_is_right(columns[i].format)
 		                                                  ? TSR_CELL_COUNT
 		                                                  : TSR_CELL_TEXT};
 
@@ -159,8 +158,8 @@ tsr_table_people(FILE *out, const json_t *rows, const struct tsr_column *columns
 	fputs(paint ? "\033[0m\n" : "\n", out);
 	for (size_t r = 0; r < json_array_size(rows); r++) {
 		for (size_t i = 0; i < TABLE_COLUMNS && columns[i].key != NULL; i++) {
-			table_cell(json_object_get(json_array_get(rows, r), columns[i].key),
-			           columns[i].format, true, cell);
+			tsr_table_cell(json_object_get(json_array_get(rows, r), columns[i].key),
+			               columns[i].format, true, cell);
 			table_put(out, cell, widths[i], &columns[i], columns[i + 1].key == NULL);
 		}
 		fputc('\n', out);
@@ -170,15 +169,15 @@ tsr_table_people(FILE *out, const json_t *rows, const struct tsr_column *columns
 static void
 table_rows_plain(FILE *out, const json_t *rows, const struct tsr_column *columns)
 {
-	char cell[TABLE_CELL_BYTES];
+	char cell[TSR_CELL_TEXT_BYTES];
 
 	for (size_t i = 0; columns[i].key != NULL; i++)
 		fprintf(out, "%s%s", i == 0 ? "" : "\t", columns[i].key);
 	fputc('\n', out);
 	for (size_t r = 0; r < json_array_size(rows); r++) {
 		for (size_t i = 0; columns[i].key != NULL; i++) {
-			table_cell(json_object_get(json_array_get(rows, r), columns[i].key),
-			           columns[i].format, false, cell);
+			tsr_table_cell(json_object_get(json_array_get(rows, r), columns[i].key),
+			               columns[i].format, false, cell);
 			fprintf(out, "%s%s", i == 0 ? "" : "\t", cell);
 		}
 		fputc('\n', out);
@@ -197,7 +196,7 @@ tsr_table_rows(FILE *out, const json_t *rows, const struct tsr_column *columns)
 void
 tsr_table_facts(FILE *out, const json_t *object, const struct tsr_column *columns)
 {
-	char cell[TABLE_CELL_BYTES];
+	char cell[TSR_CELL_TEXT_BYTES];
 	bool const people = isatty(fileno(out));
 	size_t width = 0;
 
@@ -208,7 +207,7 @@ tsr_table_facts(FILE *out, const json_t *object, const struct tsr_column *column
 
 		if (value == NULL)
 			continue;
-		table_cell(value, c->format, people, cell);
+		tsr_table_cell(value, c->format, people, cell);
 		if (people)
 			fprintf(out, "%-*s  %s\n", (int)width, c->title, cell);
 		else

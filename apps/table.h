@@ -17,7 +17,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define TSR_REPORT_SCHEMA 1
+#define TSR_REPORT_SCHEMA   1
+#define TSR_CELL_TEXT_BYTES 320
 
 enum tsr_cell_format {
 	TSR_CELL_TEXT,
@@ -25,6 +26,7 @@ enum tsr_cell_format {
 	TSR_CELL_BYTES,
 	TSR_CELL_NS,
 	TSR_CELL_MODE,  /* an octal permission */
+	TSR_CELL_SHARE, /* percent, of a real */
 	TSR_CELL_STATE, /* OK, WARN, FAIL: in colour */
 };
 
@@ -50,6 +52,11 @@ json_t *tsr_report_count(uint64_t count);
 
 /* A string of @bytes that may lack its final 0 and be no UTF-8. */
 json_t *tsr_report_text(const char *text, size_t bytes);
+
+/* tsr_table_cell - how a value is written: for people with its unit, for a pipe plainly. @out has
+ * TSR_CELL_TEXT_BYTES. tsr_table_is_right - such cells are aligned to the right. */
+void tsr_table_cell(const json_t *value, enum tsr_cell_format format, bool people, char *out);
+bool tsr_table_is_right(enum tsr_cell_format format);
 
 /* tsr_table_rows - an array of objects, one line each under a head. */
 void tsr_table_rows(FILE *out, const json_t *rows, const struct tsr_column *columns);

@@ -21,6 +21,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"demo", "stream files from process to process, check and measure", tsr_cmd_demo},
 	{"doctor", "what of this machine helps or hinders, with remedies", tsr_cmd_doctor},
 	{"status", "how the daemon and its realms are", tsr_cmd_status},
+	{"top", "channels, clients, cores and memory, live", tsr_cmd_top},
 	{"stat", "what moves, a line a second", tsr_cmd_stat},
 	{"realms", "what realms there are, and whose", tsr_cmd_realms},
 	{"clients", "who is attached", tsr_cmd_clients},

@@ -1,0 +1,159 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Tessera Authors
+# tessera top: one look, and the screen in a terminal of tmux's.
+
+load helper
+
+setup() {
+	tessera_setup
+	cd "$BATS_TEST_TMPDIR"
+	terminal=(tmux -S "$BATS_TEST_TMPDIR/tmux")
+}
+teardown() {
+	"${terminal[@]}" kill-server 2>/dev/null || true
+	tessera_teardown
+}
+
+# feed CHANNEL: a sender of small messages that goes on living, for its pipe stays open.
+feed() {
+	mkfifo pipe
+	exec 7<>pipe
+	background "$TESSERA" send "$1" --block-size 64 <pipe
+	head -c 60000 /dev/zero >&7
+}
+
+# open_screen COLUMNS LINES [OPTION...]
+open_screen() {
+	command -v tmux >/dev/null || skip "tmux is not installed"
+	local size=(-x "$1" -y "$2")
+	shift 2
+	"${terminal[@]}" -f /dev/null new-session -d "${size[@]}" \
+		"env LC_ALL=C.UTF-8 '$TESSERA' top -i 100ms $* 2>errors; echo \$? >ended; cat errors; sleep 60" 3>&- 7>&-
+}
+
+press() { "${terminal[@]}" send-keys "$@"; }
+screen() { "${terminal[@]}" capture-pane -p; }
+shows() { screen | grep -qE -- "$1"; }
+
+@test "one look tells of channels, clients, the poll core and memory" {
+	start_daemon
+	"$TESSERA" channel create --capacity 2 demo/full
+	"$TESSERA" channel create demo/quiet
+	feed demo/full
+	blocked() { "$TESSERA" top --json -i 100ms | jq -e '.channels[] | select(.channel == "full") | .senders_blocked == 1 and .blocked_percent > 90 and .depth == 2'; }
+	until_true 10 blocked
+	output=$("$TESSERA" top --json -i 100ms)
+	[ "$(value '.channels | length')" -eq 2 ]
+	[ "$(value '.channels[] | select(.channel == "quiet") | .blocked_percent == 0')" = true ]
+	[ "$(value '.clients[] | select(.role == "participant").senders')" -eq 1 ]
+	[ "$(value '.clients[] | select(.role == "participant").process')" = asleep ]
+	[ "$(value '.cores[0] | .busy_percent + .polling_percent + .asleep_percent > 99')" = true ]
+	[ "$(value '.memory[] | select(.realm == "demo") | .tickets_free < .tickets and .free_percent < 100')" = true ]
+	run "$TESSERA" top --once -i 100ms
+	[ "$status" -eq 0 ]
+	[[ $output == *Channels*BLOCK%*full*Clients*Cores*"poll core"*Memory*demo* ]]
+}
+
+@test "rates are what was received since the look before" {
+	start_daemon
+	background "$TESSERA" recv demo/moved >received
+	mkfifo pipe
+	exec 7<>pipe
+	background "$TESSERA" send demo/moved --block-size 1000 <pipe
+	until_true 10 sh -c "\"$TESSERA\" --json channels | jq -e '.channels[0] | .senders == 1 and .receivers == 1'"
+	background "$TESSERA" top --json -i 2s >report
+	top=$last
+	until_true 5 sh -c "\"$TESSERA\" --json clients | jq -e '.clients[] | select(.role == \"observer\")'"
+	sleep 0.2
+	head -c 300000 /dev/zero >&7
+	arrived() { [ "$(stat --format %s received)" -eq 300000 ]; }
+	until_true 5 arrived
+	wait "$top"
+	cat report
+	jq -e '.channels[0].received_per_s * .seconds | . > 295 and . < 700' report
+	jq -e '.channels[0].bytes_per_s * .seconds | . > 299000 and . < 310000' report
+	jq -e '.channels[0] | .stamped > 0 and .latency_p50_ns > 0 and .latency_p50_ns <= .latency_p99_ns' report
+}
+
+@test "a client that is stopped is shown as stopped" {
+	start_daemon
+	background "$TESSERA" recv demo/held >/dev/null
+	receiver=$last
+	is() { "$TESSERA" top --json -i 100ms | jq -e --arg is "$1" --argjson pid "$receiver" '.clients[] | select(.pid == $pid).process == $is'; }
+	until_true 10 is asleep
+	kill -STOP "$receiver"
+	until_true 10 is stopped
+	kill -CONT "$receiver"
+	until_true 10 is asleep
+}
+
+@test "the screen has four tables, sorts, filters and draws" {
+	start_daemon
+	"$TESSERA" channel create demo/alpha
+	"$TESSERA" channel create --capacity 2 demo/beta
+	feed demo/beta
+	open_screen 80 24
+	until_true 10 shows '^beta +0 +0 B +2 .* 100\.0 '
+	[ "$(screen | grep -nE '^(alpha|beta) ' | head -n 1 | grep -c alpha)" -eq 1 ]
+	press '>' '>'
+	until_true 5 shows '2 of 2, by DEPTH'
+	[ "$(screen | grep -E '^(alpha|beta) ' | head -n 1 | grep -c beta)" -eq 1 ]
+	press r
+	until_true 5 shows 'turned around'
+	[ "$(screen | grep -E '^(alpha|beta) ' | head -n 1 | grep -c alpha)" -eq 1 ]
+	press / b e t Enter
+	until_true 5 shows '1 of 2,.* /bet$'
+	run ! shows '^alpha '
+	press Enter
+	until_true 5 shows '^beta received a second: now 0, average 0, peak 0'
+	press Enter Escape
+	until_true 5 shows '2 of 2'
+	press 2
+	until_true 5 shows '^tessera .* asleep .* attached'
+	press 3
+	until_true 5 shows '^poll core '
+	press 4
+	until_true 5 shows '^demo .* MiB .* MiB '
+	press '?'
+	until_true 5 shows 'sort by the column'
+	press q
+	until_true 5 test -s ended
+	[ "$(cat ended)" -eq 0 ]
+}
+
+@test "the screen lives through a daemon that stops, dies and comes back" {
+	start_daemon
+	"$TESSERA" channel create demo/first
+	open_screen 200 50
+	until_true 10 shows '^first .*\.0 +0$'
+	kill -STOP "$daemon"
+	until_true 10 shows 'does not answer, process .* is stopped'
+	shows '^first '
+	kill -CONT "$daemon"
+	until_true 10 shows '^daemon .* up '
+	kill -KILL "$daemon"
+	until_true 10 shows 'trying again'
+	start_daemon
+	"$TESSERA" channel create demo/second
+	until_true 10 shows '^second '
+	run ! shows '^first '
+	press q
+	until_true 5 test -s ended
+	[ "$(cat ended)" -eq 0 ]
+}
+
+@test "what is not there is said" {
+	run "$TESSERA" top --once
+	[ "$status" -eq 3 ]
+	start_daemon
+	run "$TESSERA" top </dev/null
+	[ "$status" -eq 1 ]
+	[[ $output == *"needs a terminal"* ]]
+	run "$TESSERA" top -i 10ms
+	[ "$status" -eq 2 ]
+	run "$TESSERA" top demo
+	[ "$status" -eq 2 ]
+	run "$TESSERA" --realm nix top --once
+	[ "$status" -eq 4 ]
+}
