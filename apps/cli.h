@@ -79,6 +79,7 @@ int tsr_cmd_status(int argc, char **argv);
 int tsr_cmd_stop(int argc, char **argv);
 int tsr_cmd_tickets(int argc, char **argv);
 int tsr_cmd_top(int argc, char **argv);
+int tsr_cmd_why(int argc, char **argv);
 int tsr_cmd_trace(int argc, char **argv);
 
 /* tsr_cli_plain - parse a command that takes global options only; usage errors end the program. */

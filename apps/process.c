@@ -166,3 +166,39 @@ tsr_process_end(pid_t pid, uint64_t grace_ms)
 		close(fd);
 	return tsr_process_wait(pid);
 }
+
+const char *
+tsr_process_doing(pid_t pid)
+{
+	char path[32], text[512];
+	const char *end;
+	FILE *file;
+	size_t bytes;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return errno == ENOENT ? "gone" : "unknown";
+	bytes = fread(text, 1, sizeof(text) - 1, file);
+	(void)fclose(file);
+	text[bytes] = '\0';
+	end = strrchr(text, ')');
+	switch (end != NULL && end[1] == ' ' ? end[2] : '?') {
+	case 'R':
+		return "running";
+	case 'S':
+	case 'I':
+		return "asleep";
+	case 'D':
+		return "disk";
+	case 'T':
+	case 't':
+		return "stopped";
+	case 'Z':
+		return "zombie";
+	case 'X':
+		return "gone";
+	default:
+		return "unknown";
+	}
+}

@@ -4,7 +4,7 @@
 #define TSR_APPS_PROCESS_H
 
 /*
- * Starting other programs, and ending them.
+ * Starting other programs, ending them, seeing what they do.
  */
 
 #include <stdbool.h>
@@ -47,5 +47,13 @@ int tsr_process_wait(pid_t pid);
 
 /* tsr_process_end - SIGTERM, and SIGKILL if it has not ended within @grace_ms. Return: as above. */
 int tsr_process_end(pid_t pid, uint64_t grace_ms);
+
+/*
+ * tsr_process_doing - what a process does at this moment, in a word
+ *
+ * Return: "running", "asleep", "disk" (in a call that can't be interrupted), "stopped", "zombie",
+ * "gone", "unknown".
+ */
+const char *tsr_process_doing(pid_t pid);
 
 #endif /* TSR_APPS_PROCESS_H */

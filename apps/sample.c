@@ -54,6 +54,7 @@ sample_forget(void *argument)
 {
 	struct sample_walk const *const walk = argument;
 
+	memset(walk->sample->ends, 0, walk->sample->ends_count * sizeof(walk->sample->ends[0]));
 	for (uint32_t i = 0; i < walk->sample->channels_count; i++) {
 		if (walk->sample->channels[i].latency != NULL)
 			memset(walk->sample->channels[i].latency, 0,
@@ -69,8 +70,7 @@ sample_end(void *argument, uint32_t number, uint64_t word, struct tsr_metrics co
 	struct tsr_sample_channel *const channel =
 		&walk->sample->channels[tsr_channel_index(tsr_end_word_channel(word))];
 
-	(void)number;
-	(void)seen;
+	walk->sample->ends[number] = (struct tsr_sample_end){.word = word, .seen = *seen};
 	if (tsr_end_word_side(word) != TSR_SIDE_RECEIVER)
 		return;
 	if (channel->latency == NULL)
@@ -121,9 +121,14 @@ tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 		.at_ns = request.now_ns,
 		.channels_count = map->channels_count,
 		.channels = calloc(map->channels_count, sizeof(sample->channels[0])),
+		.ends_count = map->ends_count,
+		.ends = calloc(map->ends_count + UINT64_C(1), sizeof(sample->ends[0])),
 	};
-	if (sample->channels == NULL)
+	if (sample->channels == NULL || sample->ends == NULL) {
+		sample->channels_count = 0;
+		tsr_sample_free(sample);
 		return -ENOMEM;
+	}
 	for (uint32_t i = 0; i < map->channels_count; i++)
 		sample_channel(map, i, &sample->channels[i]);
 	sample->torn = tsr_meters_read(map, &request) != 0;
@@ -142,6 +147,7 @@ tsr_sample_free(struct tsr_sample *sample)
 	for (uint32_t i = 0; i < sample->channels_count; i++)
 		free(sample->channels[i].latency);
 	free(sample->channels);
+	free(sample->ends);
 	*sample = (struct tsr_sample){0};
 }
 

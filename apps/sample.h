@@ -26,11 +26,19 @@ struct tsr_sample_channel {
 	struct tsr_distribution *latency; /* of open receivers' stamped messages; NULL: none */
 };
 
+/* One open end. */
+struct tsr_sample_end {
+	uint64_t word; /* tsr_end_word(), never twice the same; 0: no end in this entry */
+	struct tsr_metrics_seen seen;
+};
+
 struct tsr_sample {
 	uint64_t at_ns; /* CLOCK_MONOTONIC */
 	uint32_t channels_count;
 	bool torn;                           /* ends came and went faster than they could be read */
 	struct tsr_sample_channel *channels; /* by entry of the directory */
+	uint32_t ends_count;
+	struct tsr_sample_end *ends; /* by number */
 };
 
 struct tsr_sampler {

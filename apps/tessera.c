@@ -23,6 +23,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"status", "how the daemon and its realms are", tsr_cmd_status},
 	{"top", "channels, clients, cores and memory, live", tsr_cmd_top},
 	{"stat", "what moves, a line a second", tsr_cmd_stat},
+	{"why", "who holds a channel back, with evidence", tsr_cmd_why},
 	{"realms", "what realms there are, and whose", tsr_cmd_realms},
 	{"clients", "who is attached", tsr_cmd_clients},
 	{"channels", "what channels there are", tsr_cmd_channels},

@@ -4,11 +4,11 @@
 #include "apps/view.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apps/cli.h"
+#include "apps/process.h"
 #include "apps/rows.h"
 #include "shm/channel.h"
 
@@ -234,43 +234,6 @@ view_take_channels(struct tsr_view *view, json_t *report, json_t *rows)
 	return 0;
 }
 
-/* What a process does at this moment, in one word. */
-static const char *
-view_process(uint32_t pid)
-{
-	char path[32], text[512];
-	const char *end;
-	FILE *file;
-	size_t bytes;
-
-	(void)snprintf(path, sizeof(path), "/proc/%" PRIu32 "/stat", pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return errno == ENOENT ? "gone" : "unknown";
-	bytes = fread(text, 1, sizeof(text) - 1, file);
-	(void)fclose(file);
-	text[bytes] = '\0';
-	end = strrchr(text, ')');
-	switch (end != NULL && end[1] == ' ' ? end[2] : '?') {
-	case 'R':
-		return "running";
-	case 'S':
-	case 'I':
-		return "asleep";
-	case 'D':
-		return "disk";
-	case 'T':
-	case 't':
-		return "stopped";
-	case 'Z':
-		return "zombie";
-	case 'X':
-		return "gone";
-	default:
-		return "unknown";
-	}
-}
-
 static void
 view_add_client(void *argument, const void *from)
 {
@@ -281,7 +244,7 @@ view_add_client(void *argument, const void *from)
 	tsr_report_set(out, "client", tsr_report_text(row->name, sizeof(row->name)));
 	tsr_report_set(out, "id", json_integer(row->id));
 	tsr_report_set(out, "pid", json_integer(row->pid));
-	tsr_report_set(out, "process", json_string(view_process(row->pid)));
+	tsr_report_set(out, "process", json_string(tsr_process_doing((pid_t)row->pid)));
 	tsr_report_set(out, "role", json_string(observer ? "observer" : "participant"));
 	tsr_report_set(out, "user", tsr_row_user(row->uid));
 	tsr_report_set(out, "state", json_string(row->state == 0 ? "attached" : "closing"));
@@ -348,7 +311,7 @@ view_daemon(struct tsr_proto_status_reply const *reply)
 
 	tsr_report_set(out, "release", tsr_report_text(reply->release, sizeof(reply->release)));
 	tsr_report_set(out, "pid", json_integer(reply->pid));
-	tsr_report_set(out, "process", json_string(view_process(reply->pid)));
+	tsr_report_set(out, "process", json_string(tsr_process_doing((pid_t)reply->pid)));
 	tsr_report_set(out, "uptime_ns", tsr_report_count(reply->uptime_ns));
 	tsr_report_set(out, "clients", json_integer(reply->clients));
 	tsr_report_set(out, "channels", json_integer(reply->channels));
@@ -417,7 +380,7 @@ tsr_view_take(struct tsr_view *view)
 		tsr_report_set(report, "errno", json_integer(error));
 		if (view->daemon_pid != 0)
 			tsr_report_set(report, "daemon_process",
-			               json_string(view_process(view->daemon_pid)));
+			               json_string(tsr_process_doing((pid_t)view->daemon_pid)));
 	}
 	error = view->sampling ? 0 : view->connected ? view_look(view) : -ENOTCONN;
 	if (error == 0)

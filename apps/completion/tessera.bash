@@ -25,7 +25,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status stat top realms clients channels regions channel send recv peek ping tickets dump ledger reload
+	local commands="demo doctor status stat why top realms clients channels regions channel send recv peek ping tickets dump ledger reload
 		trace stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
@@ -78,7 +78,7 @@ _tessera()
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
 	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
 	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
-	send | recv | peek) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
+	send | recv | peek | stat | why) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
 	trace)
 		if [ ${#words[@]} -eq 1 ]; then
 			mapfile -t COMPREPLY < <(compgen -W "record show export" -- "$current")
