@@ -228,21 +228,13 @@ why_uncounted(struct why const *why)
 	return all > counted ? all - counted : 0;
 }
 
-/* Whether a process that is said to do this can't go on by itself. */
-static bool
-why_is_stuck(const char *process)
-{
-	return strcmp(process, "stopped") == 0 || strcmp(process, "zombie") == 0 ||
-	       strcmp(process, "gone") == 0 || strcmp(process, "disk") == 0;
-}
-
 /* Why an end of the guilty side is suspected; NULL: it is not, for it waits here. */
 static const char *
 why_suspect(const json_t *end)
 {
 	const char *const process = json_string_value(json_object_get(end, "process"));
 
-	if (why_is_stuck(process))
+	if (tsr_process_stuck(process))
 		return process;
 	if (json_is_true(json_object_get(end, "blocked")))
 		return NULL;
@@ -269,7 +261,7 @@ why_accuse(struct why *why)
 
 		suspects += found != NULL;
 		if (found != NULL &&
-		    (worst == NULL || (why_is_stuck(found) && !why_is_stuck(reason)))) {
+		    (worst == NULL || (tsr_process_stuck(found) && !tsr_process_stuck(reason)))) {
 			worst = end;
 			reason = found;
 		}

@@ -202,3 +202,10 @@ tsr_process_doing(pid_t pid)
 		return "unknown";
 	}
 }
+
+bool
+tsr_process_stuck(const char *doing)
+{
+	return strcmp(doing, "stopped") == 0 || strcmp(doing, "zombie") == 0 ||
+	       strcmp(doing, "gone") == 0 || strcmp(doing, "disk") == 0;
+}

@@ -56,4 +56,7 @@ int tsr_process_end(pid_t pid, uint64_t grace_ms);
  */
 const char *tsr_process_doing(pid_t pid);
 
+/* tsr_process_stuck - whether a process that does this can't go on by itself. */
+bool tsr_process_stuck(const char *doing);
+
 #endif /* TSR_APPS_PROCESS_H */

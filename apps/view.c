@@ -29,9 +29,10 @@ static const struct tsr_column view_channels[] = {
 	{"senders_blocked", "BLOCKED", TSR_CELL_COUNT},
 	{"waiting_percent", "WAIT%", TSR_CELL_SHARE},
 	{"stamped", "STAMPED", TSR_CELL_COUNT},
+	{"held_by", "HELD BY", TSR_CELL_TEXT},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
-static const uint8_t view_channels_widths[] = {11, 10, 7, 9, 9, 6, 6, 6, 11, 6, 7, 9, 7, 6, 8};
+static const uint8_t view_channels_widths[] = {11, 10, 7, 9, 9, 6, 6, 6, 11, 6, 7, 9, 7, 6, 8, 30};
 
 static const struct tsr_column view_clients[] = {
 	{"client", "CLIENT", TSR_CELL_TEXT},
@@ -191,6 +192,52 @@ view_channel(struct tsr_sample_channel const *now, struct tsr_rates const *rates
 	return out;
 }
 
+static const json_t *
+view_client(const json_t *clients, uint32_t id)
+{
+	const json_t *client;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)clients, i, client)
+	{
+		if (json_integer_value(json_object_get(client, "id")) == id)
+			return client;
+	}
+	return NULL;
+}
+
+/* Who keeps the senders of a channel waiting: of its receivers one that can't go on, or else one
+ * that does not wait for a message. */
+static json_t *
+view_culprit(struct tsr_sample const *now, uint32_t index, const json_t *clients)
+{
+	const json_t *client, *worst = NULL;
+	bool receives = now->channels[index].side[TSR_SIDE_RECEIVER].ends != 0;
+	const char *reason = NULL;
+
+	for (uint32_t i = 0; i < now->ends_count; i++) {
+		uint64_t const word = now->ends[i].word;
+		const char *process;
+
+		if (word == 0 || tsr_channel_index(tsr_end_word_channel(word)) != index ||
+		    tsr_end_word_side(word) != TSR_SIDE_RECEIVER)
+			continue;
+		client = view_client(clients, tsr_end_word_client(word));
+		process = json_string_value(json_object_get(client, "process"));
+		if (process != NULL && tsr_process_stuck(process)) {
+			worst = client;
+			reason = process;
+		} else if (worst == NULL && client != NULL && !now->ends[i].seen.blocked) {
+			worst = client;
+			reason = "slow";
+		}
+	}
+	if (worst == NULL)
+		return json_string(receives ? "its receivers" : "nobody receives");
+	return json_sprintf("%s %lld: %s", json_string_value(json_object_get(worst, "client")),
+	                    (long long)json_integer_value(json_object_get(worst, "pid")), reason);
+}
+
 static void
 view_remember(struct tsr_history **history, uint64_t id, struct tsr_rates const *rates)
 {
@@ -213,6 +260,7 @@ view_take_channels(struct tsr_view *view, json_t *report, json_t *rows)
 	static struct tsr_rates rates;
 	struct tsr_sample now;
 	int const error = tsr_sampler_take(&view->sampler, &now);
+	json_t *row;
 	double seconds;
 
 	if (error != 0)
@@ -227,7 +275,12 @@ view_take_channels(struct tsr_view *view, json_t *report, json_t *rows)
 		rates.seconds = seconds > 1e-9 ? seconds : 1e-9;
 		tsr_rates_add(&rates, &view->before.channels[i], &now.channels[i]);
 		view_remember(&view->history[i], now.channels[i].id, &rates);
-		tsr_report_add(rows, view_channel(&now.channels[i], &rates));
+		row = view_channel(&now.channels[i], &rates);
+		tsr_report_set(row, "held_by",
+		               rates.senders_blocked != 0
+		                       ? view_culprit(&now, i, json_object_get(report, "clients"))
+		                       : json_null());
+		tsr_report_add(rows, row);
 	}
 	tsr_sample_free(&view->before);
 	view->before = now;

@@ -45,6 +45,7 @@ shows() { screen | grep -qE -- "$1"; }
 	until_true 10 blocked
 	output=$("$TESSERA" top --json -i 100ms)
 	[ "$(value '.channels | length')" -eq 2 ]
+	[ "$(value '.channels[] | select(.channel == "full").held_by')" = "nobody receives" ]
 	[ "$(value '.channels[] | select(.channel == "quiet") | .blocked_percent == 0')" = true ]
 	[ "$(value '.clients[] | select(.role == "participant").senders')" -eq 1 ]
 	[ "$(value '.clients[] | select(.role == "participant").process')" = asleep ]
@@ -76,14 +77,21 @@ shows() { screen | grep -qE -- "$1"; }
 	jq -e '.channels[0] | .stamped > 0 and .latency_p50_ns > 0 and .latency_p50_ns <= .latency_p99_ns' report
 }
 
-@test "a client that is stopped is shown as stopped" {
+@test "a client that is stopped is shown as stopped, and as who holds a channel" {
 	start_daemon
+	"$TESSERA" channel create --capacity 2 demo/held
 	background "$TESSERA" recv demo/held >/dev/null
 	receiver=$last
 	is() { "$TESSERA" top --json -i 100ms | jq -e --arg is "$1" --argjson pid "$receiver" '.clients[] | select(.pid == $pid).process == $is'; }
 	until_true 10 is asleep
 	kill -STOP "$receiver"
 	until_true 10 is stopped
+	mkfifo pipe
+	exec 7<>pipe
+	background "$TESSERA" send demo/held --block-size 16 <pipe
+	head -c 60000 /dev/zero >&7
+	holds() { "$TESSERA" top --json -i 100ms | jq -e --arg by "tessera $receiver: stopped" '.channels[0].held_by == $by'; }
+	until_true 10 holds
 	kill -CONT "$receiver"
 	until_true 10 is asleep
 }
@@ -126,7 +134,7 @@ shows() { screen | grep -qE -- "$1"; }
 	start_daemon
 	"$TESSERA" channel create demo/first
 	open_screen 200 50
-	until_true 10 shows '^first .*\.0 +0$'
+	until_true 10 shows '^first .*\.0 +0 -$'
 	kill -STOP "$daemon"
 	until_true 10 shows 'does not answer, process .* is stopped'
 	shows '^first '
