@@ -49,6 +49,7 @@ static const struct tsr_column status_realms[] = {
 	{"tickets", "TICKETS", TSR_CELL_COUNT},
 	{"tickets_free", "FREE", TSR_CELL_COUNT},
 	{"message_bytes_max", "LARGEST", TSR_CELL_BYTES},
+	{"regions", "REGIONS", TSR_CELL_COUNT},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
 
@@ -71,6 +72,7 @@ status_realm(const void *from)
 	tsr_report_set(out, "channels_max", json_integer(row->channels_max));
 	tsr_report_set(out, "tickets", json_integer(row->tickets));
 	tsr_report_set(out, "tickets_free", json_integer(row->tickets_free));
+	tsr_report_set(out, "regions", json_integer(row->regions));
 	tsr_report_set(out, "message_bytes_max", json_integer(row->message_bytes_max));
 	return out;
 }

@@ -156,6 +156,7 @@ list_realm(struct tsr_realm *realm, struct list_out *out)
 	count = list_holders(realm);
 	row.clients = realm->members_count;
 	row.channels = realm->channels_count;
+	row.regions = realm->regions.count;
 	row.state = realm->leaving ? TSR_ROW_REALM_LEAVING : TSR_ROW_REALM_LIVING;
 	tsr_realm_unlock(realm);
 	row.tickets_free = count != NULL ? count[0] : 0;

@@ -316,7 +316,7 @@ struct tsr_proto_row_realm {
 	uint32_t channels_max;
 	uint64_t bytes; /* of all its segments */
 	uint32_t state; /* TSR_ROW_REALM_* */
-	uint32_t reserved;
+	uint32_t regions;
 };
 
 #define TSR_ROW_REALM_LIVING    UINT32_C(0)

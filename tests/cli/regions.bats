@@ -21,6 +21,8 @@ json() { run --separate-stderr "$TESSERA" --json "$@"; [ "$status" -eq 0 ]; }
 	[ "$(value '.regions | length')" -eq 1 ]
 	[ "$(value '.regions[0] | "\(.realm) \(.kind) \(.access) \(.bytes) \(.tickets) \(.out) \(.state) \(.owner)"')" = \
 		"demo theirs write 65536 64 2 closing region_share" ]
+	json status
+	[ "$(value '.realms[0].regions')" -eq 1 ]
 	run "$share" recv
 	[ "$status" -eq 0 ]
 	[ "$(tr -d '\0' <<<"$output")" = $'not a byte\nwas copied' ]

@@ -474,6 +474,91 @@ test_case(regions, a_killed_receivers_ticket_goes_back_to_the_region)
 	test_same(regions_listed(&row), 0);
 }
 
+/* One that dies of itself after so many nanoseconds, and what it writes or reads. */
+struct doomed {
+	uint64_t ns;
+	uint8_t number;
+};
+
+/* Send of a region of one's own, or receive and release, until the end. */
+static int
+send_until_killed(struct child_report *report, void *arg)
+{
+	struct doomed const *doomed = arg;
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	int const memory = memfd_create("child", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct tsr_client client;
+	struct tsr_sender sender;
+	struct tsr_region region;
+	struct tsr_msg msg;
+
+	child_ok(report, ftruncate(memory, 65536));
+	child_ok(report, fcntl(memory, F_ADD_SEALS, ALL_SEALS));
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_sender_open(client, "c", NULL, &sender));
+	child_ok(report, child_doom(doomed->ns));
+	child_ok(report, (doomed->number & 1) == 0
+	                         ? tsr_region_register(client, memory, NULL, &region)
+	                         : tsr_region_create(client, 65536, NULL, &region));
+	for (uint32_t i = 0;; i++) {
+		while (tsr_region_alloc(region, i % 64 * 64, 64, &msg) == -ENOMEM)
+			sched_yield();
+		memset(msg.data, (int)doomed->number, 64);
+		child_ok(report, tsr_send(sender, &msg, TSR_FOREVER));
+	}
+}
+
+static int
+receive_until_killed(struct child_report *report, void *arg)
+{
+	struct doomed const *doomed = arg;
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_receiver_open(client, "c", NULL, &receiver));
+	child_ok(report, child_doom(doomed->ns));
+	for (;;) {
+		if (tsr_recv(receiver, &msg, tsr_deadline_in_ms(1)) != 0)
+			continue;
+		child_check(report, ((unsigned char *)msg.data)[63] == doomed->number);
+		child_ok(report, tsr_release(client, &msg));
+	}
+}
+
+test_case(regions, deaths_at_any_moment_leave_no_region_behind)
+{
+	unsigned const rounds = test_nightly() ? 1000 : 40;
+	uint64_t seed = test_seed();
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+
+	for (uint64_t round = 1; round <= rounds; round++) {
+		struct doomed doomed = {.number = (uint8_t)(round % 255 + 1),
+		                        .ns = test_random(&seed) % 5000000 + 1};
+		struct child sender, taker;
+
+		child_start(&sender, send_until_killed, &doomed);
+		doomed.ns = test_random(&seed) % 5000000 + 1;
+		child_start(&taker, receive_until_killed, &doomed);
+		child_died(&sender);
+		child_forget(&sender);
+		child_died(&taker);
+		child_forget(&taker);
+		daemon_reaped(&daemon_, 2 * round);
+		test_ok(tsr_receiver_open(other, "c", NULL, &receiver));
+		while (tsr_recv(receiver, &msg, TSR_NOWAIT) == 0) {
+			test_same(((unsigned char *)msg.data)[0], doomed.number);
+			test_ok(tsr_release(other, &msg));
+		}
+		test_ok(tsr_receiver_close(receiver));
+		regions_await(0);
+		daemon_balanced(&daemon_, "demo");
+	}
+}
+
 test_case(regions, removing_a_channel_frees_what_lies_in_it)
 {
 	struct tsr_region const region = region_make(1);

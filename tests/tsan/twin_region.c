@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
+#include <errno.h>
+
 #include "core/reaper.h"
+#include "shm/region.h"
 #include "shm/ticket.h"
 #include "tests/tsan/twin.h"
 
@@ -9,7 +12,8 @@
  * Messages of a region go from their owner to a receiver, who reads them, writes over them and
  * releases them: what it wrote the owner reads when it gets the ticket again, ordered by the
  * ticket's word alone, for the slots are many and free since long. Then the daemon stands between
- * the two, as after a death: what was the receiver's is free again by its stamp.
+ * the two, as after a death: what was the receiver's is free again by its stamp. Then a receiver
+ * that can't have the region stands between sender and receiver.
  */
 
 #define ROUNDS 2000
@@ -116,6 +120,75 @@ sweeping(void *arg)
 	return NULL;
 }
 
+/* One who can't have the region gives each message that it takes back, to one who has it. */
+static struct tsr_receiver able;
+
+static void *
+sending(void *arg)
+{
+	struct tsr_msg msg;
+
+	(void)arg;
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		alloc(&msg);
+		twin_write(&msg, i);
+		twin_is(tsr_send(sender, &msg, TSR_FOREVER), 0);
+	}
+	return NULL;
+}
+
+static void *
+giving_back(void *arg)
+{
+	struct tsr_msg msg;
+
+	(void)arg;
+	while (tsr_ld_rlx(&over) == 0) {
+		int const error = tsr_recv(receiver, &msg, TSR_NOWAIT);
+
+		twin_check(error == -ENOTCONN || error == -EAGAIN);
+		twin_pause();
+	}
+	return NULL;
+}
+
+static void *
+able_receiving(void *arg)
+{
+	struct tsr_msg msg;
+
+	(void)arg;
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		int error;
+
+		while ((error = tsr_recv(able, &msg, TSR_NOWAIT)) == -EAGAIN)
+			twin_pause();
+		twin_is(error, 0);
+		/* [R1], of what was sent, and of what was given back. */
+		twin_check(twin_reads(&msg, i));
+		twin_is(tsr_release(owner, &msg), 0);
+	}
+	tsr_st_rlx(&over, 1);
+	return NULL;
+}
+
+static void
+run_giving_back(void)
+{
+	struct tsr_attachment *attachment = tsr_attachment_get(other);
+	pthread_t thread;
+
+	twin_check(attachment != NULL);
+	/* Not mapped, and nobody to ask. */
+	attachment->regions->view[0] = (struct tsr_region_view){0};
+	twin_check(close(attachment->control.fd) == 0);
+	attachment->control.fd = -1;
+	tsr_st_rlx(&over, 0);
+	thread = twin_start(giving_back, NULL);
+	twin_run(sending, able_receiving);
+	twin_check(pthread_join(thread, NULL) == 0);
+}
+
 static void
 make(void)
 {
@@ -144,6 +217,11 @@ main(void)
 	thread = twin_start(sweeping, NULL);
 	twin_run(taking_back, dying);
 	twin_check(pthread_join(thread, NULL) == 0);
+	make();
+	twin_is(local_sender(owner, &twin.channel, NULL, &sender), 0);
+	twin_is(local_receiver(owner, &twin.channel, NULL, &able), 0);
+	twin_is(local_receiver(other, &twin.channel, NULL, &receiver), 0);
+	run_giving_back();
 	puts("region: no race");
 	return 0;
 }
