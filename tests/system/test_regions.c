@@ -346,6 +346,7 @@ test_case(regions, one_that_is_closed_lives_until_its_last_message_is_released)
 	struct tsr_receiver receiver;
 	struct tsr_sender sender;
 	struct tsr_msg msg[3], more;
+	uint32_t descriptors;
 
 	channel_open(&sender, &receiver);
 	for (unsigned i = 0; i < 3; i++) {
@@ -371,7 +372,12 @@ test_case(regions, one_that_is_closed_lives_until_its_last_message_is_released)
 	test_ok(tsr_release(other, &msg[1]));
 	test_same(regions_listed(&row), 1);
 	test_same(row.tickets_out, 1);
+	/* A list would make the daemon look: it hears of the last release all the same. */
+	descriptors = daemon_ledger(&daemon_, "demo").descriptors;
 	test_ok(tsr_release(other, &more));
+	for (uint64_t deadline = test_deadline(5000);
+	     daemon_ledger(&daemon_, "demo").descriptors >= descriptors; sched_yield())
+		cr_assert(!test_passed(deadline), "the daemon still has the region");
 	test_same(regions_listed(&row), 0);
 	daemon_balanced(&daemon_, "demo");
 	/* The receiver has let go of it; the owner does when it next looks at its regions. */
@@ -624,6 +630,32 @@ test_case(regions, numbers_are_used_again_and_nobody_sees_the_region_before)
 		test_ok(tsr_release(other, &msg));
 		test_ok(tsr_region_close(region));
 	}
+}
+
+/* The one number that there is: nobody has looked at anything else in between. */
+Test(regions, number_that_is_used_again_at_once_is_another_region)
+{
+	char const *const sets[] = {"realms.demo.regions=1", NULL};
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+
+	daemon_start(&daemon_, sets);
+	owner = daemon_attach(&daemon_, 0);
+	other = daemon_attach(&daemon_, 0);
+	channel_open(&sender, &receiver);
+	for (uint64_t i = 1; i <= 20; i++) {
+		struct tsr_region const region = region_make(1);
+		struct tsr_msg msg;
+
+		test_ok(tsr_region_alloc(region, 64, 8, &msg));
+		*(uint64_t *)msg.data = i;
+		test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+		test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+		test_same(*(uint64_t *)msg.data, i);
+		test_ok(tsr_release(other, &msg));
+		test_ok(tsr_region_close(region));
+	}
+	regions_teardown();
 }
 
 test_case(regions, memory_comes_zeroed_in_the_largest_pages_to_be_had)

@@ -69,7 +69,7 @@ receiving(void *arg)
 }
 
 /* [G2], [G1] of the daemon: the receiver's words become the daemon's by hand, as in a sweep. */
-static uint64_t payload;
+static uint64_t payload, note;
 static _Atomic uint64_t over;
 
 static void *
@@ -101,6 +101,8 @@ taking_back(void *arg)
 
 		alloc(&msg);
 		twin_check(i == 0 || payload == i - 1);
+		/* [G1]: what the daemon did before. */
+		twin_check(i == 0 || note == i);
 		tsr_st_rel(word, tsr_name_word(msg.zdesc.name, TSR_TICKET_IDLE, 7));
 	}
 	tsr_st_rlx(&over, 1);
@@ -113,9 +115,11 @@ sweeping(void *arg)
 	uint32_t const first = twin.map.tickets_count;
 
 	(void)arg;
-	while (tsr_ld_rlx(&over) == 0) {
+	for (uint64_t i = 0; tsr_ld_rlx(&over) == 0; twin_pause()) {
+		if (tsr_word_holder(tsr_ld_acq(&twin.map.tickets[first].word)) != TSR_HOLDER_DAEMON)
+			continue;
+		note = ++i;
 		(void)tsr_reaper_region(&twin.map, first, 1, true);
-		twin_pause();
 	}
 	return NULL;
 }
