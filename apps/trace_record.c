@@ -141,11 +141,6 @@ tsr_trace_record(const struct tsr_trace_record *record)
 
 	if (status != 0)
 		return status;
-	if (record->messages) {
-		tsr_cli_warn("single messages are not recorded by this version yet");
-		free(folder);
-		return TSR_EXIT_RUNTIME;
-	}
 	options.folder = folder;
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);

@@ -29,12 +29,18 @@ static const struct tsr_column show_facts[] = {
 };
 
 static const struct tsr_column show_channels[] = {
-	{"channel", "CHANNEL", TSR_CELL_TEXT}, {"sends", "SENDS", TSR_CELL_COUNT},
-	{"sleeps", "SLEEPS", TSR_CELL_COUNT},  {"write_p50_ns", "WRITE p50", TSR_CELL_NS},
-	{"write_p99_ns", "p99", TSR_CELL_NS},  {"travel_p50_ns", "TRAVEL p50", TSR_CELL_NS},
-	{"travel_p99_ns", "p99", TSR_CELL_NS}, {"use_p50_ns", "USE p50", TSR_CELL_NS},
-	{"use_p99_ns", "p99", TSR_CELL_NS},    {"life_p50_ns", "LIFE p50", TSR_CELL_NS},
-	{"life_p99_ns", "p99", TSR_CELL_NS},   {NULL, NULL, TSR_CELL_TEXT},
+	{"channel", "CHANNEL", TSR_CELL_TEXT},
+	{"sends", "SENDS", TSR_CELL_COUNT},
+	{"receives", "RECEIVES", TSR_CELL_COUNT},
+	{"sleeps", "SLEEPS", TSR_CELL_COUNT},
+	{NULL, NULL, TSR_CELL_TEXT},
+};
+
+static const struct tsr_column show_stages[] = {
+	{"channel", "CHANNEL", TSR_CELL_TEXT}, {"stage", "STAGE", TSR_CELL_TEXT},
+	{"count", "COUNT", TSR_CELL_COUNT},    {"p50_ns", "P50", TSR_CELL_NS},
+	{"p99_ns", "P99", TSR_CELL_NS},        {"max_ns", "SLOWEST", TSR_CELL_NS},
+	{NULL, NULL, TSR_CELL_TEXT},
 };
 
 static const struct tsr_column show_slowest[] = {
@@ -78,32 +84,35 @@ show_ticket_name(const struct tsr_life *life)
 }
 
 static json_t *
-show_channel(struct tsr_book *book, uint32_t number)
+show_channel(const struct tsr_book *book, uint32_t number)
 {
-	static const char *const stages[TSR_STAGES] = {"write", "travel", "use", "life"};
-	struct tsr_book_channel *const channel = &book->channel[number];
-	json_t *row = json_object();
+	const struct tsr_book_channel *const channel = &book->channel[number];
 
-	tsr_report_set(row, "channel", show_channel_name(book, number));
-	tsr_report_set(row, "sends", tsr_report_count(channel->sends));
-	tsr_report_set(row, "receives", tsr_report_count(channel->receives));
-	tsr_report_set(row, "sleeps", tsr_report_count(channel->sleeps));
+	return json_pack("{s:o, s:o, s:o, s:o}", "channel", show_channel_name(book, number),
+	                 "sends", tsr_report_count(channel->sends), "receives",
+	                 tsr_report_count(channel->receives), "sleeps",
+	                 tsr_report_count(channel->sleeps));
+}
+
+/* A row for each stage that messages went through on this channel. */
+static void
+show_add_stages(struct tsr_book *book, uint32_t number, json_t *rows)
+{
+	static const char *const names[TSR_STAGES] = {"write", "travel", "use", "life"};
+
 	for (size_t s = 0; s < TSR_STAGES; s++) {
-		json_t *latency = tsr_latency_report(&channel->stage[s], TSR_NS_PER_SECOND);
-		json_t *value;
-		const char *key;
+		struct tsr_latency *const times = &book->channel[number].stage[s];
+		json_t *row;
 
-		json_object_foreach(latency, key, value)
-		{
-			char name[32];
-
-			snprintf(name, sizeof(name), "%s_%s", stages[s],
-			         strcmp(key, "stamped") == 0 ? "count" : key);
-			tsr_report_set(row, name, json_incref(value));
-		}
-		json_decref(latency);
+		if (times->count == 0)
+			continue;
+		row = tsr_latency_report(times, TSR_NS_PER_SECOND);
+		tsr_report_set(row, "count", json_incref(json_object_get(row, "stamped")));
+		(void)json_object_del(row, "stamped");
+		tsr_report_set(row, "channel", show_channel_name(book, number));
+		tsr_report_set(row, "stage", json_string(names[s]));
+		tsr_report_add(rows, row);
 	}
-	return row;
 }
 
 static uint64_t
@@ -152,26 +161,35 @@ show_the_slowest(const struct tsr_book *book)
 	return rows;
 }
 
+/* A table with an empty line above it, unless it is empty. */
+static void
+show_table(const json_t *rows, const struct tsr_column *columns)
+{
+	if (json_array_size(rows) == 0)
+		return;
+	fputc('\n', stdout);
+	tsr_table_rows(stdout, rows, columns);
+}
+
 static void
 show_summary(struct tsr_book *book, json_t *report)
 {
 	json_t *channels = json_array();
+	json_t *stages = json_array();
 
-	for (uint32_t i = 0; i < book->channels; i++)
+	for (uint32_t i = 0; i < book->channels; i++) {
 		tsr_report_add(channels, show_channel(book, i));
+		show_add_stages(book, i, stages);
+	}
 	tsr_report_set(report, "channels", channels);
+	tsr_report_set(report, "stages", stages);
 	tsr_report_set(report, "slowest", show_the_slowest(book));
 	if (tsr_cli_print(stdout, report))
 		return;
 	tsr_table_facts(stdout, report, show_facts);
-	if (book->channels > 0) {
-		fputc('\n', stdout);
-		tsr_table_rows(stdout, channels, show_channels);
-	}
-	if (book->lives > 0) {
-		fputc('\n', stdout);
-		tsr_table_rows(stdout, json_object_get(report, "slowest"), show_slowest);
-	}
+	show_table(channels, show_channels);
+	show_table(stages, show_stages);
+	show_table(json_object_get(report, "slowest"), show_slowest);
 }
 
 static json_t *

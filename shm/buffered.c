@@ -171,6 +171,20 @@ buffered_empty(struct tsr_end *end)
 		buffered_look_away(end, end->patience_ns);
 }
 
+void
+tsr_buffered_tell_send(struct tsr_end const *end, uint64_t name, uint64_t range)
+{
+	TSR_TRACE_MESSAGE(send, name, end->map->directory->name, end->me, end->channel.id, name,
+	                  tsr_range_length(range));
+}
+
+TSR_COLD static void
+buffered_tell_receive(struct tsr_end const *end, struct tsr_msg const *msg)
+{
+	TSR_TRACE_MESSAGE(receive, msg->zdesc.name, end->map->directory->name, end->me,
+	                  end->channel.id, msg->zdesc.name, msg->length);
+}
+
 int
 tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
 {
@@ -178,8 +192,8 @@ tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
 	int error;
 
 	for (;;) {
-		enum tsr_fast const fast =
-			tsr_buffered_send_one(end, zdesc.name, zdesc.range, end->map->tickets_all);
+		enum tsr_fast const fast = tsr_buffered_send_one(end, zdesc.name, zdesc.range,
+		                                                 end->map->tickets_all, true);
 
 		if (fast == TSR_FAST_WAKE)
 			tsr_buffered_wake(end);
@@ -205,6 +219,8 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 		enum tsr_fast const fast = tsr_buffered_recv_fast(end, tsr_buffered_look(end), msg);
 		int error;
 
+		if (tsr_unlikely(tsr_trace != NULL) && fast <= TSR_FAST_WAKE)
+			buffered_tell_receive(end, msg);
 		if (fast == TSR_FAST_WAKE)
 			tsr_buffered_after(end, msg);
 		if (fast == TSR_FAST_REFUSE)
@@ -252,8 +268,10 @@ tsr_buffered_wake(struct tsr_end *end)
 	if ((tsr_ld_rlx(end->others.mask) & TSR_WAITING_FENCED) != 0)
 		/* [K2] pairs with [W1]: what was published, before the next look at the masks. */
 		tsr_fence_sc();
-	if (tsr_waiters_wake_one(&end->others, end->me) > 0)
+	if (tsr_waiters_wake_one(&end->others, end->me) > 0) {
+		TSR_TRACE(wake, tsr_end_describe(end));
 		tsr_count(&end->attachment->state->wakes, 1);
+	}
 	if (!end->alone)
 		tsr_buffered_wake_mine(end);
 }
@@ -331,6 +349,8 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 	}
 	msg->flags |= end->again ? TSR_MSG_REDELIVERED : 0;
 	msg->stamp = tsr_ld_rlx(&slot->stamp);
+	if (tsr_unlikely(tsr_trace != NULL))
+		buffered_tell_receive(end, msg);
 	fast = tsr_buffered_free(end, slot);
 	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));
 	if (fast == TSR_FAST_WAKE || msg->stamp != 0)

@@ -105,9 +105,16 @@ tsr_buffered_claim(struct tsr_end *end, struct tsr_slot *slot)
 	                                 end->expect | ((uint64_t)end->me << 3) | TSR_CLAIMED);
 }
 
-/* One look at one slot: send there if the ticket, one of @count, is ours and the slot is free. */
+/* For a trace: the message is sent with the next store. */
+TSR_COLD void tsr_buffered_tell_send(struct tsr_end const *end, uint64_t name, uint64_t range);
+
+/*
+ * One look at one slot: send there if the ticket, one of @count, is ours and the slot is free.
+ * @traced:	a constant: whether a trace is told of it, if there is one
+ */
 TSR_INLINE enum tsr_fast
-tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32_t count)
+tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32_t count,
+                      bool traced)
 {
 	struct tsr_map const *const map = end->map;
 	uint32_t const index = tsr_name_index(name);
@@ -129,6 +136,9 @@ tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32
 	                                 ? tsr_clock_ticks()
 	                                 : 0);
 	tsr_ticket_send(ticket, name, end->channel_id);
+	/* Before anybody can receive it, or the trace would tell that first. */
+	if (traced && tsr_unlikely(tsr_trace != NULL))
+		tsr_buffered_tell_send(end, name, range);
 	fast = tsr_buffered_publish(end, slot, end->expect | TSR_READY,
 	                            &end->shm->receivers_waiting, &end->shm->senders_waiting);
 	tsr_metrics_moved(end->metrics, tsr_range_length(range));
@@ -139,7 +149,7 @@ tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32
 TSR_INLINE enum tsr_fast
 tsr_buffered_send_fast(struct tsr_end *end, uint64_t name, uint64_t range)
 {
-	return tsr_buffered_send_one(end, name, range, end->map->tickets_count);
+	return tsr_buffered_send_one(end, name, range, end->map->tickets_count, false);
 }
 
 /*

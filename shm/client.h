@@ -53,6 +53,7 @@ struct tsr_attachment {
 	struct tsr_map map;
 	uint16_t me;                           /* client id */
 	bool fenced;                           /* membarrier does not reach us */
+	bool traced;                           /* a provider was there when we attached */
 	bool observer;                         /* we may look and write nothing: me is 0 */
 	uint32_t lines_fast;                   /* so many lines a message may have to be small */
 	uint8_t class_of_lines[TSR_LINES_MAX]; /* of (bytes - 1) / 64, for small messages */
@@ -68,18 +69,20 @@ struct tsr_event_own {
 	int fd;
 };
 
+#define TSR_END_TRACED UINT8_C(0xff)
+
 /* One open end. The first line is all that a message needs when nobody is in its way. */
 struct tsr_end {
 	alignas(256) uint64_t handle; /* 0: free */
 	struct tsr_slot *slots;
 	struct tsr_channel_shm *shm;
 	struct tsr_map const *map;
-	uint64_t position;   /* where it looks next */
-	uint64_t expect;     /* the word it hopes for: empty (senders) or ready, of that lap */
-	uint32_t mask;       /* capacity - 1 */
-	uint16_t me;         /* client id */
-	bool alone;          /* the one end of its side: no claim, no take */
-	uint8_t side;        /* enum tsr_side */
+	uint64_t position; /* where it looks next */
+	uint64_t expect;   /* the word it hopes for: empty (senders) or ready, of that lap */
+	uint32_t mask;     /* capacity - 1 */
+	uint16_t me;       /* client id */
+	bool alone;        /* the one end of its side: no claim, no take */
+	uint8_t inlined;   /* its side, for calls that are inlined; TSR_END_TRACED: not for them */
 	uint32_t stamp_mask; /* stamp when all these bits of the position are set */
 	uint32_t channel_id;
 	/* The second line: what the sender knows ahead, and what a miss needs. */
@@ -94,6 +97,7 @@ struct tsr_end {
 	struct tsr_wait_side others; /* where the other side sleeps */
 	uint32_t token;              /* UINT32_MAX: none yet */
 	uint32_t number;             /* at the daemon */
+	uint8_t side;                /* enum tsr_side */
 	bool seen;                   /* the other side has been there */
 	bool again;                  /* what the fast form would not have was flagged so */
 	uint32_t missed_at;          /* low half of the position of the last miss: see buffered.c */
@@ -168,7 +172,8 @@ int tsr_process_open(void);
 
 /* One thread's magazines, [TSR_CLASSES_MAX] for each attachment. */
 struct tsr_thread {
-	uint64_t handle[TSR_ATTACHMENTS_MAX]; /* of the attachment they belong to; 0: none */
+	uint64_t
+		handle[TSR_ATTACHMENTS_MAX]; /* tsr_magazines_mark() of their attachment; 0: none */
 	struct tsr_magazine *magazines[TSR_ATTACHMENTS_MAX];
 };
 
@@ -224,13 +229,24 @@ TSR_COLD struct tsr_trace_end tsr_end_describe(struct tsr_end const *end);
 void tsr_attachment_classes(struct tsr_attachment *attachment);
 
 /*
+ * How a thread marks the magazines of an attachment: by its handle, or, so that inlined calls don't
+ * find them, by the complement of it, whose highest bit no handle has.
+ */
+TSR_INLINE uint64_t
+tsr_magazines_mark(struct tsr_attachment const *attachment)
+{
+	return attachment->traced ? ~attachment->handle : attachment->handle;
+}
+
+/*
  * tsr_magazines_open - this thread's magazines for an attachment, made on first use
  *
  * Context: cold. Return: NULL: no memory.
  */
 struct tsr_magazine *tsr_magazines_open(struct tsr_attachment *attachment);
 
-/* The magazines that this thread has for the attachment. Return: false if it has none yet. */
+/* The magazines that this thread has for the attachment. Return: false if it has none yet, or if
+ * they are traced. */
 TSR_INLINE bool
 tsr_magazines_have(uint64_t handle, struct tsr_magazine **magazines)
 {

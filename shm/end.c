@@ -157,6 +157,7 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	end->others = tsr_channel_side(channel, side ^ 1);
 	end->token = UINT32_MAX;
 	end->side = (uint8_t)side;
+	end->inlined = attachment->traced ? TSR_END_TRACED : (uint8_t)side;
 	end->number = reply->end;
 	end->spin_ns = (options->flags & TSR_END_NO_SPIN) != 0 || end_spin_is_vain() ? 0
 	               : options->spin_ns != 0 ? options->spin_ns

@@ -50,6 +50,13 @@ magazine_leave(struct tsr_attachment *attachment, uint32_t klass, struct tsr_mag
 		orphans->count -= batch;
 }
 
+/* The handle that a mark stands for. */
+static uint64_t
+magazine_handle(uint64_t mark)
+{
+	return mark >> 63 != 0 ? ~mark : mark;
+}
+
 static void
 magazine_thread_ends(void *thread_pointer)
 {
@@ -58,7 +65,7 @@ magazine_thread_ends(void *thread_pointer)
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	for (uint32_t i = 0; i < TSR_ATTACHMENTS_MAX; i++) {
 		struct tsr_attachment *const attachment =
-			tsr_attachment_get((struct tsr_client){thread->handle[i]});
+			tsr_attachment_get((struct tsr_client){magazine_handle(thread->handle[i])});
 
 		for (uint32_t k = 0; attachment != NULL && k < attachment->map.classes_count; k++)
 			magazine_leave(attachment, k, &thread->magazines[i][k]);
@@ -81,7 +88,7 @@ tsr_magazines_open(struct tsr_attachment *attachment)
 	uint64_t const index = attachment->handle % TSR_ATTACHMENTS_MAX;
 	struct tsr_magazine *magazines = tsr_thread.magazines[index];
 
-	if (tsr_thread.handle[index] == attachment->handle)
+	if (tsr_thread.handle[index] == tsr_magazines_mark(attachment))
 		return magazines;
 	(void)pthread_once(&magazine_once, magazine_make_key);
 	if (magazines == NULL) {
@@ -99,7 +106,7 @@ tsr_magazines_open(struct tsr_attachment *attachment)
 		magazines[i].limit = batch < TSR_CELL_ENTRIES ? 2 * batch : TSR_MAGAZINE_ENTRIES;
 	}
 	tsr_thread.magazines[index] = magazines;
-	tsr_thread.handle[index] = attachment->handle;
+	tsr_thread.handle[index] = tsr_magazines_mark(attachment);
 	return magazines;
 }
 

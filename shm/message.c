@@ -24,8 +24,15 @@ message_class(struct tsr_map const *map, uint32_t bytes)
 	return k;
 }
 
-int
-tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
+/* An error, but for those that only mean: not yet. */
+static int
+message_told(const char *where, int error)
+{
+	return error == -EAGAIN ? error : tsr_trace_error(where, error, "");
+}
+
+static int
+message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
 {
 	struct tsr_map const *const map = &attachment->map;
 	struct tsr_magazine *magazines;
@@ -45,13 +52,28 @@ tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_
 		if (magazine->count == 0 && tsr_magazine_refill(attachment, k, magazine) != 0)
 			continue; /* none of that size is free: a larger one will do */
 		tsr_message_fill(map, magazine->name[--magazine->count], bytes, msg);
+		TSR_TRACE_MESSAGE(alloc, msg->zdesc.name, map->directory->name, attachment->me,
+		                  msg->zdesc.name, bytes);
 		return 0;
 	}
 	return -ENOMEM;
 }
 
 int
-tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
+tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
+{
+	return message_told("tsr_alloc", message_alloc(attachment, bytes, msg));
+}
+
+/* For a trace, before anybody can take the ticket again. */
+TSR_COLD static void
+message_tell_release(struct tsr_attachment const *attachment, uint64_t name)
+{
+	TSR_TRACE_MESSAGE(release, name, attachment->map.directory->name, attachment->me, name);
+}
+
+static int
+message_release(struct tsr_attachment *attachment, uint64_t name)
 {
 	struct tsr_magazine *magazines;
 	struct tsr_ticket *ticket;
@@ -64,6 +86,8 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 	if (error != 0)
 		return error;
 	if (tsr_name_index(name) >= attachment->map.tickets_count) {
+		if (tsr_unlikely(tsr_trace != NULL))
+			message_tell_release(attachment, name);
 		tsr_region_release(attachment, name);
 		return 0;
 	}
@@ -76,9 +100,17 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 		if (error != 0)
 			return error;
 	}
+	if (tsr_unlikely(tsr_trace != NULL))
+		message_tell_release(attachment, name);
 	magazines[klass].name[magazines[klass].count++] =
 		tsr_ticket_release(ticket, name, attachment->me);
 	return 0;
+}
+
+int
+tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
+{
+	return message_told("tsr_release", message_release(attachment, name));
 }
 
 /* What the fast form would not do: first use in this thread, an empty magazine, an error. */
@@ -180,11 +212,11 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint6
 	if (end == NULL || end->side != TSR_SIDE_SENDER)
 		return -ENOTCONN;
 	if (!tsr_message_range(msg, &zdesc.range))
-		return -EINVAL;
+		return message_told("tsr_send", -EINVAL);
 	error = tsr_buffered_try_send(end, zdesc);
 	if (error == -EAGAIN)
 		error = message_wait(end, zdesc, NULL, deadline_ns);
-	return message_count(end, error);
+	return message_told("tsr_send", message_count(end, error));
 }
 
 int
@@ -195,11 +227,53 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 
 	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
 		return -ENOTCONN;
+	/* A traced end comes here at once, and may be looked at again and again. */
+	if (end->inlined == TSR_END_TRACED && deadline_ns == TSR_NOWAIT &&
+	    tsr_buffered_idle(end, tsr_buffered_look(end)))
+		return -EAGAIN;
 	error = tsr_buffered_try_recv(end, msg);
 	if (error == -EAGAIN)
 		error = message_wait(end, (struct tsr_zdesc){0}, msg, deadline_ns);
 	/* Who looks and finds nothing has not failed. */
-	return error == -EAGAIN ? error : message_count(end, error);
+	return error == -EAGAIN ? error : message_told("tsr_recv", message_count(end, error));
+}
+
+int
+tsr_message_send_all(struct tsr_sender sender, struct tsr_msg *msgs, size_t count,
+                     uint64_t deadline_ns, size_t *done)
+{
+	struct tsr_end const *const end = tsr_end_get(sender.handle);
+	int error = 0;
+
+	*done = 0;
+	if (end == NULL || end->side != TSR_SIDE_SENDER)
+		return -ENOTCONN;
+	for (; *done < count; (*done)++) {
+		error = tsr_message_send_slow(sender, &msgs[*done],
+		                              *done == 0 ? deadline_ns : TSR_NOWAIT);
+		if (error != 0)
+			break;
+	}
+	return *done > 0 ? 0 : error;
+}
+
+int
+tsr_message_recv_all(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
+                     uint64_t deadline_ns, size_t *done)
+{
+	struct tsr_end const *const end = tsr_end_get(receiver.handle);
+	int error = 0;
+
+	*done = 0;
+	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
+		return -ENOTCONN;
+	for (; *done < count; (*done)++) {
+		error = tsr_message_recv_slow(receiver, &msgs[*done],
+		                              *done == 0 ? deadline_ns : TSR_NOWAIT);
+		if (error != 0)
+			break;
+	}
+	return *done > 0 ? 0 : error;
 }
 
 int
@@ -285,8 +359,8 @@ tsr_send_batch(struct tsr_sender sender, struct tsr_msg *msgs, size_t count, uin
 	int error = 0;
 
 	*done = 0;
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_SENDER))
-		return -ENOTCONN;
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_SIDE_SENDER))
+		return tsr_message_send_all(sender, msgs, count, deadline_ns, done);
 	for (; sent < count; sent++) {
 		uint64_t range;
 
@@ -319,8 +393,8 @@ tsr_recv_batch(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
 	int error = 0;
 
 	*done = 0;
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
-		return -ENOTCONN;
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_SIDE_RECEIVER))
+		return tsr_message_recv_all(receiver, msgs, count, deadline_ns, done);
 	for (; received < count; received++) {
 		enum tsr_fast const fast =
 			tsr_buffered_recv_fast(end, tsr_buffered_look(end), &msgs[received]);

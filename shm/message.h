@@ -94,6 +94,12 @@ TSR_COLD TSR_MUST_CHECK int tsr_message_send_slow(struct tsr_sender sender,
 TSR_COLD TSR_MUST_CHECK int tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg,
                                                   uint64_t deadline_ns);
 
+/* The same for batches on an end that is not for inlined calls. */
+TSR_COLD TSR_MUST_CHECK int tsr_message_send_all(struct tsr_sender sender, struct tsr_msg *msgs,
+                                                 size_t count, uint64_t deadline_ns, size_t *done);
+TSR_COLD TSR_MUST_CHECK int tsr_message_recv_all(struct tsr_receiver receiver, struct tsr_msg *msgs,
+                                                 size_t count, uint64_t deadline_ns, size_t *done);
+
 /* It is done, and somebody sleeps; or what was in the slot cannot be, or lies in a region. */
 TSR_COLD TSR_MUST_CHECK int tsr_message_after(struct tsr_end *end, enum tsr_fast fast,
                                               struct tsr_msg *msg);
@@ -131,7 +137,7 @@ tsr_send_inline(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline
 	enum tsr_fast fast;
 	uint64_t range;
 
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_SENDER) ||
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_SIDE_SENDER) ||
 	    tsr_unlikely(!tsr_message_range(msg, &range)))
 		return tsr_message_send_slow(sender, msg, deadline_ns);
 	fast = tsr_buffered_send_fast(end, msg->zdesc.name, range);
@@ -148,7 +154,7 @@ tsr_recv_inline(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t dead
 	enum tsr_fast fast;
 	uint64_t word;
 
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->side != TSR_SIDE_RECEIVER))
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_SIDE_RECEIVER))
 		return tsr_message_recv_slow(receiver, msg, deadline_ns);
 	word = tsr_buffered_look(end);
 	fast = tsr_buffered_recv_fast(end, word, msg);

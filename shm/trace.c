@@ -20,6 +20,7 @@
 #define TRACE_SYMBOL(x) TRACE_QUOTE(x)
 
 struct tsr_trace_provider const *tsr_trace;
+uint32_t tsr_trace_limit = UINT32_MAX;
 
 /* Below the folder of the object that holds this code. Return: NULL: not there. */
 static void *
@@ -68,6 +69,25 @@ trace_wish(void)
 	return -EINVAL;
 }
 
+/* One ticket in so many. */
+static int
+trace_sample(void)
+{
+	const char *const text = secure_getenv("TESSERA_TRACE_SAMPLE");
+	unsigned long long sample;
+	char *end;
+
+	if (text == NULL || text[0] == '\0')
+		return 0;
+	sample = strtoull(text, &end, 10);
+	if (*end != '\0' || text[0] == '-' || sample == 0 || sample > UINT32_MAX) {
+		tsr_hint_set("TESSERA_TRACE_SAMPLE is '%.40s', expected a number from 1 on", text);
+		return -EINVAL;
+	}
+	tsr_trace_limit = UINT32_MAX / (uint32_t)sample;
+	return 0;
+}
+
 static int
 trace_take(struct tsr_trace_provider const *provider)
 {
@@ -76,6 +96,8 @@ trace_take(struct tsr_trace_provider const *provider)
 		             TSR_TRACE_LIBRARY, provider->version, TSR_TRACE_VERSION);
 		return -EOPNOTSUPP;
 	}
+	if (trace_sample() != 0)
+		return -EINVAL;
 	tsr_trace = provider;
 	return 0;
 }

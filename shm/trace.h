@@ -10,8 +10,14 @@
  * Writers	tsr_trace_load(), once, before the first attachment (or the daemon's first thread).
  * Trust	the provider is loaded from where this code was installed, or preloaded by the user.
  *
- * Without a provider a trace point is a load and a branch. Hooks take values and no structures of
- * ours, so that the provider depends on this header alone.
+ * Without a provider a trace point is a load and a branch. Single messages cost not even that: an
+ * end or a magazine of a traced process is marked so that the inline calls don't know it, and take
+ * the long way, where the trace points are. Hooks take values and no structures of ours: the
+ * provider depends on this header alone.
+ *
+ * Sample	of single messages those whose ticket and generation hash below a limit, the
+ *		same in every process. Generations are taken 64 at a time, so that nearly every life
+ *		of a ticket, which moves it on by two or so, is told whole or not at all.
  */
 
 #include <stdbool.h>
@@ -20,7 +26,7 @@
 
 #include "shm/compiler.h"
 
-#define TSR_TRACE_VERSION  1
+#define TSR_TRACE_VERSION  2
 #define TSR_TRACE_LIBRARY  "libtessera-trace.so"
 #define TSR_TRACE_PROVIDER tsr_trace_provider /* the symbol that the library exports */
 
@@ -83,6 +89,13 @@ struct tsr_trace_provider {
 	void (*region)(struct tsr_trace_region region);
 	void (*reload)(const char *text, int error, uint64_t took_ns);
 	void (*error)(const char *where, int error, const char *text);
+	/* Of single messages: only for tickets in the sample. @name is of zdesc.h. */
+	void (*alloc)(const char *realm, uint16_t client, uint64_t name, uint32_t bytes);
+	void (*send)(const char *realm, uint16_t client, uint64_t channel, uint64_t name,
+	             uint32_t bytes);
+	void (*receive)(const char *realm, uint16_t client, uint64_t channel, uint64_t name,
+	                uint32_t bytes);
+	void (*release)(const char *realm, uint16_t client, uint64_t name);
 };
 
 /* NULL: no provider. */
@@ -95,13 +108,34 @@ extern struct tsr_trace_provider const *tsr_trace;
 			tsr_trace->event(__VA_ARGS__); \
 	} while (0)
 
+/* What tsr_trace_hash() may be at most for a ticket to be told of: TESSERA_TRACE_SAMPLE. */
+extern uint32_t tsr_trace_limit;
+
+#define TSR_TRACE_GENERATIONS 6 /* log2 of how many generations in a row have one hash */
+
+/* Of a ticket's name (index and generation, see zdesc.h), evenly spread. */
+TSR_INLINE uint32_t
+tsr_trace_hash(uint64_t name)
+{
+	uint64_t const together = ((UINT64_C(1) << TSR_TRACE_GENERATIONS) - 1) << 24;
+
+	return (uint32_t)(((name & ~together) * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+}
+
+/* TSR_TRACE, for a single message. */
+#define TSR_TRACE_MESSAGE(event, name, ...)                                                     \
+	do {                                                                                    \
+		if (tsr_unlikely(tsr_trace != NULL) && tsr_trace_hash(name) <= tsr_trace_limit) \
+			tsr_trace->event(__VA_ARGS__);                                          \
+	} while (0)
+
 /*
  * tsr_trace_load - find the provider: a preloaded one, or with TESSERA_TRACE=1 the one that was
  * installed with this code
  *
  * Context: cold, once or more, one thread at a time. Return: 0, also if none is wished for;
  * -EOPNOTSUPP it is wished for and can't be had: tsr_last_hint() says why; -EINVAL TESSERA_TRACE
- * is neither 0 nor 1.
+ * is neither 0 nor 1, or TESSERA_TRACE_SAMPLE no number from 1 on.
  */
 TSR_MUST_CHECK
 int tsr_trace_load(void);

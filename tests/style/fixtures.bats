@@ -170,6 +170,8 @@ refuses() {
 	refuses trace 1 "$BATS_TEST_TMPDIR/slot.o" <<<"tsr_slot_free: tsr_trace is loaded and no branch"
 	gcc -O2 -c -o "$BATS_TEST_TMPDIR/cold.o" "$style/size/good/shm/slot.c"
 	refuses trace 1 "$BATS_TEST_TMPDIR/cold.o" <<<"no trace point found"
+	gcc -O2 -Dtsr_slot_free='__attribute__((hot)) tsr_slot_free' -c -o "$BATS_TEST_TMPDIR/hot.o" "$style/trace/good/slot.c"
+	refuses trace 1 "$BATS_TEST_TMPDIR/hot.o" <<<"tsr_slot_free: is hot"
 }
 
 @test "check-paths accepts the paths that Tessera has" {

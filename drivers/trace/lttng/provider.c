@@ -14,6 +14,7 @@
 #include <lttng/ust-fork.h>
 
 #include "drivers/trace/lttng/events.h"
+#include "drivers/trace/lttng/messages.h"
 #include "shm/tessera.h"
 
 static void
@@ -94,6 +95,31 @@ provider_error(const char *where, int error, const char *text)
 	lttng_ust_tracepoint(tessera, error, where, error, text);
 }
 
+static void
+provider_alloc(const char *realm, uint16_t client, uint64_t name, uint32_t bytes)
+{
+	lttng_ust_tracepoint(tessera_msg, alloc, realm, client, name, bytes);
+}
+
+static void
+provider_send(const char *realm, uint16_t client, uint64_t channel, uint64_t name, uint32_t bytes)
+{
+	lttng_ust_tracepoint(tessera_msg, send, realm, client, channel, name, bytes);
+}
+
+static void
+provider_receive(const char *realm, uint16_t client, uint64_t channel, uint64_t name,
+                 uint32_t bytes)
+{
+	lttng_ust_tracepoint(tessera_msg, receive, realm, client, channel, name, bytes);
+}
+
+static void
+provider_release(const char *realm, uint16_t client, uint64_t name)
+{
+	lttng_ust_tracepoint(tessera_msg, release, realm, client, name);
+}
+
 TSR_API extern struct tsr_trace_provider const TSR_TRACE_PROVIDER;
 
 struct tsr_trace_provider const TSR_TRACE_PROVIDER = {
@@ -112,6 +138,10 @@ struct tsr_trace_provider const TSR_TRACE_PROVIDER = {
 	.region = provider_region,
 	.reload = provider_reload,
 	.error = provider_error,
+	.alloc = provider_alloc,
+	.send = provider_send,
+	.receive = provider_receive,
+	.release = provider_release,
 };
 
 /* LTTng's threads are not in a forked child: there it begins anew. */
