@@ -12,6 +12,7 @@
 
 #include "shm/buffered.h"
 #include "shm/region.h"
+#include "shm/traced.h"
 
 /* The smallest class for so many bytes, 1 .. message_bytes_max. */
 static uint32_t
@@ -119,7 +120,11 @@ tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg 
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
 
-	return attachment != NULL ? tsr_message_alloc(attachment, bytes, msg) : -ENOTCONN;
+	if (attachment == NULL)
+		return -ENOTCONN;
+	if (attachment->traced && tsr_traced_alloc(attachment, bytes, msg))
+		return 0;
+	return tsr_message_alloc(attachment, bytes, msg);
 }
 
 int
@@ -127,7 +132,11 @@ tsr_message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
 {
 	struct tsr_attachment *const attachment = tsr_attachment_get(client);
 
-	return attachment != NULL ? tsr_message_release(attachment, msg->zdesc.name) : -ENOTCONN;
+	if (attachment == NULL)
+		return -ENOTCONN;
+	if (attachment->traced && tsr_traced_release(attachment, msg->zdesc.name))
+		return 0;
+	return tsr_message_release(attachment, msg->zdesc.name);
 }
 
 TSR_HOT int
@@ -213,6 +222,8 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint6
 		return -ENOTCONN;
 	if (!tsr_message_range(msg, &zdesc.range))
 		return message_told("tsr_send", -EINVAL);
+	if (end->inlined == TSR_END_TRACED && tsr_traced_send(end, zdesc))
+		return 0;
 	error = tsr_buffered_try_send(end, zdesc);
 	if (error == -EAGAIN)
 		error = message_wait(end, zdesc, NULL, deadline_ns);
@@ -227,11 +238,13 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 
 	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
 		return -ENOTCONN;
+	error = end->inlined == TSR_END_TRACED ? tsr_traced_recv(end, msg) : -EAGAIN;
 	/* A traced end comes here at once, and may be looked at again and again. */
-	if (end->inlined == TSR_END_TRACED && deadline_ns == TSR_NOWAIT &&
+	if (error == -EAGAIN && end->inlined == TSR_END_TRACED && deadline_ns == TSR_NOWAIT &&
 	    tsr_buffered_idle(end, tsr_buffered_look(end)))
 		return -EAGAIN;
-	error = tsr_buffered_try_recv(end, msg);
+	if (error == -EAGAIN)
+		error = tsr_buffered_try_recv(end, msg);
 	if (error == -EAGAIN)
 		error = message_wait(end, (struct tsr_zdesc){0}, msg, deadline_ns);
 	/* Who looks and finds nothing has not failed. */
