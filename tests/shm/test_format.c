@@ -213,7 +213,21 @@ TestSuite(bind, .timeout = 20);
 
 test_case(bind, realm_without_its_magic_is_refused)
 {
-	atomic_store(&hostile.map.directory->magic, 0);
+	uint64_t const magics[] = {0, 1, TSR_DIRECTORY_MAGIC ^ 1};
+
+	for (int i = 0; i < 3; i++) {
+		atomic_store(&hostile.map.directory->magic, magics[i]);
+		test_is(tsr_map_bind(&view), -EPROTO);
+	}
+}
+
+test_case(bind, class_with_a_ticket_too_many_is_refused_although_its_blocks_would_fit)
+{
+	struct tsr_class *const last = &hostile.map.directory->klass[1];
+
+	last->block_bytes = 64;
+	test_ok(tsr_map_bind(&view));
+	last->count++;
 	test_is(tsr_map_bind(&view), -EPROTO);
 }
 

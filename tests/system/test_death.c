@@ -9,7 +9,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "shm/client.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/daemon.h"
@@ -408,74 +407,6 @@ test_case(death, channel_whose_sender_died_drains_and_can_be_used_again)
 		test_is(tsr_recv(receiver, &msg, TSR_FOREVER), -EPIPE);
 	}
 	test_ok(tsr_receiver_close(receiver));
-}
-
-/*
- * The only sender, and a receiver that has taken what it had sent, dies. Who is told that the last
- * sender has gone takes one last look, and must find the message there again: the daemon repairs
- * the slots, of which there are many, before it counts the ends out.
- */
-#define MANY_SLOTS 32768
-
-static int
-taker(struct child_report *report, void *arg)
-{
-	struct tsr_channel_options const shape = {.size = sizeof(shape), .capacity = MANY_SLOTS};
-	struct tsr_end_options const create = {.size = sizeof(create), .create = &shape};
-	struct tsr_attach_options const options = daemon_options(&daemon_);
-	struct tsr_receiver receiver;
-	struct tsr_client client;
-	struct tsr_sender sender;
-	struct tsr_end const *end;
-	struct tsr_msg msg;
-	uint64_t word;
-
-	(void)arg;
-	child_ok(report, tsr_attach(&options, &client));
-	child_ok(report, tsr_receiver_open(client, "taken", &create, &receiver));
-	child_ok(report, tsr_sender_open(client, "taken", &create, &sender));
-	end = tsr_end_get(receiver.handle);
-	child_check(report, end != NULL);
-	/* The last slot is the last to be repaired. */
-	for (uint32_t i = 1; i <= MANY_SLOTS; i++) {
-		child_ok(report, tsr_alloc(client, 8, &msg));
-		child_ok(report, tsr_send(sender, &msg, TSR_NOWAIT));
-		if (i == MANY_SLOTS)
-			break;
-		child_ok(report, tsr_recv(receiver, &msg, TSR_NOWAIT));
-		child_ok(report, tsr_release(client, &msg));
-	}
-	word = tsr_ld_rlx(&end->slots[MANY_SLOTS - 1].word);
-	child_check(report, tsr_slot_phase(word) == TSR_READY);
-	child_check(report, tsr_cas_acq(&end->slots[MANY_SLOTS - 1].word, &word,
-	                                tsr_slot_word(tsr_slot_lap(word), end->me, TSR_TAKEN)));
-	report_set(report, 0, 1);
-	(void)report_await(report, 9, 1, 60000);
-	return 0;
-}
-
-test_case(death, message_in_the_hands_of_the_last_sender_is_there_for_who_learns_of_its_death)
-{
-	for (int round = 0; round < 20; round++) {
-		struct tsr_receiver receiver;
-		struct child child;
-		struct tsr_msg msg;
-		int error;
-
-		child_start(&child, taker, NULL);
-		cr_assert(report_await(child.report, 0, 1, 10000), "%s", child.report->text);
-		test_ok(tsr_receiver_open(a, "taken", NULL, &receiver));
-		kill(child.pid, SIGKILL);
-		while ((error = tsr_recv(receiver, &msg, TSR_NOWAIT)) == -EAGAIN)
-			continue;
-		cr_assert_eq(error, 0, "round %d: told of the end (%d) before the message", round,
-		             error);
-		test_same(msg.flags, TSR_MSG_REDELIVERED);
-		test_ok(tsr_release(a, &msg));
-		die(&child);
-		test_ok(tsr_receiver_close(receiver));
-		test_ok(tsr_channel_remove(a, "taken"));
-	}
 }
 
 /* A process that leaves without a goodbye while it lives: it is killed, and cleaned up after. */
