@@ -2,6 +2,7 @@
 # Copyright (c) 2026 The Tessera Authors
 """The command line of tests/mutants/run and tests/tsan/weaken: which mutants, in what order, and what came of them."""
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -25,6 +26,8 @@ def add_options(parser):
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="judge so many at once, each in its own copy")
     parser.add_argument("--scratch", metavar="DIR", type=pathlib.Path, help="where to work; kept, so that the next run "
                         "builds less (default: a temporary folder)")
+    parser.add_argument("--proven", action="store_true", help="the suites pass on this tree, as whoever calls has seen "
+                        "or is about to see: do not run them without mutants first")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of lines")
 
 
@@ -65,7 +68,10 @@ def judge_all(few, args, begun, scratch, show):
     def worker(number):
         try:
             shop = mutants.Workshop(scratch / str(number), max(1, len(os.sched_getaffinity(0)) // jobs))
-            shop.prove_clean(sorted({suite for mutant in few for suite in mutant.suites}))
+            suites = sorted({suite for mutant in few for suite in mutant.suites})
+            shop.build(suites)
+            if not args.proven:
+                shop.prove_clean(suites)
             work(todo, verdicts, args, begun, shop, lock, show)
         except mutants.Broken as broken:
             failures.append(str(broken))
@@ -78,6 +84,15 @@ def judge_all(few, args, begun, scratch, show):
     if failures:
         raise mutants.Broken(failures[0])
     return verdicts
+
+
+@contextlib.contextmanager
+def locked(scratch):
+    """One at a time works there."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    with open(scratch / "lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield scratch
 
 
 def is_bad(verdict):
@@ -120,6 +135,8 @@ def main(what, every, args):
         print(text, file=sys.stderr if args.json else sys.stdout, flush=True)
 
     begun = time.monotonic()
+    if os.environ.get("TESSERA_NIGHTLY"):
+        args.changed, args.seconds = None, None
     try:
         few = chosen(every(), args, note)
         if args.list:
@@ -128,8 +145,11 @@ def main(what, every, args):
             return 0
         if args.only and not few:
             raise mutants.Broken(f"none is called {' or '.join(args.only)}")
-        with tempfile.TemporaryDirectory(prefix="tessera-mutants-") as temporary:
-            verdicts = judge_all(few, args, begun, args.scratch or pathlib.Path(temporary),
+        for mutant in few:
+            mutant.mutate(mutants.read)  # one whose source has moved on is told before anything is built
+        with tempfile.TemporaryDirectory(prefix="tessera-mutants-") as temporary, \
+                locked(args.scratch or pathlib.Path(temporary)) as scratch:
+            verdicts = judge_all(few, args, begun, scratch,
                                  lambda verdict: args.json or note(line(verdict))) if few else []
     except mutants.Broken as broken:
         note(f"{what}: {broken}")

@@ -14,7 +14,8 @@ A mutant is a file NAME.mutant: sentences that say what is wrong, then fields, t
     +what the mutant has instead
 
 The lines of an edit (context and what stands there) must stand in the file exactly once, so that a
-mutant whose source has moved on says so. 'suites' are tried in this order, by their names in meson.
+mutant whose source has moved on says so. 'suites' are tried in this order, by their names in meson;
+what follows a colon goes to the suite's command as an argument: model/explore:one-one.
 """
 import collections
 import json
@@ -122,7 +123,7 @@ def changed_files(base):
 def touches(mutant, changed):
     """Has anything changed that the mutant edits or that should catch it, or the mutant itself?"""
     about = {f"tests/mutants/{mutant.name}.mutant", *mutant.files}
-    suites = [suite.partition("/") for suite in mutant.suites]
+    suites = [suite.split(":")[0].partition("/") for suite in mutant.suites]
     return bool(about.intersection(changed)) or any(
         re.match(rf"tests/{re.escape(folder)}/\w*{re.escape(leaf)}\.c$", path)
         for folder, _, leaf in suites for path in changed)
@@ -190,9 +191,10 @@ class Workshop:
         return done.stdout
 
     def test(self, suite):
-        if suite not in self.tests:
-            raise Broken(f"suite '{suite}' is not in this build, expected one of: {' '.join(sorted(self.tests))}")
-        return self.tests[suite]
+        name = suite.split(":")[0]
+        if name not in self.tests:
+            raise Broken(f"suite '{name}' is not in this build, expected one of: {' '.join(sorted(self.tests))}")
+        return self.tests[name]
 
     def become(self, mutant):
         """Make the copy this mutant, or with None the tree as it is."""
@@ -214,10 +216,10 @@ class Workshop:
     def run(self, suite):
         """Return: what failed first, or '' if the suite passes."""
         test = self.test(suite)
-        limit = 30 + 5 * self.clean_seconds.get(suite, 60)
+        limit = 30 + 5 * self.clean_seconds.get(suite, 10)
         words = [str(word) for word in test["cmd"]]
         at = 3 if words[1] == "--timeout" else 1
-        words = [words[0], "--timeout", f"{limit:.0f}", *words[at:]]
+        words = [words[0], "--timeout", f"{limit:.0f}", *words[at:], *suite.split(":")[1:]]
         if "criterion" in words[:4]:
             words.append("--fail-fast")
         env = {key: value for key, value in os.environ.items() if not key.startswith("TESSERA")}
@@ -239,8 +241,6 @@ class Workshop:
 
     def prove_clean(self, suites):
         """Every suite passes on the tree as it is, or its verdict is worth nothing."""
-        self.become(None)
-        self.build(suites)
         for suite in suites:
             begun = time.monotonic()
             if failed := self.run(suite):
