@@ -262,6 +262,17 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(2)}, {RECEIVES(0)}},
 	},
 	{
+		.name = "reaper-redo",
+		.what = "one message, a receiver that may be past it, and the daemon dies while it "
+                        "repairs",
+		.capacity = 2,
+		.kills = 1,
+		.reaper_kills = 1,
+		.states = 2 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(1)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
 		.name = "close",
 		.what = "a receiver closes while a sender waits for room, one death",
 		.capacity = 2,

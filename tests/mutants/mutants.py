@@ -15,7 +15,7 @@ A mutant is a file NAME.mutant: sentences that say what is wrong, then fields, t
 
 The lines of an edit (context and what stands there) must stand in the file exactly once, so that a
 mutant whose source has moved on says so. 'suites' are tried in this order, by their names in meson;
-what follows a colon goes to the suite's command as an argument: model/explore:one-one.
+what follows a colon goes to the suite's command instead of its arguments: model/quick:one-one.
 """
 import collections
 import json
@@ -219,7 +219,9 @@ class Workshop:
         limit = 30 + 5 * self.clean_seconds.get(suite, 10)
         words = [str(word) for word in test["cmd"]]
         at = 3 if words[1] == "--timeout" else 1
-        words = [words[0], "--timeout", f"{limit:.0f}", *words[at:], *suite.split(":")[1:]]
+        if ":" in suite:
+            words = [*words[:at + 2], *suite.split(":")[1:]]
+        words = [words[0], "--timeout", f"{limit:.0f}", *words[at:]]
         if "criterion" in words[:4]:
             words.append("--fail-fast")
         env = {key: value for key, value in os.environ.items() if not key.startswith("TESSERA")}
