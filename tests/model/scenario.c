@@ -264,7 +264,7 @@ const struct model_scenario model_scenarios[] = {
 	{
 		.name = "reaper-redo",
 		.what = "one message, a receiver that may be past it, and the daemon dies while it "
-                        "repairs",
+			"repairs",
 		.capacity = 2,
 		.kills = 1,
 		.reaper_kills = 1,
