@@ -30,8 +30,8 @@ static unsigned char *world_memory;
 static size_t world_memory_bytes;
 static size_t world_watched_bytes;
 static uint32_t const world_order[] = {
-	TSR_SEGMENT_CHANNELS, TSR_SEGMENT_TICKETS,   TSR_SEGMENT_TOKENS, TSR_SEGMENT_STATE,
-	TSR_SEGMENT_ARENA0,   TSR_SEGMENT_DIRECTORY, TSR_SEGMENT_BLOCKS};
+	TSR_SEGMENT_CHANNELS, TSR_SEGMENT_TICKETS, TSR_SEGMENT_TOKENS,    TSR_SEGMENT_STATE,
+	TSR_SEGMENT_ARENA0,   TSR_SEGMENT_METRICS, TSR_SEGMENT_DIRECTORY, TSR_SEGMENT_BLOCKS};
 #define WORLD_WATCHED 4 /* of these */
 
 /* What the client library allocates is put here, where it can be put away. */
