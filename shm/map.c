@@ -46,6 +46,8 @@ map_bind_header(struct tsr_map *map)
 		return -EPROTO;
 	if (directory->channels_offset % alignof(struct tsr_channel_entry) != 0 ||
 	    directory->regions_offset % alignof(struct tsr_region_entry) != 0 ||
+	    directory->ends_offset % alignof(struct tsr_end_entry) != 0 ||
+	    directory->totals_offset % alignof(struct tsr_channel_totals) != 0 ||
 	    !map_holds(mapping, directory->channels_offset,
 	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_entry)) ||
 	    !map_holds(mapping, directory->regions_offset,

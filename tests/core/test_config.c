@@ -210,6 +210,7 @@ static const struct {
 	{"realms.demo.slots=4096", "262144", "4096", false},
 	{"realms.demo.clients=9", "256", "9", false},
 	{"realms.demo.backing=thp", "auto", "thp", false},
+	{"realms.demo.ends=9", "1024", "9", false},
 	{"realms.demo.regions=3", NULL, "3", false},
 	{"realms.demo.region_tickets=99", NULL, "99", false},
 	{"realms.demo.foreign_regions=true", "false", "true", true},

@@ -190,7 +190,10 @@ static struct tsr_map view;
 static void
 bind_setup(void)
 {
-	realm_make(&hostile, NULL);
+	struct tsr_realm_geometry geometry = sound();
+
+	geometry.ends = 4;
+	realm_make(&hostile, &geometry);
 	realm_map_again(&hostile, &view);
 	test_ok(tsr_map_bind(&view));
 }
@@ -239,6 +242,12 @@ REFUSED(more_tickets_than_an_index_names_are_refused, tickets = TSR_TICKETS_MAX 
 REFUSED(more_clients_than_the_mapping_holds_are_refused, clients = TSR_CLIENTS_MAX)
 REFUSED(more_channels_than_the_mapping_holds_are_refused, channels = TSR_CHANNELS_MAX)
 REFUSED(channel_entries_outside_the_mapping_are_refused, channels_offset = UINT64_MAX - 63)
+REFUSED(more_ends_than_the_mapping_holds_are_refused, ends = TSR_ENDS_METERED_MAX)
+REFUSED(more_ends_than_there_can_be_are_refused, ends = TSR_ENDS_METERED_MAX + 1)
+REFUSED(words_of_ends_outside_the_mapping_are_refused, ends_offset = UINT64_MAX - 63)
+REFUSED(words_of_ends_between_two_words_are_refused, ends_offset += 4)
+REFUSED(totals_outside_the_mapping_are_refused, totals_offset = UINT64_MAX - 63)
+REFUSED(totals_that_are_not_on_a_line_are_refused, totals_offset += 8)
 REFUSED(no_class_is_refused, classes = 0)
 REFUSED(more_classes_than_there_can_be_are_refused, classes = TSR_CLASSES_MAX + 1)
 REFUSED(other_number_of_arenas_is_refused, arenas = 2)

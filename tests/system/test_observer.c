@@ -235,7 +235,7 @@ test_case(observer, observer_is_given_what_it_may_read_and_nothing_that_somebody
 	uint32_t const held =
 		TSR_PROTO_HELD(TSR_SEGMENT_DIRECTORY) | TSR_PROTO_HELD(TSR_SEGMENT_CHANNELS) |
 		TSR_PROTO_HELD(TSR_SEGMENT_TICKETS) | TSR_PROTO_HELD(TSR_SEGMENT_BLOCKS) |
-		TSR_PROTO_HELD(TSR_SEGMENT_ARENA0);
+		TSR_PROTO_HELD(TSR_SEGMENT_METRICS) | TSR_PROTO_HELD(TSR_SEGMENT_ARENA0);
 
 	test_same(reply.client_id, 0);
 	test_same(reply.held, held);
