@@ -145,8 +145,6 @@ def main(what, every, args):
             return 0
         if args.only and not few:
             raise mutants.Broken(f"none is called {' or '.join(args.only)}")
-        for mutant in few:
-            mutant.mutate(mutants.read)  # one whose source has moved on is told before anything is built
         with tempfile.TemporaryDirectory(prefix="tessera-mutants-") as temporary, \
                 locked(args.scratch or pathlib.Path(temporary)) as scratch:
             verdicts = judge_all(few, args, begun, scratch,

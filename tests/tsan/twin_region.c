@@ -116,7 +116,7 @@ sweeping(void *arg)
 
 	(void)arg;
 	for (uint64_t i = 0; tsr_ld_rlx(&over) == 0; twin_pause()) {
-		if (tsr_word_holder(tsr_ld_acq(&twin.map.tickets[first].word)) != TSR_HOLDER_DAEMON)
+		if (tsr_word_holder(tsr_ld_rlx(&twin.map.tickets[first].word)) != TSR_HOLDER_DAEMON)
 			continue;
 		note = ++i;
 		(void)tsr_reaper_region(&twin.map, first, 1, true);
