@@ -68,7 +68,7 @@ def judge_all(few, args, begun, scratch, show):
     def worker(number):
         try:
             shop = mutants.Workshop(scratch / str(number), max(1, len(os.sched_getaffinity(0)) // jobs))
-            suites = sorted({suite for mutant in few for suite in mutant.suites})
+            suites = sorted({suite for mutant in few for suite in mutant.suites if shop.has(suite)})
             shop.build(suites)
             if not args.proven:
                 shop.prove_clean(suites)

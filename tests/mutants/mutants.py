@@ -190,6 +190,9 @@ class Workshop:
             raise Broken(f"{' '.join(words)} failed:\n{(done.stdout + done.stderr)[-3000:]}")
         return done.stdout
 
+    def has(self, suite):
+        return suite.split(":")[0] in self.tests
+
     def test(self, suite):
         name = suite.split(":")[0]
         if name not in self.tests:

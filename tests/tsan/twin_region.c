@@ -69,7 +69,7 @@ receiving(void *arg)
 }
 
 /* [G2], [G1] of the daemon: the receiver's words become the daemon's by hand, as in a sweep. */
-static uint64_t payload, note;
+static uint64_t payload, note[ROUNDS + 1];
 static _Atomic uint64_t over;
 
 static void *
@@ -102,7 +102,7 @@ taking_back(void *arg)
 		alloc(&msg);
 		twin_check(i == 0 || payload == i - 1);
 		/* [G1]: what the daemon did before. */
-		twin_check(i == 0 || note == i);
+		twin_check(i == 0 || note[i] == i);
 		tsr_st_rel(word, tsr_name_word(msg.zdesc.name, TSR_TICKET_IDLE, 7));
 	}
 	tsr_st_rlx(&over, 1);
@@ -118,7 +118,8 @@ sweeping(void *arg)
 	for (uint64_t i = 0; tsr_ld_rlx(&over) == 0; twin_pause()) {
 		if (tsr_word_holder(tsr_ld_rlx(&twin.map.tickets[first].word)) != TSR_HOLDER_DAEMON)
 			continue;
-		note = ++i;
+		i++;
+		note[i] = i;
 		(void)tsr_reaper_region(&twin.map, first, 1, true);
 	}
 	return NULL;
