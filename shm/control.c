@@ -155,6 +155,17 @@ control_collect(struct msghdr *message, int *fds, size_t fds_max)
 	return kept;
 }
 
+/* errno says why a descriptor was not to be had: none left is a limit like others. */
+static int
+control_no_descriptor(void)
+{
+	if (errno != EMFILE && errno != ENFILE)
+		return -errno;
+	tsr_hint_set("this process may open no more descriptors (RLIMIT_NOFILE), expected room for "
+	             "those of a realm");
+	return -ENOBUFS;
+}
+
 static int
 control_receive(int fd, void *packet, size_t bytes, size_t *got, int *fds, size_t *fds_count,
                 uint64_t deadline_ns)
@@ -194,9 +205,8 @@ control_receive(int fd, void *packet, size_t bytes, size_t *got, int *fds, size_
 		if ((message.msg_flags & MSG_TRUNC) != 0)
 			return -EPROTO;
 		/* There is room here for all that a daemon sends. */
-		tsr_hint_set("this process may open no more descriptors (RLIMIT_NOFILE), expected "
-		             "room for those of a realm");
-		return -ENOBUFS;
+		errno = EMFILE;
+		return control_no_descriptor();
 	}
 	*got = (size_t)length;
 	return 0;
@@ -358,7 +368,7 @@ control_send_pidfd(struct tsr_control *control, uint64_t deadline_ns)
 	int error;
 
 	if (pidfd < 0)
-		return -errno;
+		return control_no_descriptor();
 	error = tsr_control_ask_passing(control, TSR_PROTO_PIDFD, &request, sizeof(request), &reply,
 	                                sizeof(reply), pidfd, deadline_ns);
 	(void)close(pidfd);
@@ -401,7 +411,7 @@ control_connect(struct tsr_control *control, const char *path)
 	memcpy(control->path, address.sun_path, sizeof(control->path));
 	control->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (control->fd < 0)
-		return -errno;
+		return control_no_descriptor();
 	while (connect(control->fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
 		if (errno == EINTR)
 			continue;
