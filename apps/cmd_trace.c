@@ -123,14 +123,16 @@ trace_argument(struct trace_request *request, char *arg, struct argp_state *stat
 static void
 trace_end(const struct trace_request *request, struct argp_state *state)
 {
-	if (request->verb == NULL)
+	const char *const verb = request->verb != NULL ? request->verb : "";
+
+	if (verb[0] == '\0')
 		argp_error(state, "say 'record', 'show' or 'export FILE'");
-	if (strcmp(request->verb, "export") == 0 && request->first == NULL)
+	if (strcmp(verb, "export") == 0 && request->first == NULL)
 		argp_error(state, "say which file to export to");
-	if (request->for_record && strcmp(request->verb, "record") != 0)
-		argp_error(state, "'%s' takes no option of 'record'", request->verb);
-	if (request->for_show && strcmp(request->verb, "show") != 0)
-		argp_error(state, "'%s' takes no option of 'show'", request->verb);
+	if (request->for_record && strcmp(verb, "record") != 0)
+		argp_error(state, "'%s' takes no option of 'record'", verb);
+	if (request->for_show && strcmp(verb, "show") != 0)
+		argp_error(state, "'%s' takes no option of 'show'", verb);
 	if (request->show.events && request->show.ticket != UINT64_MAX)
 		argp_error(state, "--ticket and --events don't go together");
 }

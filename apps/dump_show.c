@@ -451,10 +451,12 @@ show_channel_rows(const struct tsr_dump *dump, const struct tsr_dump_show *show,
 static json_t *
 show_segment_rows(const struct tsr_dump *dump)
 {
-	static const char *const names[] = {"directory", "channels", "tickets",
-	                                    "blocks",    "state",    "tokens"};
+	static const char *const names[] = {"directory", "channels", "tickets", "blocks",
+	                                    "state",     "tokens",   "metrics"};
 	json_t *rows = json_array();
 	char arena[24];
+
+	static_assert(sizeof(names) / sizeof(names[0]) == TSR_SEGMENT_ARENA0, "each has a name");
 
 	for (uint32_t i = 0; i < dump->map.segments_count; i++) {
 		json_t *row = json_object();

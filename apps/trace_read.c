@@ -253,8 +253,8 @@ tsr_trace_read(const char *folder, void (*take)(void *argument, const struct tsr
 	char *line = NULL;
 	size_t room = 0;
 	struct stat found;
-	FILE *lines;
-	pid_t pid;
+	FILE *lines = NULL;
+	pid_t pid = 0;
 	int status;
 
 	if (stat(folder, &found) != 0) {

@@ -134,7 +134,7 @@ tsr_trace_record(const struct tsr_trace_record *record)
 	                                      .messages = record->messages};
 	struct tsr_session session;
 	sigset_t signals;
-	char *folder;
+	char *folder = NULL;
 	pid_t pid = 0;
 	int ended = 0;
 	int status = record_folder(record->folder, &folder);

@@ -183,12 +183,12 @@ tsr_request_region_map(struct tsr_connection *connection, void const *packet,
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_region_reply reply = {0};
 	struct tsr_proto_region_ref request;
-	struct tsr_region_record *region;
+	struct tsr_region_record *region = NULL;
 	int error;
 
 	memcpy(&request, packet, sizeof(request));
 	error = region_find(member, &request, &region, refusal);
-	if (error != 0)
+	if (region == NULL)
 		return error;
 	tsr_request_region(region, &reply);
 	reply.head = tsr_request_reply_head(&request.head, sizeof(reply));
@@ -207,13 +207,13 @@ tsr_request_region_close(struct tsr_connection *connection, void const *packet,
 {
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_region_ref request;
-	struct tsr_region_record *region;
+	struct tsr_region_record *region = NULL;
 	struct tsr_proto_plain reply;
 	int error;
 
 	memcpy(&request, packet, sizeof(request));
 	error = region_find(member, &request, &region, refusal);
-	if (error != 0)
+	if (region == NULL)
 		return error;
 	if (region->owner != member->id || region->state != TSR_REGION_OPEN)
 		error = tsr_refuse(refusal, -EPERM,

@@ -203,6 +203,10 @@ tsr_offers_expire(struct tsr_server *server, uint64_t now_ns)
 void
 tsr_offers_drop(struct tsr_server *server)
 {
-	while (server->offers != NULL)
-		offer_close(server->offers);
+	struct tsr_offer *next;
+
+	for (struct tsr_offer *offer = server->offers; offer != NULL; offer = next) {
+		next = offer->next;
+		offer_close(offer);
+	}
 }

@@ -111,8 +111,7 @@ region_forget(struct tsr_realm *realm, struct tsr_region_record *region)
 	(void)tsr_area_free(&table->tickets, region->first_ticket - realm->map.tickets_count);
 	tsr_quota_give_region(&realm->daemon->quota, region->uid, region->memory.bytes);
 	if (region->memory.fd >= 0)
-		if (region->memory.fd >= 0)
-			tsr_close_aside(region->memory.fd);
+		tsr_close_aside(region->memory.fd);
 	free(region);
 }
 

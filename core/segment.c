@@ -288,7 +288,9 @@ tsr_segment_open_reading(struct tsr_memory const *segment)
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", segment->fd);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	return fd;
 }
 
 int

@@ -8,7 +8,7 @@
 #include "shm/clock.h"
 #include "shm/compiler.h"
 
-#define COPY_LINES 1024 /* the unit of what is learned */
+#define COPY_LINES UINT64_C(1024) /* the unit of what is learned */
 
 static _Thread_local struct tsr_copy_learned copy_learned
 	__attribute__((tls_model("initial-exec")));

@@ -56,7 +56,7 @@ send_texts(struct tsr_client client, int count, char **texts)
 		return failed("a buffer of one's own", -errno);
 	/* It is full before anybody hears of it. */
 	for (int i = 0; i < count && i < BUFFER_BYTES / PLACE_BYTES; i++)
-		(void)snprintf(buffer + i * PLACE_BYTES, PLACE_BYTES, "%s", texts[i]);
+		(void)snprintf(buffer + (size_t)i * PLACE_BYTES, PLACE_BYTES, "%s", texts[i]);
 
 	error = tsr_region_register(client, memory, NULL, &region);
 	if (error != 0)
@@ -67,7 +67,8 @@ send_texts(struct tsr_client client, int count, char **texts)
 	for (int i = 0; i < count && i < BUFFER_BYTES / PLACE_BYTES; i++) {
 		/* A message that is this range of the buffer: a ticket, and not a byte moved. */
 		error = tsr_region_alloc(region, (uint32_t)(i * PLACE_BYTES),
-		                         (uint32_t)strlen(buffer + i * PLACE_BYTES) + 1, &msg);
+		                         (uint32_t)strlen(buffer + (size_t)i * PLACE_BYTES) + 1,
+		                         &msg);
 		if (error == 0)
 			error = tsr_send(sender, &msg, tsr_deadline_in_ms(1000));
 		if (error != 0)

@@ -152,7 +152,8 @@ sent() {
 	start_sender
 	json dump demo
 	[ "$(value .state)" = living ]
-	[ "$(value '.segments[0].segment')" = directory ]
+	[ "$(jq -r '[.segments[].segment] | join(" ")' <<<"$output")" = \
+		"directory channels tickets blocks state tokens metrics arena 0" ]
 	[ "$(jq -c '[.segments[] | select(.copied | not).segment]' <<<"$output")" = '["arena 0"]' ]
 	[ "$(jq '[.classes[].tickets] | add' <<<"$output")" -eq "$(value .tickets)" ]
 	[ "$(jq '[.classes[] | .cells == .empty + .claimed + .ready + .taken] | all' <<<"$output")" = true ]
