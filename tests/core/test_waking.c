@@ -166,6 +166,9 @@ receiver_of_one(struct child_report *report, void *arg)
 	child_ok(report, local_attach(&realm.map, me, false, &client));
 	child_ok(report, local_receiver(client, channel, &sleepy, &receiver));
 	receive(report, client, receiver);
+	/* Who closes wakes others, too: not before both have theirs. */
+	report_set(report, 0, 1);
+	(void)report_await(report, 9, 1, 20000);
 	child_ok(report, local_receiver_close(client, receiver));
 	child_ok(report, local_detach(client));
 	return 0;
@@ -216,7 +219,10 @@ Test(waking, wake_up_for_what_was_published_out_of_order_is_handed_on, .timeout 
 	realm_stamp_channel(&realm, names[0], channel);
 	realm_slot(channel, 0, 0, TSR_READY, names[0], 8);
 	test_same(tsr_waiters_wake_one(&side, 3), 1);
+	for (uint16_t i = 0; i < 2; i++)
+		cr_assert(report_await(child[i].report, 0, 1, 10000), "%s", child[i].report->text);
 	for (uint16_t i = 0; i < 2; i++) {
+		report_set(child[i].report, 9, 1);
 		child_join(&child[i]);
 		realm_reap(&realm, (uint16_t)(i + 1), NULL, NULL, 0, &result);
 	}
