@@ -39,11 +39,8 @@ tsr_request_channel_create(struct tsr_connection *connection, void const *packet
 	                                 .flags = request.flags,
 	                                 .kind = request.kind};
 	error = tsr_channels_get(member->realm, &wish, member->uid, &record, refusal);
-	tsr_realm_unlock(member->realm);
-	if (error != 0)
-		return error;
-	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
-	return 0;
+	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
+	                          error);
 }
 
 int
@@ -62,11 +59,8 @@ tsr_request_channel_remove(struct tsr_connection *connection, void const *packet
 	if (error != 0)
 		return error;
 	error = tsr_channels_remove(member->realm, request.name, refusal);
-	tsr_realm_unlock(member->realm);
-	if (error != 0)
-		return error;
-	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
-	return 0;
+	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
+	                          error);
 }
 
 static int
@@ -134,11 +128,8 @@ tsr_request_end_open(struct tsr_connection *connection, void const *packet,
 	if (error != 0)
 		return error;
 	error = end_open_do(member, &request, &reply, refusal);
-	tsr_realm_unlock(member->realm);
-	if (error != 0)
-		return error;
-	tsr_request_reply(connection, &request.channel.head, &reply, sizeof(reply));
-	return 0;
+	return tsr_request_finish(connection, member->realm, &request.channel.head, &reply,
+	                          sizeof(reply), error);
 }
 
 int
@@ -158,11 +149,8 @@ tsr_request_end_close(struct tsr_connection *connection, void const *packet,
 	if (error != 0)
 		return error;
 	error = tsr_member_close(member, request.end, refusal);
-	tsr_realm_unlock(member->realm);
-	if (error != 0)
-		return error;
-	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
-	return 0;
+	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
+	                          error);
 }
 
 int
@@ -191,9 +179,5 @@ tsr_request_channel_find(struct tsr_connection *connection, void const *packet,
 		reply.flags = record->channel.flags;
 		reply.kind = record->kind;
 	}
-	tsr_realm_unlock(realm);
-	if (error != 0)
-		return error;
-	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
-	return 0;
+	return tsr_request_finish(connection, realm, &request.head, &reply, sizeof(reply), error);
 }

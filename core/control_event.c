@@ -81,27 +81,25 @@ tsr_request_event_open(struct tsr_connection *connection, void const *packet,
 	return 0;
 }
 
-static int
-event_check(struct tsr_proto_event const *request, struct tsr_refusal *refusal)
-{
-	if (request->reserved == 0)
-		return 0;
-	return tsr_refuse(refusal, -EINVAL, "an event with reserved 0x%x, expected 0",
-	                  request->reserved);
-}
-
-/* What points to the connection's event of that number. */
+/* What points to the connection's event that the packet means; NULL, and it is refused. */
 static struct tsr_event **
-event_find(struct tsr_connection *connection, uint32_t number, struct tsr_refusal *refusal)
+event_find(struct tsr_connection *connection, struct tsr_proto_event const *request,
+           struct tsr_refusal *refusal)
 {
 	struct tsr_event **link = &connection->events;
 
-	while (*link != NULL && (*link)->number != number)
+	if (request->reserved != 0) {
+		(void)tsr_refuse(refusal, -EINVAL, "an event with reserved 0x%x, expected 0",
+		                 request->reserved);
+		return NULL;
+	}
+	while (*link != NULL && (*link)->number != request->event)
 		link = &(*link)->next_own;
-	if (*link == NULL)
-		(void)tsr_refuse(refusal, -ESTALE,
-		                 "event %u is not open, expected one that EVENT_OPEN gave", number);
-	return *link == NULL ? NULL : link;
+	if (*link != NULL)
+		return link;
+	(void)tsr_refuse(refusal, -ESTALE,
+	                 "event %u is not open, expected one that EVENT_OPEN gave", request->event);
+	return NULL;
 }
 
 int
@@ -115,12 +113,9 @@ tsr_request_event_arm(struct tsr_connection *connection, void const *packet,
 	int error;
 
 	memcpy(&request, packet, sizeof(request));
-	error = event_check(&request, refusal);
-	if (error != 0)
-		return error;
-	link = event_find(connection, request.event, refusal);
+	link = event_find(connection, &request, refusal);
 	if (link == NULL)
-		return -ESTALE;
+		return refusal->error;
 	realm = tsr_connection_enter_realm(connection, refusal);
 	if (realm == NULL)
 		return refusal->error;
@@ -152,15 +147,11 @@ tsr_request_event_close(struct tsr_connection *connection, void const *packet,
 	struct tsr_proto_event request;
 	struct tsr_proto_plain reply;
 	struct tsr_event **link;
-	int error;
 
 	memcpy(&request, packet, sizeof(request));
-	error = event_check(&request, refusal);
-	if (error != 0)
-		return error;
-	link = event_find(connection, request.event, refusal);
+	link = event_find(connection, &request, refusal);
 	if (link == NULL)
-		return -ESTALE;
+		return refusal->error;
 	event_drop(link);
 	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
 	return 0;

@@ -222,11 +222,8 @@ tsr_request_region_close(struct tsr_connection *connection, void const *packet,
 	else if (tsr_regions_close(member->realm, region) != 0)
 		error = tsr_refuse(refusal, -ENOTCONN, "the memory of realm '%s' is broken",
 		                   member->realm->entry.name);
-	tsr_realm_unlock(member->realm);
-	if (error != 0)
-		return error;
-	tsr_request_reply(connection, &request.head, &reply, sizeof(reply));
-	return 0;
+	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
+	                          error);
 }
 
 int
@@ -242,10 +239,8 @@ tsr_request_region_settle(struct tsr_connection *connection, void const *packet,
 	if (error != 0)
 		return error;
 	error = tsr_regions_settle(member->realm);
-	tsr_realm_unlock(member->realm);
 	if (error != 0)
-		return tsr_refuse(refusal, -ENOTCONN, "the memory of realm '%s' is broken",
-		                  member->realm->entry.name);
-	tsr_request_reply(connection, &head, &reply, sizeof(reply));
-	return 0;
+		error = tsr_refuse(refusal, -ENOTCONN, "the memory of realm '%s' is broken",
+		                   member->realm->entry.name);
+	return tsr_request_finish(connection, member->realm, &head, &reply, sizeof(reply), error);
 }

@@ -166,6 +166,16 @@ tsr_request_enter(struct tsr_member *member, struct tsr_refusal *refusal)
 	                  member->id, member->realm->entry.name);
 }
 
+int
+tsr_request_finish(struct tsr_connection *connection, struct tsr_realm *realm,
+                   struct tsr_proto_head const *request, void *reply, size_t bytes, int error)
+{
+	tsr_realm_unlock(realm);
+	if (error == 0)
+		tsr_request_reply(connection, request, reply, bytes);
+	return error;
+}
+
 struct tsr_proto_head
 tsr_request_reply_head(struct tsr_proto_head const *request, size_t bytes)
 {

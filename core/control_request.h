@@ -33,6 +33,11 @@ int tsr_request_text(const char text[TSR_NAME_BYTES], const char *what,
 TSR_MUST_CHECK
 int tsr_request_enter(struct tsr_member *member, struct tsr_refusal *refusal);
 
+/* tsr_request_finish - unlock the entered realm, and answer if @error is 0. Return: @error. */
+TSR_MUST_CHECK
+int tsr_request_finish(struct tsr_connection *connection, struct tsr_realm *realm,
+                       struct tsr_proto_head const *request, void *reply, size_t bytes, int error);
+
 /* tsr_request_refusal - make the packet of a refusal for a process of a user, and log it. */
 void tsr_request_refusal(struct tsr_server *server, pid_t pid, uid_t uid, uint64_t cookie,
                          struct tsr_refusal const *refusal, struct tsr_proto_error *out);

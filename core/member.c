@@ -227,10 +227,8 @@ member_meter(struct tsr_member *member, struct tsr_member_end *end)
 	struct member_meter meter = {.member = member, .end = end};
 
 	end->metrics = UINT32_MAX;
-	if (realm->free_ends_count == 0) {
-		realm->ends_uncounted++;
+	if (realm->free_ends_count == 0)
 		return 0;
-	}
 	end->metrics = realm->free_ends[--realm->free_ends_count];
 	return tsr_realm_guarded(realm, member_meter_work, &meter);
 }

@@ -88,7 +88,6 @@ struct tsr_realm {
 	uint32_t next_index;
 	uint32_t *free_ends; /* numbers of metrics that no end has, the last one comes next */
 	uint32_t free_ends_count;
-	uint32_t ends_uncounted; /* ends opened when there were none */
 	struct tsr_regions_table regions;
 };
 
