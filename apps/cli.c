@@ -8,9 +8,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "apps/table.h"
+#include "apps/units.h"
 
 struct tsr_globals tsr_globals = {.program = "tessera"};
 
@@ -70,8 +72,8 @@ globals_parse(int key, char *arg, struct argp_state *state)
 
 const struct argp tsr_globals_argp = {.options = globals_options, .parser = globals_parse};
 
-static error_t
-plain_parse(int key, char *arg, struct argp_state *state)
+error_t
+tsr_cli_no_argument(int key, char *arg, struct argp_state *state)
 {
 	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
@@ -83,9 +85,32 @@ void
 tsr_cli_plain(const char *doc, int argc, char **argv)
 {
 	struct argp_child const children[] = {{&tsr_globals_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
-	struct argp const argp = {.parser = plain_parse, .doc = doc, .children = children};
+	struct argp const argp = {.parser = tsr_cli_no_argument, .doc = doc, .children = children};
 
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+}
+
+void
+tsr_cli_interval(struct argp_state *state, const char *arg, uint64_t min_ns, uint64_t max_ns,
+                 uint64_t *ns)
+{
+	char least[TSR_UNIT_TEXT_BYTES];
+
+	if (tsr_duration_parse(arg, ns) == 0 && *ns >= min_ns && *ns <= max_ns)
+		return;
+	tsr_duration_format(min_ns, least);
+	argp_error(state, "--interval %s, expected %s %s: 1s, 200ms", arg, least,
+	           max_ns == UINT64_MAX ? "or more" : "to 1 hour");
+}
+
+void
+tsr_cli_sleep(uint64_t ns)
+{
+	struct timespec left = {.tv_sec = (time_t)(ns / TSR_NS_PER_SECOND),
+	                        .tv_nsec = (long)(ns % TSR_NS_PER_SECOND)};
+
+	while (nanosleep(&left, &left) != 0)
+		continue;
 }
 
 bool

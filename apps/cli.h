@@ -85,6 +85,19 @@ int tsr_cmd_trace(int argc, char **argv);
 /* tsr_cli_plain - parse a command that takes global options only; usage errors end the program. */
 void tsr_cli_plain(const char *doc, int argc, char **argv);
 
+/* tsr_cli_no_argument - what a command without arguments says to one. */
+error_t tsr_cli_no_argument(int key, char *arg, struct argp_state *state);
+
+#define TSR_INTERVAL_NS_MAX (3600 * TSR_NS_PER_SECOND)
+
+/* tsr_cli_interval - of --interval, up to TSR_INTERVAL_NS_MAX or, UINT64_MAX, any; a usage error
+ * ends the program. */
+void tsr_cli_interval(struct argp_state *state, const char *arg, uint64_t min_ns, uint64_t max_ns,
+                      uint64_t *ns);
+
+/* tsr_cli_sleep - so long, whatever signals are caught meanwhile. */
+void tsr_cli_sleep(uint64_t ns);
+
 /* tsr_cli_paint - may colours be written to @out? */
 bool tsr_cli_paint(FILE *out);
 

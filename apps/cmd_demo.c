@@ -68,7 +68,7 @@ demo_parse_hidden(int key, char *arg, struct demo_arguments *arguments, struct a
 		arguments->demo.corrupt = true;
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return tsr_cli_no_argument(key, arg, state);
 	}
 }
 
@@ -94,9 +94,6 @@ demo_parse(int key, char *arg, struct argp_state *state)
 		if (demo->sets_count == TSR_DAEMON_SETS_MAX)
 			argp_error(state, "--set can be given %d times", TSR_DAEMON_SETS_MAX);
 		demo->sets[demo->sets_count++] = arg;
-		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
 		return 0;
 	case ARGP_KEY_END:
 		if (arguments->role.name != NULL && arguments->role.channel == NULL)

@@ -2,8 +2,6 @@
 /* Copyright (c) 2026 The Tessera Authors */
 /* tessera ping: how long the daemon takes to answer. */
 
-#include <time.h>
-
 #include "apps/cli.h"
 #include "apps/table.h"
 #include "apps/units.h"
@@ -42,11 +40,8 @@ ping_parse(int key, char *arg, struct argp_state *state)
 		if (tsr_duration_parse(arg, &ping->interval_ns) != 0)
 			argp_error(state, "--interval takes a time as in 100ms, not '%s'", arg);
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return tsr_cli_no_argument(key, arg, state);
 	}
 }
 
@@ -65,15 +60,6 @@ ping_once(struct tsr_control *control, struct ping *ping)
 	ping->max_ns = took > ping->max_ns ? took : ping->max_ns;
 	ping->sum_ns += took;
 	return TSR_EXIT_OK;
-}
-
-static void
-ping_rest(uint64_t ns)
-{
-	struct timespec rest = {.tv_sec = (time_t)(ns / TSR_NS_PER_SECOND),
-	                        .tv_nsec = (long)(ns % TSR_NS_PER_SECOND)};
-
-	nanosleep(&rest, NULL);
 }
 
 static void
@@ -110,7 +96,7 @@ tsr_cmd_ping(int argc, char **argv)
 		return status;
 	for (uint64_t i = 0; i < ping.count && status == 0; i++) {
 		if (i > 0)
-			ping_rest(ping.interval_ns);
+			tsr_cli_sleep(ping.interval_ns);
 		status = ping_once(&control, &ping);
 	}
 	if (status == 0)

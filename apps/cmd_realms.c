@@ -41,11 +41,8 @@ realms_parse(int key, char *arg, struct argp_state *state)
 	case REALMS_SEGMENT:
 		options->segment = arg;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return tsr_cli_no_argument(key, arg, state);
 	}
 }
 

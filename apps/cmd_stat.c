@@ -46,9 +46,8 @@ stat_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = NULL;
 		return 0;
 	case 'i':
-		if (tsr_duration_parse(arg, &options->interval_ns) != 0 ||
-		    options->interval_ns < STAT_INTERVAL_NS_MIN)
-			argp_error(state, "--interval %s, expected 10ms or more: 1s, 200ms", arg);
+		tsr_cli_interval(state, arg, STAT_INTERVAL_NS_MIN, UINT64_MAX,
+		                 &options->interval_ns);
 		return 0;
 	case 'n':
 		if (tsr_count_parse(arg, 1, INT64_MAX, &options->count) != 0)
@@ -75,7 +74,6 @@ static json_t *
 stat_object(struct tsr_rates const *rates, const char *realm, const char *channel)
 {
 	json_t *const out = tsr_report_new();
-	bool const timed = rates->latency.total != 0;
 
 	tsr_report_set(out, "realm", json_string(realm));
 	tsr_report_set(out, "channel", channel != NULL ? json_string(channel) : json_null());
@@ -84,20 +82,8 @@ stat_object(struct tsr_rates const *rates, const char *realm, const char *channe
 	tsr_report_set(out, "sent_bytes", tsr_report_count(rates->sent_bytes));
 	tsr_report_set(out, "received", tsr_report_count(rates->received));
 	tsr_report_set(out, "received_bytes", tsr_report_count(rates->received_bytes));
-	tsr_report_set(out, "depth", tsr_report_count(rates->depth));
-	tsr_report_set(out, "stamped", tsr_report_count(rates->latency.total));
-	tsr_report_set(out, "latency_p50_ns",
-	               timed ? tsr_report_count(tsr_distribution_quantile(&rates->latency, 0.5))
-	                     : json_null());
-	tsr_report_set(out, "latency_p99_ns",
-	               timed ? tsr_report_count(tsr_distribution_quantile(&rates->latency, 0.99))
-	                     : json_null());
-	tsr_report_set(out, "full", tsr_report_count(rates->full));
-	tsr_report_set(out, "failed", tsr_report_count(rates->failed));
-	tsr_report_set(out, "senders", json_integer(rates->senders));
-	tsr_report_set(out, "senders_blocked", json_integer(rates->senders_blocked));
+	tsr_rates_report(out, rates);
 	tsr_report_set(out, "senders_blocked_ns", tsr_report_count(rates->senders_blocked_ns));
-	tsr_report_set(out, "receivers", json_integer(rates->receivers));
 	tsr_report_set(out, "receivers_blocked", json_integer(rates->receivers_blocked));
 	tsr_report_set(out, "receivers_blocked_ns", tsr_report_count(rates->receivers_blocked_ns));
 	return out;
@@ -158,7 +144,7 @@ stat_sleep(uint64_t until_ns)
 static int
 stat_run(struct tsr_sampler *sampler, struct stat_options const *options, const char *realm)
 {
-	struct tsr_sample before, now;
+	struct tsr_sample before = {0}, now;
 	static struct tsr_rates rates;
 	int error = tsr_sampler_take(sampler, &before);
 	uint64_t next = error == 0 ? before.at_ns : 0;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "apps/cli.h"
 #include "apps/dump.h"
@@ -235,16 +234,12 @@ tickets_look(const struct tsr_dump *dump, const struct tsr_dump *before,
 static int
 tickets_look_twice(const struct tickets_options *options)
 {
-	struct timespec const wait = {
-		.tv_sec = (time_t)(options->older_ns / TSR_NS_PER_SECOND),
-		.tv_nsec = (long)(options->older_ns % TSR_NS_PER_SECOND),
-	};
 	static struct tsr_dump before, dump;
 	int status = tsr_dump_take(options->realm, &before);
 
 	if (status != 0)
 		return status;
-	(void)nanosleep(&wait, NULL);
+	tsr_cli_sleep(options->older_ns);
 	status = tsr_dump_take(options->realm, &dump);
 	if (status == 0) {
 		status = tickets_look(&dump, &before, options);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "apps/cli.h"
 #include "apps/screen.h"
@@ -12,7 +11,6 @@
 #include "apps/view.h"
 
 #define TOP_INTERVAL_NS_MIN UINT64_C(100000000)
-#define TOP_INTERVAL_NS_MAX UINT64_C(3600000000000)
 #define TOP_PATIENCE_NS     UINT64_C(500000000) /* keys wait as long */
 
 struct top_options {
@@ -36,31 +34,15 @@ top_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = NULL;
 		return 0;
 	case 'i':
-		if (tsr_duration_parse(arg, &options->interval_ns) != 0 ||
-		    options->interval_ns < TOP_INTERVAL_NS_MIN ||
-		    options->interval_ns > TOP_INTERVAL_NS_MAX)
-			argp_error(state, "--interval %s, expected 100ms to 1 hour: 1s, 200ms",
-			           arg);
+		tsr_cli_interval(state, arg, TOP_INTERVAL_NS_MIN, TSR_INTERVAL_NS_MAX,
+		                 &options->interval_ns);
 		return 0;
 	case 'n':
 		options->once = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s' is one argument too many", arg);
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return tsr_cli_no_argument(key, arg, state);
 	}
-}
-
-static void
-top_sleep(uint64_t ns)
-{
-	struct timespec left = {.tv_sec = (time_t)(ns / TSR_NS_PER_SECOND),
-	                        .tv_nsec = (long)(ns % TSR_NS_PER_SECOND)};
-
-	while (nanosleep(&left, &left) != 0)
-		continue;
 }
 
 static int
@@ -79,7 +61,7 @@ top_once(struct tsr_view *view, uint64_t interval_ns)
 
 	if (error == 0 && realm_error == 0) {
 		json_decref(report);
-		top_sleep(interval_ns);
+		tsr_cli_sleep(interval_ns);
 		report = tsr_view_take(view);
 		if (!tsr_cli_print(stdout, report)) {
 			for (size_t i = 0; i < TSR_VIEW_TABLES; i++) {

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 
 #include "apps/cli.h"
 #include "apps/process.h"
@@ -14,7 +13,6 @@
 #include "apps/units.h"
 
 #define WHY_INTERVAL_NS_MIN UINT64_C(10000000)
-#define WHY_INTERVAL_NS_MAX UINT64_C(3600000000000)
 #define WHY_VERDICT_BYTES   320
 
 struct why {
@@ -69,10 +67,8 @@ why_parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = NULL;
 		return 0;
 	case 'i':
-		if (tsr_duration_parse(arg, &why->interval_ns) != 0 ||
-		    why->interval_ns < WHY_INTERVAL_NS_MIN ||
-		    why->interval_ns > WHY_INTERVAL_NS_MAX)
-			argp_error(state, "--interval %s, expected 10ms to 1 hour: 1s, 200ms", arg);
+		tsr_cli_interval(state, arg, WHY_INTERVAL_NS_MIN, TSR_INTERVAL_NS_MAX,
+		                 &why->interval_ns);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (why->text != NULL)
@@ -136,8 +132,6 @@ why_ask(struct why *why)
 static int
 why_watch(struct why *why)
 {
-	struct timespec left = {.tv_sec = (time_t)(why->interval_ns / TSR_NS_PER_SECOND),
-	                        .tv_nsec = (long)(why->interval_ns % TSR_NS_PER_SECOND)};
 	struct tsr_sampler sampler;
 	int error = tsr_sampler_open(&sampler, why->address.realm);
 
@@ -145,8 +139,7 @@ why_watch(struct why *why)
 		return tsr_cli_fail(error, "cannot look at realm '%s'", why->address.realm);
 	error = tsr_sampler_take(&sampler, &why->before);
 	if (error == 0) {
-		while (nanosleep(&left, &left) != 0)
-			continue;
+		tsr_cli_sleep(why->interval_ns);
 		error = tsr_sampler_take(&sampler, &why->now);
 	}
 	tsr_sampler_close(&sampler);
@@ -312,7 +305,6 @@ why_report(struct why const *why)
 {
 	struct tsr_rates const *const rates = &why->rates;
 	double const percent = 1e7 * rates->seconds;
-	bool const timed = rates->latency.total != 0;
 	json_t *const out = tsr_report_new();
 
 	tsr_report_set(out, "realm", json_string(why->address.realm));
@@ -330,12 +322,7 @@ why_report(struct why const *why)
 	                       ? tsr_report_count((uint64_t)(why->channel.depth * rates->seconds *
 	                                                     1e9 / (double)rates->received))
 	                       : json_null());
-	tsr_report_set(out, "latency_p50_ns",
-	               timed ? tsr_report_count(tsr_distribution_quantile(&rates->latency, 0.5))
-	                     : json_null());
-	tsr_report_set(out, "latency_p99_ns",
-	               timed ? tsr_report_count(tsr_distribution_quantile(&rates->latency, 0.99))
-	                     : json_null());
+	tsr_rates_latency(out, rates);
 	tsr_report_set(out, "sent_per_s",
 	               tsr_report_count((uint64_t)((double)rates->sent / rates->seconds)));
 	tsr_report_set(out, "received_per_s",

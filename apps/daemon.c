@@ -18,19 +18,6 @@
 #define DAEMON_START_MS 20000
 #define DAEMON_END_MS   5000
 
-/* Show what a daemon said that did not come up: the last lines are enough. */
-static void
-daemon_show_log(int log)
-{
-	static char text[2048];
-	off_t const end = lseek(log, 0, SEEK_END);
-	off_t const from = end > (off_t)sizeof(text) ? end - (off_t)sizeof(text) : 0;
-	ssize_t const bytes = pread(log, text, sizeof(text), from);
-
-	if (bytes > 0)
-		fwrite(text, 1, (size_t)bytes, stderr);
-}
-
 /* Wait until it answers, or has ended. Return: an exit status. */
 static int
 daemon_await(struct tsr_daemon *daemon, const char *socket)
@@ -43,7 +30,7 @@ daemon_await(struct tsr_daemon *daemon, const char *socket)
 		if (tsr_process_ended(daemon->pid, &status)) {
 			tsr_cli_warn("tesserad ended with status %d before it answered; it said:",
 			             status);
-			daemon_show_log(daemon->log);
+			tsr_process_show_log(daemon->log);
 			daemon->pid = 0;
 			return TSR_EXIT_NO_DAEMON;
 		}
@@ -57,7 +44,7 @@ daemon_await(struct tsr_daemon *daemon, const char *socket)
 	}
 	tsr_cli_warn("tesserad was started and does not answer on %s: %s; it said:", socket,
 	             tsr_strerror(error));
-	daemon_show_log(daemon->log);
+	tsr_process_show_log(daemon->log);
 	return TSR_EXIT_TIMEOUT;
 }
 

@@ -141,6 +141,18 @@ tsr_process_ended(pid_t pid, int *status)
 	return true;
 }
 
+void
+tsr_process_show_log(int log)
+{
+	static char text[2048];
+	off_t const end = lseek(log, 0, SEEK_END);
+	off_t const from = end > (off_t)sizeof(text) ? end - (off_t)sizeof(text) : 0;
+	ssize_t const bytes = pread(log, text, sizeof(text), from);
+
+	if (bytes > 0)
+		fwrite(text, 1, (size_t)bytes, stderr);
+}
+
 int
 tsr_process_wait(pid_t pid)
 {

@@ -42,6 +42,9 @@ int tsr_process_find(const char *name, char **path);
 /* tsr_process_ended - has the child ended? Sets @status as waitpid() does. */
 bool tsr_process_ended(pid_t pid, int *status);
 
+/* tsr_process_show_log - the last that a program said, from the file it said it into. */
+void tsr_process_show_log(int log);
+
 /* tsr_process_wait - wait for a child. Return: its exit status, 128 + N if signal N ended it. */
 int tsr_process_wait(pid_t pid);
 

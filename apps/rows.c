@@ -23,6 +23,25 @@ tsr_row_group(uint32_t gid)
 	return json_string(name);
 }
 
+void
+tsr_row_client(json_t *out, const struct tsr_proto_row_client *row)
+{
+	bool const observer = (row->flags & TSR_PROTO_ATTACH_OBSERVER) != 0;
+
+	tsr_report_set(out, "id", json_integer(row->id));
+	tsr_report_set(out, "role", json_string(observer ? "observer" : "participant"));
+	tsr_report_set(out, "pid", json_integer(row->pid));
+	tsr_report_set(out, "user", tsr_row_user(row->uid));
+	tsr_report_set(out, "state", json_string(row->state == 0 ? "attached" : "closing"));
+	tsr_report_set(out, "since_ns", tsr_report_count(row->since_ns));
+	tsr_report_set(out, "senders", json_integer(row->senders));
+	tsr_report_set(out, "receivers", json_integer(row->receivers));
+	tsr_report_set(out, "tickets", json_integer(row->tickets));
+	tsr_report_set(out, "sleeps", tsr_report_count(row->sleeps));
+	tsr_report_set(out, "wakes", tsr_report_count(row->wakes));
+	tsr_report_set(out, "missed_wakes", tsr_report_count(row->missed_wakes));
+}
+
 int
 tsr_rows_show(const char *key, enum tsr_proto_list_what what, size_t row_bytes,
               json_t *(*convert)(const void *row), const struct tsr_column *columns)

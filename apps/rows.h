@@ -16,6 +16,9 @@
 json_t *tsr_row_user(uint32_t uid);
 json_t *tsr_row_group(uint32_t gid);
 
+/* What is told of a client wherever one is shown: all but its name and realm. */
+void tsr_row_client(json_t *out, const struct tsr_proto_row_client *row);
+
 /*
  * tsr_rows_show - the whole of a list command
  * @key:	what the array is called in the report

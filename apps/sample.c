@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apps/cli.h"
+#include "apps/table.h"
 #include "shm/access.h"
 #include "shm/client.h"
 
@@ -211,4 +212,32 @@ tsr_rates_add(struct tsr_rates *rates, struct tsr_sample_channel const *before,
 	rates->receivers_blocked += receives->blocked;
 	if (now->latency != NULL)
 		rates_add_latency(rates, old->latency, now->latency);
+}
+
+static json_t *
+rates_quantile(struct tsr_rates const *rates, double q)
+{
+	if (rates->latency.total == 0)
+		return json_null();
+	return tsr_report_count(tsr_distribution_quantile(&rates->latency, q));
+}
+
+void
+tsr_rates_latency(json_t *out, struct tsr_rates const *rates)
+{
+	tsr_report_set(out, "latency_p50_ns", rates_quantile(rates, 0.5));
+	tsr_report_set(out, "latency_p99_ns", rates_quantile(rates, 0.99));
+}
+
+void
+tsr_rates_report(json_t *out, struct tsr_rates const *rates)
+{
+	tsr_report_set(out, "depth", tsr_report_count(rates->depth));
+	tsr_report_set(out, "stamped", tsr_report_count(rates->latency.total));
+	tsr_rates_latency(out, rates);
+	tsr_report_set(out, "full", tsr_report_count(rates->full));
+	tsr_report_set(out, "failed", tsr_report_count(rates->failed));
+	tsr_report_set(out, "senders", json_integer(rates->senders));
+	tsr_report_set(out, "senders_blocked", json_integer(rates->senders_blocked));
+	tsr_report_set(out, "receivers", json_integer(rates->receivers));
 }

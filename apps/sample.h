@@ -9,6 +9,7 @@
  * time.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -86,5 +87,11 @@ struct tsr_rates {
  */
 void tsr_rates_add(struct tsr_rates *rates, struct tsr_sample_channel const *before,
                    struct tsr_sample_channel const *now);
+
+/* tsr_rates_latency - latency_p50_ns and latency_p99_ns, null if nothing was stamped. */
+void tsr_rates_latency(json_t *out, struct tsr_rates const *rates);
+
+/* tsr_rates_report - depth, latency and what it stands for, failures, ends. */
+void tsr_rates_report(json_t *out, struct tsr_rates const *rates);
 
 #endif /* TSR_APPS_SAMPLE_H */

@@ -20,19 +20,6 @@
 #define SESSION_ARGUMENT_BYTES 512
 #define SESSION_SUBBUFFERS     4
 
-/* The last that a program said. */
-static void
-session_show(int log)
-{
-	static char text[2048];
-	off_t const end = lseek(log, 0, SEEK_END);
-	off_t const from = end > (off_t)sizeof(text) ? end - (off_t)sizeof(text) : 0;
-	ssize_t const bytes = pread(log, text, sizeof(text), from);
-
-	if (bytes > 0)
-		fwrite(text, 1, (size_t)bytes, stderr);
-}
-
 /*
  * session_lttng - run `lttng` with these arguments
  * @quiet:	a failure is an answer and not said
@@ -60,7 +47,7 @@ session_lttng(const struct tsr_session *session, bool quiet, const char *const *
 		status = tsr_process_wait(pid);
 	if (status != 0 && !quiet) {
 		tsr_cli_warn("'lttng %s' failed; it said:", arguments[0]);
-		session_show(log);
+		tsr_process_show_log(log);
 	}
 	close(log);
 	return status;
@@ -114,7 +101,7 @@ session_start_daemon(struct tsr_session *session)
 			tsr_cli_warn("lttng-sessiond ended with status %d (it needs a folder to "
 			             "write to: HOME or LTTNG_HOME); it said:",
 			             status);
-			session_show(session->daemon_log);
+			tsr_process_show_log(session->daemon_log);
 			return TSR_EXIT_RUNTIME;
 		}
 		if (session_answers(session))
@@ -122,7 +109,7 @@ session_start_daemon(struct tsr_session *session)
 		poll(NULL, 0, 20);
 	}
 	tsr_cli_warn("lttng-sessiond was started and does not answer; it said:");
-	session_show(session->daemon_log);
+	tsr_process_show_log(session->daemon_log);
 	return TSR_EXIT_TIMEOUT;
 }
 

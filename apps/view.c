@@ -159,7 +159,6 @@ static json_t *
 view_channel(struct tsr_sample_channel const *now, struct tsr_rates const *rates)
 {
 	double const ns = rates->seconds * 1e9;
-	bool const timed = rates->latency.total != 0;
 	json_t *const out = json_object();
 
 	tsr_report_set(out, "channel", tsr_report_text(now->name, sizeof(now->name)));
@@ -172,21 +171,9 @@ view_channel(struct tsr_sample_channel const *now, struct tsr_rates const *rates
 	tsr_report_set(
 		out, "bytes_per_s",
 		tsr_report_count((uint64_t)((double)rates->received_bytes / rates->seconds)));
-	tsr_report_set(out, "depth", tsr_report_count(rates->depth));
-	tsr_report_set(out, "stamped", tsr_report_count(rates->latency.total));
-	tsr_report_set(out, "latency_p50_ns",
-	               timed ? tsr_report_count(tsr_distribution_quantile(&rates->latency, 0.5))
-	                     : json_null());
-	tsr_report_set(out, "latency_p99_ns",
-	               timed ? tsr_report_count(tsr_distribution_quantile(&rates->latency, 0.99))
-	                     : json_null());
-	tsr_report_set(out, "full", tsr_report_count(rates->full));
-	tsr_report_set(out, "failed", tsr_report_count(rates->failed));
-	tsr_report_set(out, "senders", json_integer(rates->senders));
-	tsr_report_set(out, "senders_blocked", json_integer(rates->senders_blocked));
+	tsr_rates_report(out, rates);
 	tsr_report_set(out, "blocked_percent",
 	               json_real(view_percent(rates->senders_blocked_ns, rates->senders * ns)));
-	tsr_report_set(out, "receivers", json_integer(rates->receivers));
 	tsr_report_set(out, "waiting_percent",
 	               json_real(view_percent(rates->receivers_blocked_ns, rates->receivers * ns)));
 	return out;
@@ -291,23 +278,11 @@ static void
 view_add_client(void *argument, const void *from)
 {
 	const struct tsr_proto_row_client *const row = from;
-	bool const observer = (row->flags & TSR_PROTO_ATTACH_OBSERVER) != 0;
 	json_t *const out = json_object();
 
 	tsr_report_set(out, "client", tsr_report_text(row->name, sizeof(row->name)));
-	tsr_report_set(out, "id", json_integer(row->id));
-	tsr_report_set(out, "pid", json_integer(row->pid));
 	tsr_report_set(out, "process", json_string(tsr_process_doing((pid_t)row->pid)));
-	tsr_report_set(out, "role", json_string(observer ? "observer" : "participant"));
-	tsr_report_set(out, "user", tsr_row_user(row->uid));
-	tsr_report_set(out, "state", json_string(row->state == 0 ? "attached" : "closing"));
-	tsr_report_set(out, "since_ns", tsr_report_count(row->since_ns));
-	tsr_report_set(out, "senders", json_integer(row->senders));
-	tsr_report_set(out, "receivers", json_integer(row->receivers));
-	tsr_report_set(out, "tickets", json_integer(row->tickets));
-	tsr_report_set(out, "sleeps", tsr_report_count(row->sleeps));
-	tsr_report_set(out, "wakes", tsr_report_count(row->wakes));
-	tsr_report_set(out, "missed_wakes", tsr_report_count(row->missed_wakes));
+	tsr_row_client(out, row);
 	tsr_report_add(argument, out);
 }
 

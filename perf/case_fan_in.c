@@ -11,6 +11,7 @@
 #include "perf/case.h"
 #include "perf/fan_in.h"
 #include "perf/ours.h"
+#include "perf/ours_flow.h"
 #include "shm/message.h"
 
 #define FAN_IN_PAYLOAD 64
@@ -22,32 +23,6 @@ struct fan_in_ends {
 	struct tsr_perf_link link[TSR_PERF_FAN_IN_SENDERS];
 };
 
-static inline size_t
-fan_in_put(void *context, uint64_t n, uint64_t *sum)
-{
-	struct tsr_perf_link *const link = context;
-
-	(void)n;
-	(void)sum;
-	if (!link->is_pending &&
-	    tsr_alloc_inline(link->client, (uint32_t)link->payload_bytes, &link->pending) != 0)
-		return 0;
-	link->is_pending = tsr_send_inline(link->sender, &link->pending, TSR_NOWAIT) != 0;
-	return link->is_pending ? 0 : 1;
-}
-
-static inline size_t
-fan_in_get(void *context, uint64_t *sum)
-{
-	struct tsr_perf_link *const link = context;
-	struct tsr_msg msg;
-
-	(void)sum;
-	if (tsr_recv_inline(link->receiver, &msg, TSR_NOWAIT) != 0)
-		return 0;
-	return tsr_release_inline(link->client, &msg) == 0 ? 1 : 0;
-}
-
 /* What a thread allocated and didn't send it gives back: its magazines end with it. */
 static void *
 fan_in_send(void *argument)
@@ -55,7 +30,7 @@ fan_in_send(void *argument)
 	struct tsr_perf_fan_in *const part = argument;
 	struct tsr_perf_link *const link = part->context;
 
-	tsr_perf_fan_in_send(part, fan_in_put);
+	tsr_perf_fan_in_send(part, tsr_perf_ticket_put);
 	if (link->is_pending)
 		(void)tsr_release(link->client, &link->pending);
 	link->is_pending = false;
@@ -73,7 +48,7 @@ fan_in_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 
 	if (side->index == 0)
 		return tsr_perf_fan_in_run(side, sample, parts, fan_in_send);
-	return tsr_perf_flow_receive(side, sample, fan_in_get, &ends->link[0]);
+	return tsr_perf_flow_receive(side, sample, tsr_perf_ticket_get, &ends->link[0]);
 }
 
 static int

@@ -11,6 +11,7 @@
 #include "perf/case.h"
 #include "perf/flow.h"
 #include "perf/ours.h"
+#include "perf/ours_flow.h"
 #include "shm/message.h"
 
 #define TICKET_PAYLOAD 64
@@ -23,34 +24,6 @@ struct ticket_burst {
 	size_t count;
 	struct tsr_msg msgs[TSR_PERF_BURST_SIZE];
 };
-
-static inline size_t
-ticket_put(void *context, uint64_t n, uint64_t *sum)
-{
-	struct tsr_perf_link *link = context;
-
-	(void)n;
-	(void)sum;
-	if (!link->is_pending) {
-		if (tsr_alloc_inline(link->client, (uint32_t)link->payload_bytes, &link->pending) !=
-		    0)
-			return 0;
-	}
-	link->is_pending = tsr_send_inline(link->sender, &link->pending, TSR_NOWAIT) != 0;
-	return link->is_pending ? 0 : 1;
-}
-
-static inline size_t
-ticket_get(void *context, uint64_t *sum)
-{
-	struct tsr_perf_link *link = context;
-	struct tsr_msg msg;
-
-	(void)sum;
-	if (tsr_recv_inline(link->receiver, &msg, TSR_NOWAIT) != 0)
-		return 0;
-	return tsr_release_inline(link->client, &msg) == 0 ? 1 : 0;
-}
 
 static inline size_t
 ticket_put_burst(void *context, uint64_t n, uint64_t *sum)
@@ -114,8 +87,8 @@ ticket_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 	struct ticket_burst *burst = side->state;
 
 	if (side->index == 0)
-		return tsr_perf_flow_send(side, sample, ticket_put, &burst->link);
-	return tsr_perf_flow_receive(side, sample, ticket_get, &burst->link);
+		return tsr_perf_flow_send(side, sample, tsr_perf_ticket_put, &burst->link);
+	return tsr_perf_flow_receive(side, sample, tsr_perf_ticket_get, &burst->link);
 }
 
 static int
