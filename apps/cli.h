@@ -67,6 +67,7 @@ int tsr_cmd_demo(int argc, char **argv);
 int tsr_cmd_doctor(int argc, char **argv);
 int tsr_cmd_dump(int argc, char **argv);
 int tsr_cmd_ledger(int argc, char **argv);
+int tsr_cmd_metrics(int argc, char **argv);
 int tsr_cmd_peek(int argc, char **argv);
 int tsr_cmd_ping(int argc, char **argv);
 int tsr_cmd_realms(int argc, char **argv);

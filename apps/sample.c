@@ -30,6 +30,7 @@ tsr_sampler_open(struct tsr_sampler *sampler, const char *realm)
 	attachment = tsr_attachment_get(sampler->client);
 	if (attachment == NULL)
 		return -ENOTCONN;
+	sampler->times = false;
 	sampler->map = &attachment->map;
 	sampler->meters = calloc(sampler->map->channels_count, sizeof(sampler->meters[0]));
 	if (sampler->meters != NULL)
@@ -47,6 +48,7 @@ tsr_sampler_close(struct tsr_sampler *sampler)
 
 struct sample_walk {
 	struct tsr_sample *sample;
+	bool times;
 	bool failed; /* no memory */
 };
 
@@ -55,12 +57,26 @@ sample_forget(void *argument)
 {
 	struct sample_walk const *const walk = argument;
 
+	for (uint32_t i = 0; i < walk->sample->ends_count; i++)
+		free(walk->sample->ends[i].times);
 	memset(walk->sample->ends, 0, walk->sample->ends_count * sizeof(walk->sample->ends[0]));
 	for (uint32_t i = 0; i < walk->sample->channels_count; i++) {
 		if (walk->sample->channels[i].latency != NULL)
 			memset(walk->sample->channels[i].latency, 0,
 			       sizeof(*walk->sample->channels[i].latency));
 	}
+}
+
+static void
+sample_add_times(struct sample_walk *walk, struct tsr_distribution **to,
+                 struct tsr_metrics const *metrics)
+{
+	if (*to == NULL)
+		*to = calloc(1, sizeof(**to));
+	if (*to == NULL)
+		walk->failed = true;
+	else
+		tsr_distribution_add(*to, &metrics->times);
 }
 
 static void
@@ -74,12 +90,9 @@ sample_end(void *argument, uint32_t number, uint64_t word, struct tsr_metrics co
 	walk->sample->ends[number] = (struct tsr_sample_end){.word = word, .seen = *seen};
 	if (tsr_end_word_side(word) != TSR_SIDE_RECEIVER)
 		return;
-	if (channel->latency == NULL)
-		channel->latency = calloc(1, sizeof(*channel->latency));
-	if (channel->latency == NULL)
-		walk->failed = true;
-	else
-		tsr_distribution_add(channel->latency, &metrics->times);
+	sample_add_times(walk, &channel->latency, metrics);
+	if (walk->times)
+		sample_add_times(walk, &walk->sample->ends[number].times, metrics);
 }
 
 /* What the directory says of a channel; nothing, if it changes just now. */
@@ -106,7 +119,7 @@ int
 tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 {
 	struct tsr_map const *const map = sampler->map;
-	struct sample_walk walk = {.sample = sample};
+	struct sample_walk walk = {.sample = sample, .times = sampler->times};
 	struct tsr_meters_request request = {
 		.now_ns = tsr_now_ns(),
 		.side = sampler->meters,
@@ -127,6 +140,7 @@ tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 	};
 	if (sample->channels == NULL || sample->ends == NULL) {
 		sample->channels_count = 0;
+		sample->ends_count = 0;
 		tsr_sample_free(sample);
 		return -ENOMEM;
 	}
@@ -147,6 +161,8 @@ tsr_sample_free(struct tsr_sample *sample)
 {
 	for (uint32_t i = 0; i < sample->channels_count; i++)
 		free(sample->channels[i].latency);
+	for (uint32_t i = 0; i < sample->ends_count; i++)
+		free(sample->ends[i].times);
 	free(sample->channels);
 	free(sample->ends);
 	*sample = (struct tsr_sample){0};

@@ -31,6 +31,7 @@ struct tsr_sample_channel {
 struct tsr_sample_end {
 	uint64_t word; /* tsr_end_word(), never twice the same; 0: no end in this entry */
 	struct tsr_metrics_seen seen;
+	struct tsr_distribution *times; /* of a receiver, if the sampler is to take them; NULL */
 };
 
 struct tsr_sample {
@@ -46,6 +47,7 @@ struct tsr_sampler {
 	struct tsr_client client;
 	struct tsr_map const *map;
 	struct tsr_meter (*meters)[2];
+	bool times; /* take the latencies of each end by itself, too */
 };
 
 /* tsr_sampler_open - look at a realm. Return: 0; what tsr_attach() gave; -ENOTCONN; -ENOMEM. */

@@ -25,7 +25,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status stat why top realms clients channels regions channel send recv peek ping tickets dump ledger reload
+	local commands="demo doctor status stat metrics why top realms clients channels regions channel send recv peek ping tickets dump ledger reload
 		trace stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
