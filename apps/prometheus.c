@@ -450,7 +450,7 @@ tsr_prometheus_list(void)
 		list_add(list, name, families[i].type == COUNTER ? "counter" : "gauge",
 		         families[i].help, family_owners[families[i].of].where, families[i].key);
 	}
-	list_add(list, LATENCY_NAME, "histogram", LATENCY_HELP,
-	         family_owners[OF_CHANNEL].where, "latency_p50_ns");
+	list_add(list, LATENCY_NAME, "histogram", LATENCY_HELP, family_owners[OF_CHANNEL].where,
+	         "latency_p50_ns");
 	return list;
 }
