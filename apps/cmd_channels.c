@@ -3,6 +3,7 @@
 /* tessera channels: what channels there are. */
 
 #include "apps/rows.h"
+#include "shm/kind.h"
 
 static const struct tsr_column channels_columns[] = {
 	{"realm", "REALM", TSR_CELL_TEXT},
@@ -38,8 +39,8 @@ channels_row(const void *from)
 	tsr_report_set(out, "name", tsr_report_text(row->name, sizeof(row->name)));
 	tsr_report_set(out, "id", tsr_report_count(row->id));
 	tsr_report_set(out, "kind",
-	               row->kind == TSR_KIND_BUFFERED ? json_string("buffered")
-	                                              : json_integer(row->kind));
+	               tsr_kind_name(row->kind) != NULL ? json_string(tsr_kind_name(row->kind))
+	                                                : json_integer(row->kind));
 	tsr_report_set(out, "shape", json_string(channels_shape(row->flags)));
 	tsr_report_set(out, "capacity", json_integer(row->capacity));
 	tsr_report_set(out, "depth", json_integer(row->depth));

@@ -19,12 +19,10 @@ tsr_dump_bind(struct tsr_dump *dump)
 	struct tsr_channel channel;
 
 	for (uint32_t i = 0; error == 0 && i < dump->map.channels_count; i++) {
-		uint64_t const bytes = tsr_channel_bytes(dump->map.entries[i].capacity);
-
 		if (tsr_ld_rlx(&dump->map.entries[i].id) == 0)
 			continue;
-		if (tsr_dump_channel(dump, i, &channel) && bytes <= left)
-			left -= bytes;
+		if (tsr_dump_channel(dump, i, &channel) && tsr_channel_bytes(&channel) <= left)
+			left -= tsr_channel_bytes(&channel);
 		else
 			tsr_st_rlx(&dump->map.entries[i].id, 0);
 	}
@@ -42,7 +40,7 @@ tsr_dump_channel(const struct tsr_dump *dump, uint32_t index, struct tsr_channel
 	entry = &dump->map.entries[index];
 	id = tsr_ld_rlx(&entry->id);
 	return id != 0 && tsr_channel_bind(channel, &dump->map, index, entry->offset,
-	                                   entry->capacity, entry->flags, id) == 0;
+	                                   tsr_channel_entry_shape(entry), id) == 0;
 }
 
 uint32_t

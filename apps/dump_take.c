@@ -12,6 +12,7 @@
 #include "apps/dump.h"
 #include "shm/access.h"
 #include "shm/format.h"
+#include "shm/kind.h"
 
 #define TAKE_BYTES_MAX (UINT64_C(1) << 35)
 
@@ -80,11 +81,13 @@ take_channels(struct tsr_dump *dump, int fd)
 		(struct tsr_channel_entry const *)(void const *)((unsigned char const *)directory +
 	                                                         directory->channels_offset);
 	for (uint32_t i = 0; i < directory->channels; i++) {
+		struct tsr_shape const shape = tsr_channel_entry_shape(&entries[i]);
+		struct tsr_kind const *const kind = tsr_kind_get(shape.kind);
 		int error = 0;
 
-		if (tsr_ld_rlx(&entries[i].id) != 0)
+		if (tsr_ld_rlx(&entries[i].id) != 0 && kind != NULL)
 			error = take_part(dump, TSR_SEGMENT_CHANNELS, fd, entries[i].offset,
-			                  tsr_channel_bytes(entries[i].capacity));
+			                  kind->bytes(&shape));
 		/* Half written or half removed, that moment: it is left out. */
 		if (error != 0 && error != -EPROTO)
 			return error;

@@ -10,11 +10,10 @@
 #include "core/daemon.h"
 #include "shm/access.h"
 #include "shm/format.h"
+#include "shm/kind.h"
 #include "shm/waiter.h"
 
-#define CHANNELS_CAPACITY_DEFAULT UINT32_C(1024)
-#define CHANNELS_ENDS_MAX         UINT16_MAX
-#define CHANNELS_FLAGS            (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
+#define CHANNELS_ENDS_MAX UINT16_MAX
 
 static struct tsr_channel_record *
 channels_find(struct tsr_realm const *realm, const char *name)
@@ -75,14 +74,19 @@ channels_check_name(const char *name, struct tsr_refusal *refusal)
 static int
 channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *refusal)
 {
-	if (wish->kind != TSR_KIND_BUFFERED)
+	struct tsr_kind const *const kind = tsr_kind_get(wish->kind);
+
+	if (tsr_kind_name(wish->kind) == NULL)
+		return tsr_refuse(refusal, -EINVAL, "channel '%s': there is no kind %u", wish->name,
+		                  wish->kind);
+	if (kind == NULL)
 		return tsr_refuse(refusal, -EOPNOTSUPP,
-		                  "channel '%s': kind %u is not offered, expected %u (buffered)",
-		                  wish->name, wish->kind, TSR_KIND_BUFFERED);
-	if ((wish->flags & ~CHANNELS_FLAGS) != 0)
+		                  "channel '%s': %s channels are not offered yet", wish->name,
+		                  tsr_kind_name(wish->kind));
+	if ((wish->flags & ~kind->flags) != 0)
 		return tsr_refuse(refusal, -EINVAL,
-		                  "channel '%s': flags 0x%x, expected none beyond 0x%x", wish->name,
-		                  wish->flags, CHANNELS_FLAGS);
+		                  "channel '%s': flags 0x%x, a %s one has none beyond 0x%x",
+		                  wish->name, wish->flags, kind->name, kind->flags);
 	if (wish->capacity != 0 &&
 	    (wish->capacity < TSR_SLOTS_MIN || wish->capacity > TSR_SLOTS_MAX ||
 	     !tsr_is_power_of_two(wish->capacity)))
@@ -91,6 +95,19 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 			"channel '%s': capacity %u, expected a power of two from %u to %u",
 			wish->name, wish->capacity, TSR_SLOTS_MIN, TSR_SLOTS_MAX);
 	return 0;
+}
+
+/* What it is made as; the kind is one that is there, or nothing is made. */
+static struct tsr_shape
+channels_shape(struct tsr_channel_wish const *wish)
+{
+	struct tsr_kind const *const kind = tsr_kind_get(wish->kind);
+
+	return (struct tsr_shape){
+		.kind = wish->kind,
+		.capacity = wish->capacity != 0 || kind == NULL ? wish->capacity : kind->capacity,
+		.flags = wish->flags,
+	};
 }
 
 /* An entry that is free; the search goes round, so an index rests before it is used again. */
@@ -121,20 +138,19 @@ channels_format_work(void *argument)
 	struct tsr_channel_record const *const record = format->record;
 
 	tsr_channel_format(&format->realm->map, record->index, record->offset,
-	                   record->channel.capacity, record->channel.flags, record->channel.id,
-	                   record->name);
+	                   tsr_channel_shape(&record->channel), record->channel.id, record->name);
 	return 0;
 }
 
 /* Index, memory and quota for a channel. */
 static int
-channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t capacity,
-                 struct tsr_refusal *refusal)
+channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record,
+                 struct tsr_shape const *shape, struct tsr_refusal *refusal)
 {
 	struct tsr_quota *const quota = &realm->daemon->quota;
 	int error;
 
-	record->bytes = tsr_channel_bytes(capacity);
+	record->bytes = tsr_kind_get(shape->kind)->bytes(shape);
 	if (channels_free_index(realm, &record->index) != 0)
 		return tsr_refuse(refusal, -ENOBUFS,
 		                  "channel '%s': realm '%s' has all of its %u channels; raise "
@@ -154,7 +170,8 @@ channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record, uin
 			refusal, error,
 			"channel '%s': no %u slots in a row are free in realm '%s'; raise "
 			"'slots' (%u) in the configuration",
-			record->name, capacity, realm->entry.name, realm->config->geometry.slots);
+			record->name, shape->capacity, realm->entry.name,
+			realm->config->geometry.slots);
 	}
 	return 0;
 }
@@ -170,7 +187,7 @@ static int
 channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
                 struct tsr_channel_record **out, struct tsr_refusal *refusal)
 {
-	uint32_t const capacity = wish->capacity != 0 ? wish->capacity : CHANNELS_CAPACITY_DEFAULT;
+	struct tsr_shape const shape = channels_shape(wish);
 	struct tsr_channel_record *const record = calloc(1, sizeof(*record));
 	struct channels_format format = {.realm = realm, .record = record};
 	int error;
@@ -181,13 +198,12 @@ channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, ui
 	memcpy(record->name, wish->name, strnlen(wish->name, sizeof(record->name) - 1));
 	record->entry.name = record->name;
 	record->creator = uid;
-	record->kind = wish->kind;
 	tsr_events_init(record);
-	error = channels_reserve(realm, record, capacity, refusal);
+	error = channels_reserve(realm, record, &shape, refusal);
 	if (error != 0)
 		goto free_record;
 	error = tsr_channel_bind(&record->channel, &realm->map, record->index, record->offset,
-	                         capacity, wish->flags,
+	                         shape,
 	                         tsr_channel_id(record->index, realm->generations[record->index]));
 	if (error == 0)
 		error = tsr_realm_guarded(realm, channels_format_work, &format);
@@ -213,7 +229,7 @@ int
 tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
                  struct tsr_channel_record **out, struct tsr_refusal *refusal)
 {
-	uint32_t const capacity = wish->capacity != 0 ? wish->capacity : CHANNELS_CAPACITY_DEFAULT;
+	struct tsr_shape const shape = channels_shape(wish);
 	int error = channels_check_name(wish->name, refusal);
 	struct tsr_channel_record *known;
 
@@ -228,13 +244,15 @@ tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, u
 	if (known == NULL)
 		return channels_create(realm, wish, uid, out, refusal);
 	if (!wish->must_exist && !wish->any_shape &&
-	    (known->channel.capacity != capacity || known->channel.flags != wish->flags ||
-	     known->kind != wish->kind))
-		return tsr_refuse(refusal, -EEXIST,
-		                  "channel '%s' exists with capacity %u and flags 0x%x, asked for "
-		                  "were capacity %u and flags 0x%x",
-		                  wish->name, known->channel.capacity, known->channel.flags,
-		                  capacity, wish->flags);
+	    (known->channel.capacity != shape.capacity || known->channel.flags != shape.flags ||
+	     known->channel.kind != shape.kind))
+		return tsr_refuse(
+			refusal, -EEXIST,
+			"channel '%s' is %s with capacity %u and flags 0x%x, asked for was "
+			"%s with capacity %u and flags 0x%x",
+			wish->name, tsr_kind_name(known->channel.kind), known->channel.capacity,
+			known->channel.flags, tsr_kind_name(shape.kind), shape.capacity,
+			shape.flags);
 	*out = known;
 	return 0;
 }

@@ -105,7 +105,7 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 	reply->index = record->index;
 	reply->capacity = record->channel.capacity;
 	reply->flags = record->channel.flags;
-	reply->kind = record->kind;
+	reply->kind = record->channel.kind;
 	reply->seen = other.seen;
 	reply->stream = other.stream;
 	reply->metrics = tsr_member_metrics(member, reply->end);
@@ -177,7 +177,7 @@ tsr_request_channel_find(struct tsr_connection *connection, void const *packet,
 		reply.index = record->index;
 		reply.capacity = record->channel.capacity;
 		reply.flags = record->channel.flags;
-		reply.kind = record->kind;
+		reply.kind = record->channel.kind;
 	}
 	return tsr_request_finish(connection, realm, &request.head, &reply, sizeof(reply), error);
 }

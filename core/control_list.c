@@ -276,7 +276,7 @@ list_channel(struct tsr_realm *realm, struct tsr_channel_record const *record, s
 	struct tsr_proto_row_channel row = {
 		.id = record->channel.id,
 		.capacity = record->channel.capacity,
-		.kind = record->kind,
+		.kind = record->channel.kind,
 		.flags = record->channel.flags,
 		.senders = record->side[TSR_SIDE_SENDER].count,
 		.receivers = record->side[TSR_SIDE_RECEIVER].count,

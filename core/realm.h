@@ -50,7 +50,6 @@ struct tsr_channel_record {
 	struct tsr_channel channel;
 	struct tsr_channel_side side[2]; /* enum tsr_side */
 	uint32_t index;
-	uint32_t kind;
 	uint64_t offset;
 	uint64_t bytes;
 	uid_t creator;                   /* whose quota it is on */

@@ -5,197 +5,19 @@
 
 #include <errno.h>
 
+#include "core/reaper_kind.h"
+#include "core/reaper_ticket.h"
 #include "shm/access.h"
 #include "shm/depot.h"
 #include "shm/ticket.h"
 #include "shm/trace.h"
 #include "shm/waiter.h"
 
-/* The ticket that a name means, or NULL if there is none such. */
-static struct tsr_ticket *
-reaper_ticket(struct tsr_map const *map, uint64_t name)
-{
-	uint32_t const index = tsr_name_index(name);
-
-	return index < map->tickets_all ? &map->tickets[index] : NULL;
-}
-
-/* For a trace: the ticket @index of the @dead was @before and is @after now. */
-TSR_COLD static struct tsr_trace_repair
-reaper_describe_ticket(struct tsr_map const *map, uint32_t index, uint16_t dead, uint64_t before,
-                       uint64_t after)
-{
-	return (struct tsr_trace_repair){
-		.realm = map->directory->name,
-		.what = "ticket",
-		.before = before,
-		.after = after,
-		.index = index,
-		.client = dead,
-	};
-}
-
-/* If the ticket is exactly (@holder, generation of @name), it becomes the daemon's. */
-static bool
-reaper_reclaim(struct tsr_map const *map, uint64_t name, uint16_t holder, uint16_t dead)
-{
-	struct tsr_ticket *const ticket = reaper_ticket(map, name);
-	uint64_t word, next;
-
-	if (ticket == NULL)
-		return false;
-	/* [P1] pairs with [T1]; [P2] pairs with [D1]: what the owner wrote before its stamp. */
-	word = tsr_ld_acq(&ticket->word);
-	if (!tsr_word_is(word, name, holder))
-		return false;
-	next = tsr_word_make(tsr_generation_next(tsr_name_generation(name)), TSR_TICKET_IDLE,
-	                     TSR_HOLDER_DAEMON);
-	tsr_st_rel(&ticket->word, next);
-	TSR_TRACE(reap, reaper_describe_ticket(map, tsr_name_index(name), dead, word, next));
-	return true;
-}
-
-/*
- * A receiver died with a message in its hands. If it had stamped the ticket (dead, g+1), the name
- * under which it holds it never escaped: back to (CHANNEL, g).
- * Return: true if the slot holds a message.
- */
-static bool
-reaper_restore(struct tsr_map const *map, uint64_t name, uint16_t dead)
-{
-	struct tsr_ticket *const ticket = reaper_ticket(map, name);
-	uint64_t const generation = tsr_name_generation(name);
-	uint64_t const next = tsr_word_make(generation, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL);
-	uint64_t word;
-
-	if (ticket == NULL)
-		return false;
-	/* [P1] pairs with [T1]. */
-	word = tsr_ld_acq(&ticket->word);
-	if (tsr_word_is(word, name, TSR_HOLDER_CHANNEL))
-		return true;
-	if (word != tsr_word_make(tsr_generation_next(generation), TSR_TICKET_RECEIVED, dead))
-		return false;
-	tsr_st_rel(&ticket->word, next);
-	TSR_TRACE(reap, reaper_describe_ticket(map, tsr_name_index(name), dead, word, next));
-	return true;
-}
-
-static void
-reaper_empty(struct tsr_slot *slot, uint64_t lap)
-{
-	/* [R2] pairs with [S1]. */
-	tsr_st_rel(&slot->word, tsr_slot_word(lap + 1, 0, TSR_EMPTY));
-}
-
-static void
-reaper_slot_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
-                    struct tsr_reap_result *result)
-{
-	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, dead))
-		result->tickets++;
-	reaper_empty(slot, tsr_slot_lap(word));
-	result->slots_voided++;
-}
-
-static void
-reaper_slot_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
-                  struct tsr_reap_result *result)
-{
-	if (!reaper_restore(map, tsr_ld_rlx(&slot->name), dead)) {
-		reaper_empty(slot, tsr_slot_lap(word));
-		result->slots_voided++;
-		return;
-	}
-	/* [S2] pairs with [R1]. */
-	tsr_st_rel(&slot->word, tsr_slot_word(tsr_slot_lap(word), TSR_READY_AGAIN, TSR_READY));
-	result->slots_restored++;
-}
-
-/* The one receiver stamps without taking: its slot is still ready, its ticket is the dead one's. */
-static void
-reaper_slot_ready(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
-                  struct tsr_reap_result *result)
-{
-	uint64_t const name = tsr_ld_rlx(&slot->name);
-	struct tsr_ticket *const ticket = reaper_ticket(map, name);
-
-	/* [P1] pairs with [T1]. */
-	if (ticket == NULL || tsr_word_is(tsr_ld_acq(&ticket->word), name, TSR_HOLDER_CHANNEL))
-		return;
-	if (!reaper_restore(map, name, dead))
-		return;
-	/* [S2] pairs with [R1]. */
-	tsr_st_rel(&slot->word, tsr_slot_word(tsr_slot_lap(word), TSR_READY_AGAIN, TSR_READY));
-	result->slots_restored++;
-}
-
-/*
- * The one sender writes without claiming: the first empty slot may hold the zdesc of a ticket that
- * is the channel's already. Every empty slot is looked at, for only an exact word counts: a zdesc
- * that was received has another generation.
- */
-static void
-reaper_slot_empty(struct tsr_map const *map, struct tsr_slot *slot, uint16_t dead,
-                  struct tsr_reap_result *result)
-{
-	if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, dead))
-		result->tickets++;
-}
-
-/* For a trace: slot @index is no longer @before. */
-TSR_COLD static void
-reaper_tell_slot(struct tsr_map const *map, struct tsr_channel const *channel, uint32_t index,
-                 uint16_t dead, uint64_t before)
-{
-	uint64_t const after = tsr_ld_rlx(&channel->shm->slot[index].word);
-	struct tsr_trace_repair const repair = {
-		.realm = map->directory->name,
-		.what = tsr_slot_phase(after) == TSR_READY ? "slot restored" : "slot voided",
-		.channel = channel->id,
-		.before = before,
-		.after = after,
-		.index = index,
-		.client = dead,
-	};
-
-	if (after != before)
-		TSR_TRACE(reap, repair);
-}
-
 void
 tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
                  struct tsr_reap_result *result)
 {
-	struct tsr_channel const *const channel = &end->channel;
-	bool const sender = end->side == TSR_SIDE_SENDER;
-	bool const alone = (channel->flags &
-	                    (sender ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER)) != 0;
-
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
-		/* [R1] pairs with [S2]; [S1] pairs with [R2]: as any end would. */
-		uint64_t const word = tsr_ld_acq(&slot->word);
-		uint32_t const phase = tsr_slot_phase(word);
-		bool const own = tsr_slot_owner(word) == dead;
-
-		if (sender && phase == TSR_CLAIMED && own)
-			reaper_slot_claimed(map, slot, word, dead, result);
-		else if (!sender && phase == TSR_TAKEN && own)
-			reaper_slot_taken(map, slot, word, dead, result);
-		else if (sender && alone && phase == TSR_EMPTY)
-			reaper_slot_empty(map, slot, dead, result);
-		else if (!sender && alone && phase == TSR_READY)
-			reaper_slot_ready(map, slot, word, dead, result);
-		else
-			continue;
-		if (tsr_unlikely(tsr_trace != NULL))
-			reaper_tell_slot(map, channel, i, dead, word);
-	}
-	if (!sender)
-		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
-		 * reaper that was cut short can't know whether it had done so. */
-		(void)tsr_add_rel(&channel->shm->redo, 1);
+	tsr_reaper_kind(end->channel.kind)->slots(map, end, dead, result);
 }
 
 /* A token that the dead one has claimed, and perhaps not woken; or a reaper that was cut short. */
@@ -293,8 +115,8 @@ reaper_cell(struct tsr_map const *map, uint32_t klass, uint32_t number, uint64_t
 	};
 
 	for (uint32_t i = 0; i < TSR_CELL_ENTRIES; i++) {
-		if (reaper_reclaim(map, tsr_ld_rlx(&cell->entry[i]), TSR_HOLDER_FREE,
-		                   repair.client))
+		if (tsr_reaper_reclaim(map, tsr_ld_rlx(&cell->entry[i]), TSR_HOLDER_FREE,
+		                       repair.client))
 			result->tickets++;
 	}
 	/* [D4] pairs with [D5]. */
@@ -331,7 +153,7 @@ reaper_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result 
 		if (tsr_word_holder(word) != dead)
 			continue;
 		tsr_st_rlx(&map->tickets[i].word, next);
-		TSR_TRACE(reap, reaper_describe_ticket(map, i, dead, word, next));
+		TSR_TRACE(reap, tsr_reaper_describe_ticket(map, i, dead, word, next));
 		result->tickets++;
 	}
 }
@@ -400,18 +222,7 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 {
 	struct tsr_reap_result result = {0};
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
-		/* [R1] pairs with [S2]. */
-		uint64_t const word = tsr_ld_acq(&slot->word);
-
-		if (tsr_slot_phase(word) == TSR_EMPTY)
-			continue;
-		if (reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL,
-		                   TSR_HOLDER_DAEMON))
-			result.tickets++;
-		reaper_empty(slot, tsr_slot_lap(word));
-	}
+	tsr_reaper_kind(channel->kind)->drain(map, channel, &result);
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k);
 	return result.tickets;

@@ -3,6 +3,7 @@
 
 #include "shm/buffered.h"
 
+#include "shm/kind.h"
 #include "shm/message.h"
 #include "shm/region.h"
 
@@ -186,23 +187,23 @@ buffered_tell_receive(struct tsr_end const *end, struct tsr_msg const *msg)
 }
 
 int
-tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc)
+tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 {
 	struct tsr_ticket *ticket;
 	int error;
 
 	for (;;) {
-		enum tsr_fast const fast = tsr_buffered_send_one(end, zdesc.name, zdesc.range,
+		enum tsr_fast const fast = tsr_buffered_send_one(end, zdesc->name, zdesc->range,
 		                                                 end->map->tickets_all, true);
 
 		if (fast == TSR_FAST_WAKE)
 			tsr_buffered_wake(end);
 		if (fast != TSR_FAST_MISS)
 			return 0;
-		error = tsr_ticket_own(end->map, zdesc.name, end->me, &ticket);
+		error = tsr_ticket_own(end->map, zdesc->name, end->me, &ticket);
 		if (error != 0)
 			return error;
-		if (!tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc.name)], zdesc.range))
+		if (!tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc->name)], zdesc->range))
 			return -EINVAL;
 		error = tsr_buffered_place(end);
 		if (error == -EAGAIN)
@@ -357,3 +358,67 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 		tsr_buffered_after(end, msg);
 	return 0;
 }
+
+/*
+ * No sender is there any more: is the channel empty, too, and not only beyond our place? What
+ * another receiver has in hands comes again if it dies. With nobody sending, empty is for good.
+ */
+static bool
+buffered_is_drained(struct tsr_end const *end)
+{
+	for (uint32_t i = 0; !end->alone && i <= end->mask; i++) {
+		if (tsr_slot_phase(tsr_ld_rlx(&end->slots[i].word)) != TSR_EMPTY)
+			return false;
+	}
+	return true;
+}
+
+/* Is there something for us at our place? Only looks; the try decides. */
+static bool
+buffered_has_work(struct tsr_end const *end)
+{
+	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
+
+	if (end->side == TSR_SIDE_RECEIVER && tsr_ld_rlx(&end->shm->redo) != end->redo_seen)
+		return true;
+	return tsr_end_hopes(end, word);
+}
+
+static bool
+buffered_find_work(struct tsr_end *end)
+{
+	return tsr_buffered_place(end) == 0;
+}
+
+/* Slots: looked at so seldom that it costs nothing, soon free. */
+#define BUFFERED_AHEAD 32
+
+static int
+buffered_open(struct tsr_end *end, struct tsr_end_options const *options)
+{
+	uint32_t const one_to_one = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER;
+	uint32_t const capacity = end->channel.capacity;
+	bool const sends = end->side == TSR_SIDE_SENDER;
+
+	(void)options;
+	if (sends && end->channel.flags == one_to_one)
+		end->ahead = capacity / 4 < BUFFERED_AHEAD ? capacity / 4 : BUFFERED_AHEAD;
+	tsr_end_seek(end, tsr_channel_find(&end->channel) - (sends ? 0 : capacity));
+	return 0;
+}
+
+struct tsr_kind const tsr_kind_buffered = {
+	.name = "buffered",
+	.flags = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
+	.capacity = 1024,
+	.inlined = true,
+	.bytes = tsr_kind_ring_bytes,
+	.format = tsr_kind_ring_format,
+	.open = buffered_open,
+	.try_send = tsr_buffered_try_send,
+	.try_recv = tsr_buffered_try_recv,
+	.has_work = buffered_has_work,
+	.find_work = buffered_find_work,
+	.is_drained = buffered_is_drained,
+	.wake_mine = tsr_buffered_wake_mine,
+};

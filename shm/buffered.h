@@ -28,7 +28,7 @@ enum tsr_fast {
  * Context: warm, the end's own thread, never blocks.
  * Return: 0; -EAGAIN full or empty; send: -EINVAL, -ESTALE; receive: -EPROTO.
  */
-TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc zdesc);
+TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc);
 TSR_COLD TSR_MUST_CHECK int tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg);
 
 /* Go to the first place where a try may succeed. Return: 0; -EAGAIN there is none. */

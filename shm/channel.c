@@ -3,29 +3,43 @@
 
 #include "shm/channel.h"
 
+#include "shm/kind.h"
+
 int
 tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_t index,
-                 uint64_t offset, uint32_t capacity, uint32_t flags, uint64_t id)
+                 uint64_t offset, struct tsr_shape shape, uint64_t id)
 {
-	uint64_t const bytes =
-		sizeof(struct tsr_channel_shm) + (uint64_t)capacity * sizeof(struct tsr_slot);
+	struct tsr_kind const *const kind = tsr_kind_get(shape.kind);
+	uint64_t bytes;
 
-	if (index >= map->channels_count || !tsr_is_power_of_two(capacity) ||
-	    capacity < TSR_SLOTS_MIN || capacity > TSR_SLOTS_MAX || offset % TSR_CACHELINE != 0 ||
-	    offset > map->channels_bytes || bytes > map->channels_bytes - offset)
+	if (kind == NULL || index >= map->channels_count || !tsr_is_power_of_two(shape.capacity) ||
+	    shape.capacity < TSR_SLOTS_MIN || shape.capacity > TSR_SLOTS_MAX ||
+	    offset % TSR_CACHELINE != 0)
+		return -EPROTO;
+	bytes = kind->bytes(&shape);
+	if (offset > map->channels_bytes || bytes > map->channels_bytes - offset)
 		return -EPROTO;
 	*channel = (struct tsr_channel){
 		.shm = (struct tsr_channel_shm *)(void *)(map->channels_base + offset),
 		.tokens = map->tokens != NULL ? &map->tokens[index] : NULL,
 		.entry = &map->entries[index],
 		.doorbell = &map->doorbell,
-		.capacity = capacity,
-		.mask = capacity - 1,
-		.shift = tsr_bit_width(capacity) - 1,
-		.flags = flags,
+		.capacity = shape.capacity,
+		.mask = shape.capacity - 1,
+		.shift = tsr_bit_width(shape.capacity) - 1,
+		.flags = shape.flags,
+		.kind = shape.kind,
 		.id = id,
 	};
 	return 0;
+}
+
+uint64_t
+tsr_channel_bytes(struct tsr_channel const *channel)
+{
+	struct tsr_shape const shape = tsr_channel_shape(channel);
+
+	return tsr_kind_get(shape.kind)->bytes(&shape);
 }
 
 uint64_t

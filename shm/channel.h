@@ -123,6 +123,13 @@ tsr_ends_stream(uint64_t ends)
 	return ends >> 17;
 }
 
+/* What a channel is made as: see kind.h for what each kind allows. */
+struct tsr_shape {
+	uint32_t kind; /* TSR_KIND_* */
+	uint32_t capacity;
+	uint32_t flags; /* TSR_CHANNEL_* */
+};
+
 /* A channel as one process sees it: private, checked. */
 struct tsr_channel {
 	struct tsr_channel_shm *shm;
@@ -133,8 +140,20 @@ struct tsr_channel {
 	uint32_t mask;  /* capacity - 1 */
 	uint32_t shift; /* log2 of capacity */
 	uint32_t flags; /* TSR_CHANNEL_* */
+	uint32_t kind;  /* TSR_KIND_* */
 	uint64_t id;
 };
+
+/* tsr_channel_entry_shape - as the directory says it; kind and capacity are yet to be checked */
+TSR_INLINE struct tsr_shape
+tsr_channel_entry_shape(struct tsr_channel_entry const *entry)
+{
+	return (struct tsr_shape){
+		.kind = entry->kind, .capacity = entry->capacity, .flags = entry->flags};
+}
+
+/* tsr_channel_bytes - what it takes of the channels segment */
+uint64_t tsr_channel_bytes(struct tsr_channel const *channel);
 
 /*
  * tsr_channel_bind - a view of the channel at @offset of the channels segment
@@ -143,7 +162,14 @@ struct tsr_channel {
  */
 TSR_MUST_CHECK
 int tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_t index,
-                     uint64_t offset, uint32_t capacity, uint32_t flags, uint64_t id);
+                     uint64_t offset, struct tsr_shape shape, uint64_t id);
+
+TSR_INLINE struct tsr_shape
+tsr_channel_shape(struct tsr_channel const *channel)
+{
+	return (struct tsr_shape){
+		.kind = channel->kind, .capacity = channel->capacity, .flags = channel->flags};
+}
 
 TSR_INLINE struct tsr_slot *
 tsr_channel_slot(struct tsr_channel const *channel, uint64_t position)

@@ -44,6 +44,7 @@ struct tsr_orphans {
 };
 
 struct tsr_regions; /* shm/region.h */
+struct tsr_kind;    /* shm/kind.h */
 
 #define TSR_LINES_MAX 64 /* messages of up to 4 KiB find their class in a table */
 
@@ -69,20 +70,21 @@ struct tsr_event_own {
 	int fd;
 };
 
-#define TSR_END_TRACED UINT8_C(0xff)
+#define TSR_END_TRACED      UINT8_C(0xff)
+#define TSR_END_NOT_INLINED UINT8_C(0xfe)
 
 /* One open end. The first line is all that a message needs when nobody is in its way. */
 struct tsr_end {
-	alignas(256) uint64_t handle; /* 0: free */
+	alignas(512) uint64_t handle; /* 0: free */
 	struct tsr_slot *slots;
 	struct tsr_channel_shm *shm;
 	struct tsr_map const *map;
-	uint64_t position; /* where it looks next */
-	uint64_t expect;   /* the word it hopes for: empty (senders) or ready, of that lap */
-	uint32_t mask;     /* capacity - 1 */
-	uint16_t me;       /* client id */
-	bool alone;        /* the one end of its side: no claim, no take */
-	uint8_t inlined;   /* its side, for calls that are inlined; TSR_END_TRACED: not for them */
+	uint64_t position;   /* where it looks next */
+	uint64_t expect;     /* the word it hopes for: empty (senders) or ready, of that lap */
+	uint32_t mask;       /* capacity - 1 */
+	uint16_t me;         /* client id */
+	bool alone;          /* the one end of its side: no claim, no take */
+	uint8_t inlined;     /* its side, for inlined calls; else TSR_END_TRACED, _NOT_INLINED */
 	uint32_t stamp_mask; /* stamp when all these bits of the position are set */
 	uint32_t channel_id;
 	/* The second line: what the sender knows ahead, and what a miss needs. */
@@ -103,11 +105,13 @@ struct tsr_end {
 	uint32_t missed_at;          /* low half of the position of the last miss: see buffered.c */
 	uint32_t patience_ns;        /* how long a receiver lets messages gather: see buffered.c */
 	struct tsr_event_own event;
+	struct tsr_kind const *kind;
+	void *own; /* what the kind keeps for it besides */
 	struct tsr_channel channel;
 };
 
 static_assert(offsetof(struct tsr_end, attachment) == 64, "the hot line");
-static_assert(sizeof(struct tsr_end) == 256, "a shift finds it");
+static_assert(sizeof(struct tsr_end) == 512, "a shift finds it");
 
 /* The slot at the end's position. */
 TSR_INLINE struct tsr_slot *

@@ -11,13 +11,12 @@
 #include <string.h>
 
 #include "shm/client.h"
+#include "shm/kind.h"
 
-#define END_DEADLINE_MS   5000
-#define END_SPIN_NS       20000
-#define END_STAMP_EVERY   64
-#define END_AHEAD         32 /* slots: looked at so seldom that it costs nothing, soon free */
-#define END_FLAGS         (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
-#define END_CHANNEL_FLAGS (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
+#define END_DEADLINE_MS 5000
+#define END_SPIN_NS     20000
+#define END_STAMP_EVERY 64
+#define END_FLAGS       (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
 
 /* Where the ends count for which the realm has no more metrics: nobody reads it. */
 static struct tsr_metrics end_uncounted;
@@ -63,10 +62,9 @@ static int
 end_channel_request(struct tsr_proto_channel *request, const char *name,
                     const struct tsr_channel_options *options)
 {
-	if (options != NULL &&
-	    (options->size != sizeof(*options) || (options->flags & ~END_CHANNEL_FLAGS) != 0))
+	if (options != NULL && (options->size != sizeof(*options) || options->reserved != 0))
 		return -EINVAL;
-	request->kind = TSR_KIND_BUFFERED;
+	request->kind = options != NULL && options->kind != 0 ? options->kind : TSR_KIND_BUFFERED;
 	request->capacity = options != NULL ? options->capacity : 0;
 	request->flags = options != NULL ? options->flags : 0;
 	return end_name(request->name, name);
@@ -131,7 +129,10 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 {
 	struct tsr_channel *const channel = &end->channel;
 	int const error = tsr_channel_bind(channel, &attachment->map, reply->index, reply->offset,
-	                                   reply->capacity, reply->flags, reply->channel_id);
+	                                   (struct tsr_shape){.kind = reply->kind,
+	                                                      .capacity = reply->capacity,
+	                                                      .flags = reply->flags},
+	                                   reply->channel_id);
 	uint32_t const one =
 		side == TSR_SIDE_SENDER ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER;
 	bool const sends = side == TSR_SIDE_SENDER;
@@ -157,7 +158,10 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	end->others = tsr_channel_side(channel, side ^ 1);
 	end->token = UINT32_MAX;
 	end->side = (uint8_t)side;
-	end->inlined = attachment->traced ? TSR_END_TRACED : (uint8_t)side;
+	end->kind = tsr_kind_get(channel->kind);
+	end->inlined = !end->kind->inlined  ? TSR_END_NOT_INLINED
+	               : attachment->traced ? TSR_END_TRACED
+	                                    : (uint8_t)side;
 	end->number = reply->end;
 	end->spin_ns = (options->flags & TSR_END_NO_SPIN) != 0 || end_spin_is_vain() ? 0
 	               : options->spin_ns != 0 ? options->spin_ns
@@ -173,10 +177,7 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	/* Who is there now may be gone before this end has to wait for the first time. */
 	end->seen = reply->seen != 0 || tsr_ends_count(ends) > 0 ||
 	            tsr_ends_stream(ends) != end->stream_seen;
-	if (sends && channel->flags == END_CHANNEL_FLAGS)
-		end->ahead = channel->capacity / 4 < END_AHEAD ? channel->capacity / 4 : END_AHEAD;
-	tsr_end_seek(end, tsr_channel_find(channel) - (sends ? 0 : channel->capacity));
-	return 0;
+	return end->kind->open(end, options);
 }
 
 static int
@@ -298,6 +299,8 @@ end_close(uint64_t handle, uint32_t side)
 	TSR_TRACE(close, tsr_end_describe(end));
 	end->handle = 0;
 	tsr_event_drop(end->attachment, &end->event);
+	if (end->kind->close != NULL)
+		end->kind->close(end);
 	error = end_close_at_daemon(end->attachment, end->number);
 	end->attachment = NULL;
 	(void)pthread_mutex_unlock(&tsr_process_lock);

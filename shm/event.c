@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "shm/buffered.h"
+#include "shm/kind.h"
 #include "shm/tap.h"
 
 #define EVENT_DEADLINE_MS 5000
@@ -99,7 +99,7 @@ event_open_end(uint64_t handle, uint32_t side, int *fd)
 static bool
 event_end_ready(struct tsr_end *end)
 {
-	return tsr_buffered_place(end) == 0 || tsr_end_check(end) != 0;
+	return end->kind->find_work(end) || tsr_end_check(end) != 0;
 }
 
 static int

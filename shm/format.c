@@ -9,6 +9,7 @@
 
 #include "shm/access.h"
 #include "shm/channel.h"
+#include "shm/kind.h"
 #include "shm/waiter.h"
 #include "shm/zdesc.h"
 
@@ -345,12 +346,6 @@ tsr_realm_format(struct tsr_map *map, struct tsr_realm_geometry const *g)
 	return 0;
 }
 
-uint64_t
-tsr_channel_bytes(uint32_t capacity)
-{
-	return sizeof(struct tsr_channel_shm) + (uint64_t)capacity * sizeof(struct tsr_slot);
-}
-
 /* Tokens keep their generations: a futex word of the old channel never looks like a new one. */
 static void
 format_tokens(_Atomic uint64_t *tokens)
@@ -377,8 +372,8 @@ format_totals(struct tsr_channel_totals *totals)
 }
 
 void
-tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, uint32_t capacity,
-                   uint32_t flags, uint64_t id, char const *name)
+tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset,
+                   struct tsr_shape shape, uint64_t id, char const *name)
 {
 	struct tsr_channel_shm *const shm =
 		(struct tsr_channel_shm *)(void *)(map->channels_base + offset);
@@ -388,21 +383,16 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset, u
 	tsr_st_rlx(&shm->receivers_waiting, 0);
 	tsr_st_rlx(&shm->senders_waiting, 0);
 	tsr_st_rlx(&shm->redo, 0);
-	for (uint32_t i = 0; i < capacity; i++) {
-		tsr_st_rlx(&shm->slot[i].name, TSR_NAME_NONE);
-		tsr_st_rlx(&shm->slot[i].range, 0);
-		tsr_st_rlx(&shm->slot[i].stamp, 0);
-		tsr_st_rlx(&shm->slot[i].word, tsr_slot_word(map->first_lap, 0, TSR_EMPTY));
-	}
+	tsr_kind_get(shape.kind)->format(shm, &shape, map->first_lap);
 	format_totals(&map->totals[index]);
 	format_tokens(map->tokens[index].receiver);
 	format_tokens(map->tokens[index].sender);
 	tsr_st_rlx(&entry->senders, 0);
 	tsr_st_rlx(&entry->receivers, 0);
 	entry->offset = offset;
-	entry->capacity = capacity;
-	entry->flags = flags;
-	entry->kind = TSR_KIND_BUFFERED;
+	entry->capacity = shape.capacity;
+	entry->flags = shape.flags;
+	entry->kind = shape.kind;
 	memset(entry->name, 0, sizeof(entry->name));
 	memcpy(entry->name, name, name_bytes);
 	/* [F2] pairs with [F3] and [F4]: an entry with an id is complete. */

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "shm/map.h"
+#include "shm/channel.h"
 
 struct tsr_class_config {
 	uint32_t block_bytes; /* a multiple of 64, TSR_BLOCK_BYTES_MIN .. TSR_BLOCK_BYTES_MAX */
@@ -65,19 +65,17 @@ uint32_t tsr_geometry_segments(struct tsr_realm_geometry const *geometry,
 TSR_MUST_CHECK
 int tsr_realm_format(struct tsr_map *map, struct tsr_realm_geometry const *geometry);
 
-/* tsr_channel_bytes - of a channel with so many slots in the channels segment. */
-uint64_t tsr_channel_bytes(uint32_t capacity);
-
 /*
  * tsr_channel_format - write the slots and tokens of a new channel, then its entry
  * @index:	of the entry and of the tokens
  * @offset:	in the channels segment, a multiple of 64, checked by the caller to be free
+ * @shape:	of a kind that is there
  * @id:		of the channel: see tsr_channel_id()
  *
  * Context: the daemon. No end may be open on what stood there before.
  */
 void tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset,
-                        uint32_t capacity, uint32_t flags, uint64_t id, char const *name);
+                        struct tsr_shape shape, uint64_t id, char const *name);
 
 /* The id of the @generation-th channel in entry @index: 24 bits, never 0. */
 TSR_INLINE uint64_t

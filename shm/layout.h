@@ -166,8 +166,6 @@ struct tsr_channel_entry {
 static_assert(offsetof(struct tsr_channel_entry, name) == 64, "layout");
 static_assert(sizeof(struct tsr_channel_entry) == 128, "layout");
 
-#define TSR_KIND_BUFFERED UINT32_C(1)
-
 /* Directory: a region. Written by the daemon; constant, but for state, as long as id is. */
 struct tsr_region_entry {
 	alignas(TSR_CACHELINE) _Atomic uint64_t id; /* 0 none; no id comes twice in a realm */

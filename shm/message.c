@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "shm/buffered.h"
+#include "shm/kind.h"
 #include "shm/region.h"
 #include "shm/traced.h"
 
@@ -162,14 +163,15 @@ message_miss(struct tsr_end *end)
 
 /* One try of the blocked operation: a sender sends @zdesc, a receiver fills @msg. */
 static int
-message_try(struct tsr_end *end, struct tsr_zdesc zdesc, struct tsr_msg *msg)
+message_try(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg)
 {
-	return end->side == TSR_SIDE_SENDER ? tsr_buffered_try_send(end, zdesc)
-	                                    : tsr_buffered_try_recv(end, msg);
+	return end->side == TSR_SIDE_SENDER ? end->kind->try_send(end, zdesc)
+	                                    : end->kind->try_recv(end, msg);
 }
 
 TSR_COLD static int
-message_wait(struct tsr_end *end, struct tsr_zdesc zdesc, struct tsr_msg *msg, uint64_t deadline_ns)
+message_wait(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg,
+             uint64_t deadline_ns)
 {
 	struct tsr_wait wait;
 	int error, last;
@@ -212,7 +214,7 @@ message_count(struct tsr_end *end, int error)
 
 /* The whole of a send: every error told, waiting. */
 int
-tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint64_t deadline_ns)
+tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
 {
 	struct tsr_end *const end = tsr_end_get(sender.handle);
 	struct tsr_zdesc zdesc = {.name = msg->zdesc.name};
@@ -224,9 +226,10 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg const *msg, uint6
 		return message_told("tsr_send", -EINVAL);
 	if (end->inlined == TSR_END_TRACED && tsr_traced_send(end, zdesc))
 		return 0;
-	error = tsr_buffered_try_send(end, zdesc);
+	error = end->kind->try_send(end, &zdesc);
 	if (error == -EAGAIN)
-		error = message_wait(end, zdesc, NULL, deadline_ns);
+		error = message_wait(end, &zdesc, NULL, deadline_ns);
+	msg->zdesc.name = zdesc.name;
 	return message_told("tsr_send", message_count(end, error));
 }
 
@@ -244,9 +247,9 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 	    tsr_buffered_idle(end, tsr_buffered_look(end)))
 		return -EAGAIN;
 	if (error == -EAGAIN)
-		error = tsr_buffered_try_recv(end, msg);
+		error = end->kind->try_recv(end, msg);
 	if (error == -EAGAIN)
-		error = message_wait(end, (struct tsr_zdesc){0}, msg, deadline_ns);
+		error = message_wait(end, NULL, msg, deadline_ns);
 	/* Who looks and finds nothing has not failed. */
 	return error == -EAGAIN ? error : message_told("tsr_recv", message_count(end, error));
 }

@@ -89,8 +89,8 @@ TSR_COLD TSR_MUST_CHECK int tsr_message_alloc_slow(struct tsr_client client, uin
                                                    struct tsr_msg *msg);
 TSR_COLD TSR_MUST_CHECK int tsr_message_release_slow(struct tsr_client client,
                                                      struct tsr_msg const *msg);
-TSR_COLD TSR_MUST_CHECK int tsr_message_send_slow(struct tsr_sender sender,
-                                                  struct tsr_msg const *msg, uint64_t deadline_ns);
+TSR_COLD TSR_MUST_CHECK int tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg,
+                                                  uint64_t deadline_ns);
 TSR_COLD TSR_MUST_CHECK int tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg,
                                                   uint64_t deadline_ns);
 

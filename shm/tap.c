@@ -239,7 +239,10 @@ tap_bind(struct tsr_tap_own *tap, struct tsr_attachment *attachment, const char 
 		return error;
 	*tap = (struct tsr_tap_own){.attachment = attachment};
 	error = tsr_channel_bind(&tap->channel, &attachment->map, found.index, found.offset,
-	                         found.capacity, found.flags, found.channel_id);
+	                         (struct tsr_shape){.kind = found.kind,
+	                                            .capacity = found.capacity,
+	                                            .flags = found.flags},
+	                         found.channel_id);
 	if (error == 0)
 		error = tap_check(tap);
 	return error != 0 ? error : tsr_tap_seek(tap, options);

@@ -118,16 +118,30 @@ struct tsr_attach_options {
 
 /* Channels: how one is made. */
 struct tsr_channel_options {
-	size_t size;       /* sizeof(struct tsr_channel_options) */
-	uint32_t capacity; /* slots, a power of two, TSR_SLOTS_MIN .. TSR_SLOTS_MAX; 0: 1024 */
-	uint32_t flags;    /* TSR_CHANNEL_* */
+	size_t size; /* sizeof(struct tsr_channel_options) */
+	uint32_t
+		capacity; /* slots, a power of two, TSR_SLOTS_MIN .. TSR_SLOTS_MAX; 0: the kind's */
+	uint32_t flags;   /* TSR_CHANNEL_*, those that the kind knows */
+	uint32_t kind;    /* TSR_KIND_*; 0: buffered */
+	uint32_t reserved; /* 0 */
 };
+
+#define TSR_KIND_BUFFERED   UINT32_C(1) /* a ring of slots */
+#define TSR_KIND_RENDEZVOUS UINT32_C(2) /* a send returns when its message was received */
+#define TSR_KIND_UNLIMITED  UINT32_C(3) /* grows as far as the realm's memory goes */
+#define TSR_KIND_CONFLATED  UINT32_C(4) /* only the newest message counts */
+#define TSR_KIND_BROADCAST  UINT32_C(5) /* every receiver gets every message */
 
 #define TSR_SLOTS_MIN UINT32_C(2)
 #define TSR_SLOTS_MAX (UINT32_C(1) << 20)
 
 #define TSR_CHANNEL_ONE_SENDER   UINT32_C(1) /* at most one sender end at a time: no claim needed */
 #define TSR_CHANNEL_ONE_RECEIVER UINT32_C(2) /* at most one receiver end at a time */
+#define TSR_CHANNEL_DROP_NEWEST  UINT32_C(4) /* full: what is being sent is dropped */
+#define TSR_CHANNEL_DROP_OLDEST  UINT32_C(8) /* full: the oldest message is dropped */
+#define TSR_CHANNEL_REQUEUE      UINT32_C(16) /* what a dead receiver held comes again */
+#define TSR_CHANNEL_EVICT        UINT32_C(32) /* broadcast, full: the slowest receiver is cut off */
+#define TSR_CHANNEL_LAP          UINT32_C(64) /* broadcast, full: the slowest receiver is lapped */
 
 /* tsr_sender_open(), tsr_receiver_open(). */
 struct tsr_end_options {
@@ -219,13 +233,12 @@ TSR_API int tsr_client_info(struct tsr_client client, struct tsr_client_info *in
 /*
  * tsr_channel_create - make a channel
  * @name:	1 to 63 of the characters A-Z a-z 0-9 . _ - /
- * @options:	NULL: 1,024 slots, many senders, many receivers
+ * @options:	NULL: buffered, 1,024 slots, many senders, many receivers
  *
  * Context: cold, asks the daemon.
  * Return: 0, also if it was there with the same properties; -EEXIST it is there with others;
- * -EINVAL name, capacity or flags; -ENAMETOOLONG; -ENOBUFS the realm's table or slot memory is
- * full;
- * -ENOTCONN; -ETIMEDOUT.
+ * -EINVAL name, capacity, flags or kind; -EOPNOTSUPP the daemon does not offer that kind;
+ * -ENAMETOOLONG; -ENOBUFS the realm's table or slot memory is full; -ENOTCONN; -ETIMEDOUT.
  */
 TSR_API int tsr_channel_create(struct tsr_client client, const char *name,
                                const struct tsr_channel_options *options);

@@ -10,7 +10,9 @@
 #include <poll.h>
 #include <time.h>
 
-#include "shm/buffered.h"
+#include "shm/client.h"
+#include "shm/clock.h"
+#include "shm/kind.h"
 
 #define WAIT_NS_PER_MS     UINT64_C(1000000)
 #define WAIT_LOOK_MAX_NS   (10000 * WAIT_NS_PER_MS)
@@ -59,20 +61,6 @@ tsr_wait_begin(struct tsr_end *end, struct tsr_wait *wait, uint64_t deadline_ns)
 		wait_block(end, wait, now_ns);
 }
 
-/*
- * No sender is there any more: is the channel empty, too, and not only beyond our place? What
- * another receiver has in hands comes again if it dies. With nobody sending, empty is for good.
- */
-static bool
-end_is_drained(struct tsr_end const *end)
-{
-	for (uint32_t i = 0; !end->alone && i <= end->mask; i++) {
-		if (tsr_slot_phase(tsr_ld_rlx(&end->slots[i].word)) != TSR_EMPTY)
-			return false;
-	}
-	return true;
-}
-
 int
 tsr_end_check(struct tsr_end *end)
 {
@@ -88,20 +76,9 @@ tsr_end_check(struct tsr_end *end)
 		end->seen = true;
 	if (tsr_ends_count(ends) > 0 || !end->seen)
 		return 0;
-	if (end->side == TSR_SIDE_RECEIVER && !end_is_drained(end))
+	if (end->side == TSR_SIDE_RECEIVER && !end->kind->is_drained(end))
 		return 0;
 	return tsr_ends_died(ends) ? -ECONNRESET : -EPIPE;
-}
-
-/* Is there something for us at our place? Only looks; the try decides. */
-static bool
-wait_has_work(struct tsr_end const *end)
-{
-	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
-
-	if (end->side == TSR_SIDE_RECEIVER && tsr_ld_rlx(&end->shm->redo) != end->redo_seen)
-		return true;
-	return tsr_end_hopes(end, word);
 }
 
 /* The daemon hung up: it is gone, or it cut us off. */
@@ -135,11 +112,11 @@ wait_look(struct tsr_end *end, struct tsr_wait *wait)
 	if (wait_daemon_gone(end))
 		return -ENOTCONN;
 	wait->look_ns = wait_earlier(2 * wait->look_ns, WAIT_LOOK_MAX_NS);
-	if (!wait_has_work(end))
+	if (!end->kind->has_work(end))
 		return 0;
 	if (tsr_token_sleep(&end->mine, end->token, wait->token_word,
 	                    wait_after(tsr_now_ns(), WAIT_GRACE_NS)) == -ETIMEDOUT &&
-	    wait_has_work(end))
+	    end->kind->has_work(end))
 		tsr_count(&end->attachment->state->missed_wakes, 1);
 	return 0;
 }
@@ -220,5 +197,5 @@ tsr_wait_end(struct tsr_end *end, struct tsr_wait *wait)
 	if (!tsr_token_withdraw(&end->mine, end->token, end->me))
 		return;
 	/* A wake-up was spent on us while we helped ourselves: if there is more, hand it on. */
-	tsr_buffered_wake_mine(end);
+	end->kind->wake_mine(end);
 }

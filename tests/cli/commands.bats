@@ -36,7 +36,7 @@ json() {
 
 @test "a wrong command line exits with 2 and says why" {
 	for arguments in "" nonsense "status extra" "channel" "channel create" "channel make x" "channel rm x --one-sender" \
-		"channel create x --capacity 3" "send" "send demo/" "send a/b --block-size x" "recv a b" "ping --count 0" \
+		"channel create x --capacity 3" "channel create x --kind round" "channel create x --on-full burst" "send" "send demo/" "send a/b --block-size x" "recv a b" "ping --count 0" \
 		"ping --interval 5parsecs" "status --color=mauve" "realms x" "tickets a b" "tickets --older 0" "tickets --segment x --older 1" "dump a b" "dump --save x --segment y" "demo --limit none" "recv a --timeout 0" \
 		"trace" "trace play" "trace export" "trace show a b" "trace show --seconds 1" "trace record --ticket 1" \
 		"trace show --ticket x" "trace show --ticket 1 --events" "trace record --sample 0" "trace record --buffer 3M"; do

@@ -428,7 +428,7 @@ test_case(protocol, fields_that_cannot_be_are_refused_and_change_nothing)
 
 	create.kind = 77;
 	raw_head(&create, TSR_PROTO_CHANNEL_CREATE, sizeof(create));
-	raw_refused(fd, &create, sizeof(create), -EOPNOTSUPP);
+	raw_refused(fd, &create, sizeof(create), -EINVAL);
 	create.kind = TSR_KIND_BUFFERED;
 	create.capacity = 3;
 	raw_head(&create, TSR_PROTO_CHANNEL_CREATE, sizeof(create));

@@ -22,10 +22,10 @@
 #define KILLER_NIGHTLY    50 /* times as many points of a sample */
 
 static struct world_shape const killer_shapes[] = {
-	{"many-many", 0, 4},
-	{"one-many", TSR_CHANNEL_ONE_SENDER, 4},
-	{"many-one", TSR_CHANNEL_ONE_RECEIVER, 4},
-	{"one-one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, 8},
+	{"many-many", 0, TSR_KIND_BUFFERED, 4},
+	{"one-many", TSR_CHANNEL_ONE_SENDER, TSR_KIND_BUFFERED, 4},
+	{"many-one", TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_BUFFERED, 4},
+	{"one-one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_BUFFERED, 8},
 };
 
 /*

@@ -15,6 +15,7 @@
 #include "tests/crash/actor.h"
 #include "tests/crash/outside.h"
 #include "tests/support/local.h"
+#include "tests/support/shape.h"
 
 #define WORLD_PAGE        4096
 #define WORLD_ENDS_TABLE  24 /* of the process's table of ends, so many are ever used */
@@ -196,16 +197,15 @@ world_make_client(uint16_t id)
 }
 
 static void
-world_make_channel(uint32_t index, uint64_t offset, uint32_t capacity, uint32_t flags)
+world_make_channel(uint32_t index, uint64_t offset, struct tsr_shape shape)
 {
 	struct tsr_channel_record *const record = &world.record[index];
 	uint64_t const id = tsr_channel_id(index, 1);
 
 	memset(record, 0, sizeof(*record));
 	snprintf(record->name, sizeof(record->name), "%u", index);
-	tsr_channel_format(&world.realm.map, index, offset, capacity, flags, id, record->name);
-	if (tsr_channel_bind(&record->channel, &world.realm.map, index, offset, capacity, flags,
-	                     id) != 0)
+	tsr_channel_format(&world.realm.map, index, offset, shape, id, record->name);
+	if (tsr_channel_bind(&record->channel, &world.realm.map, index, offset, shape, id) != 0)
 		world_give_up("a channel does not fit");
 	record->index = index;
 	record->offset = offset;
@@ -257,8 +257,12 @@ world_make(struct world_shape const *shape, struct world_era const *era)
 	world.realm.map = map;
 	world.realm.map.doorbell = WORLD_DOORBELL;
 	local_region_format(&world.realm.map, 0, 1, WORLD_REGION, sizeof(world_region_memory));
-	world_make_channel(0, 0, shape->capacity, shape->flags);
-	world_make_channel(1, (tsr_channel_bytes(shape->capacity) + 63) & ~UINT64_C(63), 2, 0);
+	world_make_channel(0, 0,
+	                   (struct tsr_shape){.kind = shape->kind,
+	                                      .capacity = shape->capacity,
+	                                      .flags = shape->flags});
+	world_make_channel(1, (tsr_channel_bytes(&world.record[0].channel) + 63) & ~UINT64_C(63),
+	                   shape_buffered(2, 0));
 	for (uint16_t id = 1; id < WORLD_CLIENTS; id++)
 		world_make_client(id);
 	if (era->to_the_last_slot)

@@ -48,6 +48,7 @@ enum world_client {
 struct world_shape {
 	char const *name;
 	uint32_t flags;
+	uint32_t kind; /* TSR_KIND_* */
 	uint32_t capacity;
 };
 

@@ -39,6 +39,9 @@ main_realm(struct model_scenario const *s)
 	uint32_t const tickets = s->tickets != 0 ? s->tickets : 4;
 	struct tsr_realm_geometry geometry;
 	uint64_t bytes[TSR_SEGMENTS_MAX];
+	struct tsr_shape const shape = {.kind = s->kind != 0 ? s->kind : TSR_KIND_BUFFERED,
+	                                .capacity = s->capacity,
+	                                .flags = s->flags};
 
 	tsr_geometry_default(&geometry);
 	geometry.channels = 1;
@@ -57,8 +60,8 @@ main_realm(struct model_scenario const *s)
 	main_need(tsr_realm_format(&model.map, &geometry) == 0, "the realm can't be formatted");
 	model.map.klass[0].cells = s->cells != 0 ? s->cells : tickets;
 	model.map.klass[0].batch = s->batch != 0 ? s->batch : 1;
-	tsr_channel_format(&model.map, 0, 0, s->capacity, s->flags, tsr_channel_id(0, 1), "model");
-	main_need(tsr_channel_bind(&model.record.channel, &model.map, 0, 0, s->capacity, s->flags,
+	tsr_channel_format(&model.map, 0, 0, shape, tsr_channel_id(0, 1), "model");
+	main_need(tsr_channel_bind(&model.record.channel, &model.map, 0, 0, shape,
 	                           tsr_channel_id(0, 1)) == 0,
 	          "the channel can't be bound");
 }

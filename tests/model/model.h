@@ -105,6 +105,7 @@ struct model_scenario {
 	const char *name;
 	const char *what;
 	uint32_t flags; /* of the channel */
+	uint32_t kind;  /* TSR_KIND_*; 0: buffered */
 	uint32_t capacity;
 	uint64_t first_lap, first_generation;
 	uint32_t tickets, cells, batch;

@@ -12,6 +12,7 @@
 #include "shm/format.h"
 #include "tests/support/check.h"
 #include "tests/support/realm.h"
+#include "tests/support/shape.h"
 
 TestSuite(geometry, .timeout = 20);
 
@@ -288,15 +289,18 @@ test_case(bind, channel_outside_its_segment_is_refused)
 	struct tsr_channel channel;
 	uint64_t const bytes = view.channels_bytes;
 
-	test_ok(tsr_channel_bind(&channel, &view, 0, 0, 4, 0, 1));
-	test_is(tsr_channel_bind(&channel, &view, 0, bytes, 4, 0, 1), -EPROTO);
-	test_is(tsr_channel_bind(&channel, &view, 0, bytes - 64, 4, 0, 1), -EPROTO);
-	test_is(tsr_channel_bind(&channel, &view, 0, UINT64_MAX - 63, 4, 0, 1), -EPROTO);
-	test_is(tsr_channel_bind(&channel, &view, 0, 0, TSR_SLOTS_MAX, 0, 1), -EPROTO);
-	test_is(tsr_channel_bind(&channel, &view, REALM_CHANNELS, 0, 4, 0, 1), -EPROTO);
-	test_is(tsr_channel_bind(&channel, &view, 0, 0, 3, 0, 1), -EPROTO);
-	test_is(tsr_channel_bind(&channel, &view, 0, 0, 0, 0, 1), -EPROTO);
-	test_is(tsr_channel_bind(&channel, &view, 0, 8, 4, 0, 1), -EPROTO);
+	test_ok(tsr_channel_bind(&channel, &view, 0, 0, shape_buffered(4, 0), 1));
+	test_is(tsr_channel_bind(&channel, &view, 0, bytes, shape_buffered(4, 0), 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, bytes - 64, shape_buffered(4, 0), 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, UINT64_MAX - 63, shape_buffered(4, 0), 1),
+	        -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 0, shape_buffered(TSR_SLOTS_MAX, 0), 1),
+	        -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, REALM_CHANNELS, 0, shape_buffered(4, 0), 1),
+	        -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 0, shape_buffered(3, 0), 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 0, shape_buffered(0, 0), 1), -EPROTO);
+	test_is(tsr_channel_bind(&channel, &view, 0, 8, shape_buffered(4, 0), 1), -EPROTO);
 }
 
 Test(geometry, mappings_too_small_for_the_geometry_are_refused)

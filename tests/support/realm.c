@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/support/check.h"
+#include "tests/support/shape.h"
 
 void
 realm_geometry(struct tsr_realm_geometry *geometry)
@@ -94,6 +95,12 @@ realm_map_again(struct realm const *from, struct tsr_map *map)
 struct tsr_channel *
 realm_channel(struct realm *realm, uint32_t capacity, uint32_t flags)
 {
+	return realm_channel_of(realm, shape_buffered(capacity, flags));
+}
+
+struct tsr_channel *
+realm_channel_of(struct realm *realm, struct tsr_shape shape)
+{
 	uint32_t const index = realm->channels_count;
 	struct tsr_channel *channel = &realm->channel[index];
 	uint64_t const id = tsr_channel_id(index, 1);
@@ -101,10 +108,9 @@ realm_channel(struct realm *realm, uint32_t capacity, uint32_t flags)
 
 	cr_assert_lt(index, REALM_CHANNELS);
 	snprintf(name, sizeof(name), "test/%u", index);
-	tsr_channel_format(&realm->map, index, realm->slots_used, capacity, flags, id, name);
-	test_ok(tsr_channel_bind(channel, &realm->map, index, realm->slots_used, capacity, flags,
-	                         id));
-	realm->slots_used += (tsr_channel_bytes(capacity) + 63) & ~UINT64_C(63);
+	tsr_channel_format(&realm->map, index, realm->slots_used, shape, id, name);
+	test_ok(tsr_channel_bind(channel, &realm->map, index, realm->slots_used, shape, id));
+	realm->slots_used += (tsr_channel_bytes(channel) + 63) & ~UINT64_C(63);
 	realm->channels_count = index + 1;
 	return channel;
 }

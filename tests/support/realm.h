@@ -45,6 +45,7 @@ void realm_unmap(struct tsr_map *map);
 
 /* A further channel. */
 struct tsr_channel *realm_channel(struct realm *realm, uint32_t capacity, uint32_t flags);
+struct tsr_channel *realm_channel_of(struct realm *realm, struct tsr_shape shape);
 
 /* Take all that is in one ready cell of @klass for @me; return how many names were written. */
 uint32_t realm_take_cell(struct realm *realm, uint32_t klass, uint16_t me,

@@ -28,6 +28,7 @@
 #include "shm/client.h"
 #include "shm/format.h"
 #include "tests/support/local.h"
+#include "tests/support/shape.h"
 
 #define twin_check(condition)                                                           \
 	do {                                                                            \
@@ -81,14 +82,13 @@ twin_map(struct twin *twin, struct tsr_realm_geometry *geometry)
 static inline void
 twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
 {
+	struct tsr_shape const shape = shape_buffered(capacity, flags);
 	struct tsr_realm_geometry geometry;
 
 	twin_map(twin, &geometry);
 	twin_is(tsr_realm_format(&twin->map, &geometry), 0);
-	tsr_channel_format(&twin->map, 0, 0, capacity, flags, tsr_channel_id(0, 1), "twin");
-	twin_is(tsr_channel_bind(&twin->channel, &twin->map, 0, 0, capacity, flags,
-	                         tsr_channel_id(0, 1)),
-	        0);
+	tsr_channel_format(&twin->map, 0, 0, shape, tsr_channel_id(0, 1), "twin");
+	twin_is(tsr_channel_bind(&twin->channel, &twin->map, 0, 0, shape, tsr_channel_id(0, 1)), 0);
 	tsr_st_rel(&twin->channel.entry->senders, tsr_ends_make(1, false, 1));
 	tsr_st_rel(&twin->channel.entry->receivers, tsr_ends_make(1, false, 1));
 }

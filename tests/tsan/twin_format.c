@@ -46,7 +46,8 @@ formatting_channels(void *arg)
 	(void)arg;
 	for (uint32_t i = 1; i <= CHANNELS; i++) {
 		name[0] = (char)('A' + i % 26);
-		tsr_channel_format(&twin.map, 0, 0, 4, 0, tsr_channel_id(0, i), name);
+		tsr_channel_format(&twin.map, 0, 0, shape_buffered(4, 0), tsr_channel_id(0, i),
+		                   name);
 		while (tsr_ld_acq(&opened) < i)
 			twin_pause();
 	}
@@ -62,7 +63,7 @@ opening_channels(void *arg)
 
 		while (tsr_ld_rlx(&twin.map.entries[0].id) != tsr_channel_id(0, i))
 			twin_pause();
-		twin_is(tsr_channel_bind(&twin.channel, &twin.map, 0, 0, 4, 0,
+		twin_is(tsr_channel_bind(&twin.channel, &twin.map, 0, 0, shape_buffered(4, 0),
 		                         tsr_channel_id(0, i)),
 		        0);
 		twin_is(local_receiver(client, &twin.channel, NULL, &receiver), 0);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/reaper_kind.h"
+#include "core/reaper_ticket.h"
+#include "shm/access.h"
+#include "shm/ticket.h"
+
+void
+tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap)
+{
+	/* [R2] pairs with [S1]. */
+	tsr_st_rel(&slot->word, tsr_slot_word(lap + 1, 0, TSR_EMPTY));
+}
+
+static void
+buffered_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
+                 struct tsr_reap_result *result)
+{
+	if (tsr_reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, dead))
+		result->tickets++;
+	tsr_reaper_empty(slot, tsr_slot_lap(word));
+	result->slots_voided++;
+}
+
+static void
+buffered_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
+               struct tsr_reap_result *result)
+{
+	if (!tsr_reaper_restore(map, tsr_ld_rlx(&slot->name), dead)) {
+		tsr_reaper_empty(slot, tsr_slot_lap(word));
+		result->slots_voided++;
+		return;
+	}
+	/* [S2] pairs with [R1]. */
+	tsr_st_rel(&slot->word, tsr_slot_word(tsr_slot_lap(word), TSR_READY_AGAIN, TSR_READY));
+	result->slots_restored++;
+}
+
+/* The one receiver stamps without taking: its slot is still ready, its ticket is the dead one's. */
+static void
+buffered_ready(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
+               struct tsr_reap_result *result)
+{
+	uint64_t const name = tsr_ld_rlx(&slot->name);
+	struct tsr_ticket *const ticket = tsr_reaper_ticket(map, name);
+
+	/* [P1] pairs with [T1]. */
+	if (ticket == NULL || tsr_word_is(tsr_ld_acq(&ticket->word), name, TSR_HOLDER_CHANNEL))
+		return;
+	if (!tsr_reaper_restore(map, name, dead))
+		return;
+	/* [S2] pairs with [R1]. */
+	tsr_st_rel(&slot->word, tsr_slot_word(tsr_slot_lap(word), TSR_READY_AGAIN, TSR_READY));
+	result->slots_restored++;
+}
+
+/*
+ * The one sender writes without claiming: the first empty slot may hold the zdesc of a ticket that
+ * is the channel's already. Every empty slot is looked at, for only an exact word counts: a zdesc
+ * that was received has another generation.
+ */
+static void
+buffered_empty(struct tsr_map const *map, struct tsr_slot *slot, uint16_t dead,
+               struct tsr_reap_result *result)
+{
+	if (tsr_reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, dead))
+		result->tickets++;
+}
+
+void
+tsr_reaper_tell_slot(struct tsr_map const *map, struct tsr_channel const *channel, uint32_t index,
+                     uint16_t dead, uint64_t before)
+{
+	uint64_t const after = tsr_ld_rlx(&channel->shm->slot[index].word);
+	struct tsr_trace_repair const repair = {
+		.realm = map->directory->name,
+		.what = tsr_slot_phase(after) == TSR_READY ? "slot restored" : "slot voided",
+		.channel = channel->id,
+		.before = before,
+		.after = after,
+		.index = index,
+		.client = dead,
+	};
+
+	if (after != before)
+		TSR_TRACE(reap, repair);
+}
+
+static void
+buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+               struct tsr_reap_result *result)
+{
+	struct tsr_channel const *const channel = &end->channel;
+	bool const sender = end->side == TSR_SIDE_SENDER;
+	bool const alone = (channel->flags &
+	                    (sender ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER)) != 0;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		/* [R1] pairs with [S2]; [S1] pairs with [R2]: as any end would. */
+		uint64_t const word = tsr_ld_acq(&slot->word);
+		uint32_t const phase = tsr_slot_phase(word);
+		bool const own = tsr_slot_owner(word) == dead;
+
+		if (sender && phase == TSR_CLAIMED && own)
+			buffered_claimed(map, slot, word, dead, result);
+		else if (!sender && phase == TSR_TAKEN && own)
+			buffered_taken(map, slot, word, dead, result);
+		else if (sender && alone && phase == TSR_EMPTY)
+			buffered_empty(map, slot, dead, result);
+		else if (!sender && alone && phase == TSR_READY)
+			buffered_ready(map, slot, word, dead, result);
+		else
+			continue;
+		if (tsr_unlikely(tsr_trace != NULL))
+			tsr_reaper_tell_slot(map, channel, i, dead, word);
+	}
+	if (!sender)
+		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
+		 * reaper that was cut short can't know whether it had done so. */
+		(void)tsr_add_rel(&channel->shm->redo, 1);
+}
+
+static void
+buffered_drain(struct tsr_map const *map, struct tsr_channel const *channel,
+               struct tsr_reap_result *result)
+{
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		/* [R1] pairs with [S2]. */
+		uint64_t const word = tsr_ld_acq(&slot->word);
+
+		if (tsr_slot_phase(word) == TSR_EMPTY)
+			continue;
+		if (tsr_reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL,
+		                       TSR_HOLDER_DAEMON))
+			result->tickets++;
+		tsr_reaper_empty(slot, tsr_slot_lap(word));
+	}
+}
+
+struct tsr_reaper_kind const tsr_reaper_buffered = {
+	.slots = buffered_slots,
+	.drain = buffered_drain,
+};

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/reaper_kind.h"
+
+static struct tsr_reaper_kind const *const reaper_kinds[] = {
+	[TSR_KIND_BUFFERED] = &tsr_reaper_buffered,
+};
+
+struct tsr_reaper_kind const *
+tsr_reaper_kind(uint32_t kind)
+{
+	return reaper_kinds[kind];
+}

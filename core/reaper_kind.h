@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+#ifndef TSR_CORE_REAPER_KIND_H
+#define TSR_CORE_REAPER_KIND_H
+
+/*
+ * What the reaper does with the slots of each kind of channel: one table beside that of shm/kind.h.
+ * See reaper.h for the order of all steps.
+ */
+
+#include "core/reaper.h"
+
+struct tsr_reaper_kind {
+	/* Complete or undo what @dead left half done at one of its ends; then redo, if it is a
+	 * receiver's. Idempotent, whatever instruction a former call was cut short at. */
+	void (*slots)(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+	              struct tsr_reap_result *result);
+	/* Free every message of a channel without ends: count them in @result->tickets. */
+	void (*drain)(struct tsr_map const *map, struct tsr_channel const *channel,
+	              struct tsr_reap_result *result);
+};
+
+/* tsr_reaper_kind - @kind is one that is offered: the channel was made */
+struct tsr_reaper_kind const *tsr_reaper_kind(uint32_t kind);
+
+extern struct tsr_reaper_kind const tsr_reaper_buffered;
+
+/* tsr_reaper_empty - void a slot: empty, of the next lap */
+void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);
+
+/* tsr_reaper_tell_slot - for a trace: slot @index was @before, if it has changed */
+TSR_COLD void tsr_reaper_tell_slot(struct tsr_map const *map, struct tsr_channel const *channel,
+                                   uint32_t index, uint16_t dead, uint64_t before);
+
+#endif /* TSR_CORE_REAPER_KIND_H */
