@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "apps/absorb.h"
 #include "apps/cli.h"
 #include "apps/process.h"
 #include "apps/sample.h"
@@ -14,6 +15,7 @@
 
 #define WHY_INTERVAL_NS_MIN UINT64_C(10000000)
 #define WHY_VERDICT_BYTES   320
+#define WHY_LOOK_NS_MIN     UINT64_C(1000000) /* between two looks while watching */
 
 struct why {
 	const char *text; /* the channel as it was asked for */
@@ -29,6 +31,9 @@ struct why {
 	enum tsr_side guilty;
 	bool held;
 	char verdict[WHY_VERDICT_BYTES];
+	struct tsr_absorb_watch looks;
+	struct tsr_absorb absorb;
+	char advice[WHY_VERDICT_BYTES]; /* empty: there is none to give */
 };
 
 static const struct argp_option why_options[] = {
@@ -38,12 +43,16 @@ static const struct argp_option why_options[] = {
 
 static const struct tsr_column why_facts[] = {
 	{"depth", "messages that wait", TSR_CELL_COUNT},
+	{"depth_peak", "  most, as seen", TSR_CELL_COUNT},
 	{"capacity", "  slots", TSR_CELL_COUNT},
+	{"capacity_needed", "  that nobody had been blocked", TSR_CELL_COUNT},
 	{"lag_ns", "  at this rate gone in", TSR_CELL_NS},
 	{"latency_p50_ns", "under way, median", TSR_CELL_NS},
 	{"latency_p99_ns", "  99 of 100 at most", TSR_CELL_NS},
 	{"sent_per_s", "sent a second", TSR_CELL_COUNT},
 	{"received_per_s", "received a second", TSR_CELL_COUNT},
+	{"offered_per_s", "  senders while not blocked", TSR_CELL_COUNT},
+	{"taken_per_s", "  receivers while not waiting", TSR_CELL_COUNT},
 	{"blocked_percent", "of their time, senders blocked, %", TSR_CELL_SHARE},
 	{"waiting_percent", "of their time, receivers waiting, %", TSR_CELL_SHARE},
 	{"uncounted", "open ends that don't count", TSR_CELL_COUNT},
@@ -128,6 +137,53 @@ why_ask(struct why *why)
 	return status;
 }
 
+/* Which entry of the directory the channel has. Return: channels_count: none. */
+static uint32_t
+why_entry(struct why const *why)
+{
+	struct tsr_sample const *const sample = &why->before;
+	uint32_t i = 0;
+
+	while (i < sample->channels_count &&
+	       (sample->channels[i].id == 0 || strncmp(sample->channels[i].name, why->address.name,
+	                                               sizeof(sample->channels[i].name)) != 0))
+		i++;
+	return i;
+}
+
+/* Look at the channel again and again until the time is over. Return: 0; -ENOTCONN. */
+static int
+why_look(struct why *why, struct tsr_sampler *sampler)
+{
+	uint32_t const entry = why_entry(why);
+	uint64_t const step_ns = why->interval_ns / (TSR_ABSORB_LOOKS - 1) + 1;
+	uint64_t const rest_ns = step_ns > WHY_LOOK_NS_MIN ? step_ns : WHY_LOOK_NS_MIN;
+	struct tsr_absorb_look look = {.at_ns = 0};
+
+	while (look.at_ns < why->before.at_ns + why->interval_ns) {
+		int const error = tsr_sampler_glance(sampler, &look.at_ns);
+		struct tsr_meter const *side;
+
+		if (error == -ENOTCONN)
+			return error;
+		if (error == 0 && entry < sampler->map->channels_count) {
+			side = sampler->meters[entry];
+			look.sent = side[TSR_SIDE_SENDER].sum.messages;
+			look.received = side[TSR_SIDE_RECEIVER].sum.messages;
+			look.senders_blocked_ns = side[TSR_SIDE_SENDER].sum.blocked_ns;
+			look.receivers_blocked_ns = side[TSR_SIDE_RECEIVER].sum.blocked_ns;
+			look.senders = side[TSR_SIDE_SENDER].ends;
+			look.receivers = side[TSR_SIDE_RECEIVER].ends;
+			look.senders_blocked = side[TSR_SIDE_SENDER].blocked;
+			tsr_absorb_add(&why->looks, look);
+		}
+		/* Never more than half of a core. */
+		tsr_cli_sleep(rest_ns > tsr_now_ns() - look.at_ns ? rest_ns
+		                                                  : tsr_now_ns() - look.at_ns);
+	}
+	return 0;
+}
+
 /* Watch for a while. Return: 0; or an exit status, and it is said. */
 static int
 why_watch(struct why *why)
@@ -138,10 +194,10 @@ why_watch(struct why *why)
 	if (error != 0)
 		return tsr_cli_fail(error, "cannot look at realm '%s'", why->address.realm);
 	error = tsr_sampler_take(&sampler, &why->before);
-	if (error == 0) {
-		tsr_cli_sleep(why->interval_ns);
+	if (error == 0)
+		error = why_look(why, &sampler);
+	if (error == 0)
 		error = tsr_sampler_take(&sampler, &why->now);
-	}
 	tsr_sampler_close(&sampler);
 	return error == 0 ? 0 : tsr_cli_fail(error, "realm '%s'", why->address.realm);
 }
@@ -285,7 +341,9 @@ why_judge(struct why *why)
 	if (blocked || depth >= why->channel.capacity / 2 ||
 	    (depth > 0 && why->rates.received == 0)) {
 		if (why->channel.receivers == 0)
-			(void)snprintf(why->verdict, sizeof(why->verdict), "nobody receives");
+			(void)snprintf(why->verdict, sizeof(why->verdict),
+			               depth > 0 ? "nobody receives"
+			                         : "its receivers held it back, and have closed");
 		else
 			why_accuse(why);
 	} else if (depth == 0 && why->rates.sent == 0) {
@@ -298,6 +356,59 @@ why_judge(struct why *why)
 		why->held = false;
 		(void)snprintf(why->verdict, sizeof(why->verdict), "nothing holds it back");
 	}
+}
+
+/* What a larger channel would have helped. Ends that don't count leave that open. */
+static void
+why_advise(struct why *why)
+{
+	struct tsr_absorb const *const absorb = &why->absorb;
+	char slots[TSR_UNIT_TEXT_BYTES], needed[TSR_UNIT_TEXT_BYTES];
+	char offered[TSR_UNIT_TEXT_BYTES], taken[TSR_UNIT_TEXT_BYTES];
+	uint32_t capacity;
+
+	if (why_uncounted(why) != 0)
+		return;
+	why->absorb = tsr_absorb_judge(&why->looks, why->channel.capacity);
+	capacity = tsr_absorb_capacity(absorb->needed);
+	tsr_count_format(absorb->needed, needed);
+	tsr_count_format(capacity, slots);
+	tsr_count_format((uint64_t)absorb->offered_per_s, offered);
+	tsr_count_format((uint64_t)absorb->taken_per_s, taken);
+	if (absorb->verdict == TSR_ABSORB_NEVER ||
+	    (absorb->verdict == TSR_ABSORB_ENOUGH && capacity == 0))
+		(void)snprintf(why->advice, sizeof(why->advice),
+		               "no capacity would absorb it: senders that aren't blocked offer %s "
+		               "a second, receivers take %s",
+		               offered, taken);
+	else if (absorb->verdict == TSR_ABSORB_ENOUGH)
+		(void)snprintf(why->advice, sizeof(why->advice),
+		               "a capacity of %s would have absorbed it: at most %s messages would "
+		               "have waited",
+		               slots, needed);
+}
+
+/* The part of the report that a capacity is concluded from. */
+static void
+why_report_absorb(struct why const *why, json_t *out)
+{
+	struct tsr_absorb const *const absorb = &why->absorb;
+	bool const blocked = absorb->verdict != TSR_ABSORB_IDLE;
+	uint32_t const capacity =
+		absorb->verdict == TSR_ABSORB_ENOUGH ? tsr_absorb_capacity(absorb->needed) : 0;
+
+	tsr_report_set(out, "advice",
+	               why->advice[0] != '\0' ? json_string(why->advice) : json_null());
+	tsr_report_set(out, "depth_peak", tsr_report_count(absorb->peak));
+	tsr_report_set(out, "capacity_needed",
+	               absorb->verdict == TSR_ABSORB_ENOUGH ? tsr_report_count(absorb->needed)
+	                                                    : json_null());
+	tsr_report_set(out, "capacity_advised",
+	               capacity != 0 ? json_integer(capacity) : json_null());
+	tsr_report_set(out, "offered_per_s",
+	               blocked ? tsr_report_count((uint64_t)absorb->offered_per_s) : json_null());
+	tsr_report_set(out, "taken_per_s",
+	               blocked ? tsr_report_count((uint64_t)absorb->taken_per_s) : json_null());
 }
 
 static json_t *
@@ -335,6 +446,7 @@ why_report(struct why const *why)
 	               rates->receivers != 0 ? json_real((double)rates->receivers_blocked_ns /
 	                                                 rates->receivers / percent)
 	                                     : json_null());
+	why_report_absorb(why, out);
 	tsr_report_set(out, "uncounted", json_integer(why_uncounted(why)));
 	tsr_report_set(out, "ends", json_incref(why->ends));
 	return out;
@@ -354,9 +466,11 @@ why_run(struct why *why)
 		return tsr_cli_fail(-ENOENT, "no channel '%s/%s'", why->address.realm,
 		                    why->address.name);
 	why_judge(why);
+	why_advise(why);
 	report = why_report(why);
 	if (!tsr_cli_print(stdout, report)) {
-		(void)printf("%s/%s: %s\n\n", why->address.realm, why->address.name, why->verdict);
+		(void)printf("%s/%s: %s\n", why->address.realm, why->address.name, why->verdict);
+		(void)printf("%s%s\n", why->advice, why->advice[0] != '\0' ? "\n" : "");
 		tsr_table_facts(stdout, report, why_facts);
 		(void)putchar('\n');
 		tsr_table_people(stdout, why->ends, why_ends);

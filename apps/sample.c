@@ -156,6 +156,21 @@ tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 	return -ENOMEM;
 }
 
+int
+tsr_sampler_glance(struct tsr_sampler *sampler, uint64_t *at_ns)
+{
+	struct tsr_meters_request const request = {
+		.now_ns = tsr_now_ns(),
+		.side = sampler->meters,
+	};
+
+	*at_ns = request.now_ns;
+	/* [E1] pairs with [E2]: the realm as its daemon last said. */
+	if (tsr_ld_acq(&sampler->map->directory->state) != TSR_REALM_LIVING)
+		return -ENOTCONN;
+	return tsr_meters_read(sampler->map, &request);
+}
+
 void
 tsr_sample_free(struct tsr_sample *sample)
 {

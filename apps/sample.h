@@ -46,7 +46,7 @@ struct tsr_sample {
 struct tsr_sampler {
 	struct tsr_client client;
 	struct tsr_map const *map;
-	struct tsr_meter (*meters)[2];
+	struct tsr_meter (*meters)[2]; /* of the last sample or glance */
 	bool times; /* take the latencies of each end by itself, too */
 };
 
@@ -63,6 +63,16 @@ void tsr_sampler_close(struct tsr_sampler *sampler);
 TSR_MUST_CHECK
 int tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample);
 void tsr_sample_free(struct tsr_sample *sample);
+
+/*
+ * tsr_sampler_glance - bring sampler->meters, by entry of the directory, up to @at_ns, which it
+ * sets: less than a sample, and quicker
+ *
+ * Return: 0; -EAGAIN ends came and went faster than they could be read; -ENOTCONN the realm is
+ * gone.
+ */
+TSR_MUST_CHECK
+int tsr_sampler_glance(struct tsr_sampler *sampler, uint64_t *at_ns);
 
 /* What happened between two samples, to one channel or, added up, to several. */
 struct tsr_rates {

@@ -61,11 +61,65 @@ says() { "$TESSERA" why demo/it --json -i 50ms | jq -e "$1"; }
 	until_true 10 says '.verdict == "nothing holds it back" and .held_back_by == null and .received_per_s > 0'
 }
 
+# burst CAPACITY: a channel with so many slots, a receiver that takes its time, 600 messages at once. What
+# "tessera why" says of it is in $report.
+burst() {
+	"$TESSERA" channel create --capacity "$1" demo/it
+	background /usr/bin/python3 "$BATS_TEST_DIRNAME/slow.py" "$TESSERA_BUILD/shm/libtessera.so" it 0.0005
+	receiver=$last
+	until_true 5 sh -c "\"$TESSERA\" --json channels | jq -e '.channels[0].receivers == 1'"
+	background "$TESSERA" why demo/it --json -i 3s >report
+	watcher=$last
+	until_true 5 sh -c "\"$TESSERA\" --json clients | jq -e '.clients[] | select(.role == \"observer\")'"
+	head -c 38400 /dev/zero | "$TESSERA" send demo/it --block-size 64
+	wait "$receiver"
+	wait "$watcher"
+	report=$(<report)
+	echo "$report"
+	"$TESSERA" channel rm demo/it
+}
+
+@test "a channel of the capacity that is advised takes the same burst without blocking" {
+	start_daemon
+	burst 8
+	output=$report
+	[ "$(value '.depth_peak <= 8 and .depth_peak >= 7')" = true ]
+	[ "$(value '.taken_per_s < .offered_per_s')" = true ]
+	# The receiver took some of the 600 while the sender sent at its own pace.
+	[ "$(value '.capacity_needed > 256 and .capacity_needed <= 600')" = true ]
+	advised=$(value .capacity_advised)
+	[ "$(value .verdict)" = "its receivers held it back, and have closed" ]
+	[[ $(value .advice) == "a capacity of"*"would have absorbed it"* ]]
+	[ "$advised" -ge "$(value .capacity_needed)" ]
+	[ "$advised" -lt $((2 * $(value .capacity_needed))) ]
+	burst "$advised"
+	output=$report
+	[ "$(value '.advice == null and .capacity_advised == null and .offered_per_s == null')" = true ]
+	[ "$(value '.ends | length')" -eq 0 ]
+	[ "$(value '.depth_peak > 8')" = true ]
+}
+
+@test "of a receiver that is always slower no capacity is advised, and both rates are told" {
+	start_daemon
+	"$TESSERA" channel create --capacity 8 demo/it
+	background /usr/bin/python3 "$BATS_TEST_DIRNAME/slow.py" "$TESSERA_BUILD/shm/libtessera.so" it 0.002
+	until_true 5 sh -c "\"$TESSERA\" --json channels | jq -e '.channels[0].receivers == 1'"
+	feed demo/it
+	drown() { while head -c 4096 /dev/zero >&7; do :; done; }
+	background drown
+	until_true 10 says '.depth >= 7'
+	says '.advice | test("^no capacity would absorb it: senders that aren.t blocked offer [0-9,]+ a second, receivers take [0-9,]+$")'
+	says '.capacity_needed == null and .capacity_advised == null and .offered_per_s > 2 * .taken_per_s and .taken_per_s > 0'
+	run "$TESSERA" why demo/it -i 200ms
+	[[ ${lines[1]} == "no capacity would absorb it: "* ]]
+}
+
 @test "ends that don't count are told" {
 	start_daemon --set realms.demo.ends=0
 	"$TESSERA" channel create --capacity 2 demo/it
 	feed demo/it
 	until_true 10 says '.uncounted == 1 and .ends == [] and .verdict == "nobody receives"'
+	says '.advice == null'
 }
 
 @test "what is not there is said" {
