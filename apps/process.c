@@ -15,6 +15,7 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void
@@ -179,23 +180,68 @@ tsr_process_end(pid_t pid, uint64_t grace_ms)
 	return tsr_process_wait(pid);
 }
 
-const char *
-tsr_process_doing(pid_t pid)
+/* The fields that are wanted, by their numbers in proc(5). */
+enum {
+	PROCESS_STATE = 3,
+	PROCESS_USER_TICKS = 14,
+	PROCESS_KERNEL_TICKS = 15,
+	PROCESS_START_TICKS = 22,
+	PROCESS_CPU = 39,
+};
+
+static void
+process_field(struct tsr_process *out, int field, const char *text)
 {
-	char path[32], text[512];
-	const char *end;
-	FILE *file;
+	uint64_t const tick_ns = UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK);
+
+	if (field == PROCESS_STATE)
+		out->state = text[0];
+	else if (field == PROCESS_USER_TICKS || field == PROCESS_KERNEL_TICKS)
+		out->busy_ns += strtoull(text, NULL, 10) * tick_ns;
+	else if (field == PROCESS_START_TICKS)
+		out->born_ns = strtoull(text, NULL, 10) * tick_ns;
+	else if (field == PROCESS_CPU)
+		out->cpu = (int)strtol(text, NULL, 10);
+}
+
+int
+tsr_process_look(pid_t pid, struct tsr_process *out)
+{
+	char path[32], text[1024];
+	struct timespec now;
+	uint64_t now_ns;
 	size_t bytes;
+	char *at;
+	FILE *file;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	file = fopen(path, "re");
 	if (file == NULL)
-		return errno == ENOENT ? "gone" : "unknown";
+		return errno == ENOENT ? -ENOENT : -EPROTO;
 	bytes = fread(text, 1, sizeof(text) - 1, file);
 	(void)fclose(file);
 	text[bytes] = '\0';
-	end = strrchr(text, ')');
-	switch (end != NULL && end[1] == ' ' ? end[2] : '?') {
+	at = strrchr(text, ')'); /* the name before it may hold anything */
+	if (at == NULL)
+		return -EPROTO;
+	*out = (struct tsr_process){.pid = pid, .cpu = -1};
+	for (int field = PROCESS_STATE; (at = strchr(at, ' ')) != NULL; field++)
+		process_field(out, field, ++at);
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	now_ns = (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+	out->age_ns = now_ns > out->born_ns ? now_ns - out->born_ns : 0;
+	return 0;
+}
+
+const char *
+tsr_process_doing(pid_t pid)
+{
+	struct tsr_process process;
+	int const error = tsr_process_look(pid, &process);
+
+	if (error != 0)
+		return error == -ENOENT ? "gone" : "unknown";
+	switch (process.state) {
 	case 'R':
 		return "running";
 	case 'S':

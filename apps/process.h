@@ -51,6 +51,20 @@ int tsr_process_wait(pid_t pid);
 /* tsr_process_end - SIGTERM, and SIGKILL if it has not ended within @grace_ms. Return: as above. */
 int tsr_process_end(pid_t pid, uint64_t grace_ms);
 
+/* What the kernel tells everybody of a process. */
+struct tsr_process {
+	pid_t pid;
+	char state;       /* as in proc(5) */
+	int cpu;          /* that its first thread ran on last */
+	uint64_t busy_ns; /* of all threads, in user and kernel mode; in steps of 10 ms */
+	uint64_t born_ns; /* since the machine was started */
+	uint64_t age_ns;
+};
+
+/* tsr_process_look - Return: 0; -ENOENT it is gone; -EPROTO the kernel tells nothing of it. */
+TSR_MUST_CHECK
+int tsr_process_look(pid_t pid, struct tsr_process *out);
+
 /*
  * tsr_process_doing - what a process does at this moment, in a word
  *

@@ -23,6 +23,14 @@
 #define SCREEN_TABLE_LINE 4  /* the first row's */
 #define SCREEN_ESCAPE     27
 
+/* A row of the report, and what it is sorted by: looked up once, not at each comparison. */
+struct screen_row {
+	const json_t *row;
+	const char *name;
+	const char *text; /* NULL: by number */
+	double number;
+};
+
 struct screen {
 	struct tsr_view *view;
 	json_t *report;
@@ -34,7 +42,7 @@ struct screen {
 	bool help;
 	uint64_t graph_id; /* of the channel; 0: a table */
 	char graph_name[TSR_NAME_BYTES];
-	const json_t **rows; /* that are shown, sorted */
+	struct screen_row *rows; /* that are shown, sorted */
 	size_t rows_count;
 	size_t chosen;
 	size_t first; /* row on the screen */
@@ -49,25 +57,22 @@ screen_row_name(struct screen const *screen, const json_t *row)
 	return name != NULL ? name : "";
 }
 
-/* Numbers come with the largest first, texts from A to Z. */
+/* Texts come from A to Z, after them numbers, the largest first. */
 static int
 screen_compare(const void *a, const void *b, void *argument)
 {
 	struct screen const *const screen = argument;
-	const char *const key = tsr_view_tables[screen->tab].columns[screen->by[screen->tab]].key;
-	const json_t *const left = json_object_get(*(const json_t *const *)a, key);
-	const json_t *const right = json_object_get(*(const json_t *const *)b, key);
-	int order = 0;
+	struct screen_row const *const left = a, *const right = b;
+	int order;
 
-	if (json_is_string(left) && json_is_string(right))
-		order = strcmp(json_string_value(left), json_string_value(right));
-	else if (json_number_value(left) < json_number_value(right))
-		order = 1;
-	else if (json_number_value(left) > json_number_value(right))
-		order = -1;
+	if (left->text != NULL && right->text != NULL)
+		order = strcmp(left->text, right->text);
+	else if (left->text != NULL || right->text != NULL)
+		order = left->text != NULL ? -1 : 1;
+	else
+		order = (left->number < right->number) - (left->number > right->number);
 	if (order == 0)
-		return strcmp(screen_row_name(screen, *(const json_t *const *)a),
-		              screen_row_name(screen, *(const json_t *const *)b));
+		return strcmp(left->name, right->name);
 	return screen->turned[screen->tab] ? -order : order;
 }
 
@@ -75,7 +80,9 @@ screen_compare(const void *a, const void *b, void *argument)
 static void
 screen_arrange(struct screen *screen)
 {
-	const json_t *const all = json_object_get(screen->report, tsr_view_tables[screen->tab].key);
+	struct tsr_view_table const *const table = &tsr_view_tables[screen->tab];
+	const char *const key = table->columns[screen->by[screen->tab]].key;
+	const json_t *const all = json_object_get(screen->report, table->key);
 	size_t const count = json_array_size(all);
 
 	free(screen->rows);
@@ -83,9 +90,12 @@ screen_arrange(struct screen *screen)
 	screen->rows = calloc(count + 1, sizeof(screen->rows[0]));
 	for (size_t i = 0; i < count && screen->rows != NULL; i++) {
 		const json_t *const row = json_array_get(all, i);
+		const json_t *const by = json_object_get(row, key);
+		const char *const name = screen_row_name(screen, row);
 
-		if (strstr(screen_row_name(screen, row), screen->filter) != NULL)
-			screen->rows[screen->rows_count++] = row;
+		if (strstr(name, screen->filter) != NULL)
+			screen->rows[screen->rows_count++] = (struct screen_row){
+				row, name, json_string_value(by), json_number_value(by)};
 	}
 	if (screen->rows_count > 1)
 		qsort_r(screen->rows, screen->rows_count, sizeof(screen->rows[0]), screen_compare,
@@ -168,34 +178,64 @@ screen_draw_daemon(struct screen const *screen)
 	(void)attrset(A_NORMAL);
 }
 
+/* Who holds up the chosen channel, on terminals that have no room for that column, too. */
+static const char *
+screen_held_by(struct screen const *screen)
+{
+	if (screen->tab != 0 || screen->chosen >= screen->rows_count)
+		return NULL;
+	return json_string_value(json_object_get(screen->rows[screen->chosen].row, "held_by"));
+}
+
 static void
 screen_draw_state(struct screen const *screen)
 {
 	struct tsr_view_table const *const table = &tsr_view_tables[screen->tab];
+	size_t const count = json_array_size(json_object_get(screen->report, table->key));
+	const char *const held_by = screen_held_by(screen);
+	char shown[TSR_UNIT_TEXT_BYTES], all[TSR_UNIT_TEXT_BYTES];
 
+	tsr_count_format(screen->rows_count, shown);
+	tsr_count_format(count, all);
 	if (screen->tab == 0 && json_object_get(screen->report, "realm_error") != NULL)
 		screen_say(2, "the realm can't be looked at: %s",
 		           screen_text(screen->report, "realm_error"));
 	else
-		screen_say(2, "%zu of %zu, by %s%s%s%s%s", screen->rows_count,
-		           json_array_size(json_object_get(screen->report, table->key)),
+		screen_say(2, "%s of %s, by %s%s%s%s%s%s%s", shown, all,
 		           table->columns[screen->by[screen->tab]].title,
 		           screen->turned[screen->tab] ? " turned around" : "",
+		           held_by != NULL ? "; held up: " : "", held_by != NULL ? held_by : "",
 		           screen->typing || screen->filter[0] != '\0' ? "  /" : "", screen->filter,
 		           screen->typing ? "_" : "");
 }
 
-/* How many columns have room, and how wide the first one is. */
+/*
+ * How many columns have room from @from on, beside the first one, and how wide that is: the columns
+ * from *@from to the one that is returned, which is not among them.
+ */
 static size_t
-screen_fit(struct tsr_view_table const *table, int *name_width)
+screen_fit(struct tsr_view_table const *table, size_t from, int *name_width)
 {
 	int room = COLS - SCREEN_NAME_MIN;
-	size_t count = 1;
+	size_t to = from;
 
-	while (table->columns[count].key != NULL && room > table->widths[count - 1])
-		room -= table->widths[count++ - 1] + 1;
+	while (table->columns[to].key != NULL && room > table->widths[to - 1])
+		room -= table->widths[to++ - 1] + 1;
 	*name_width = SCREEN_NAME_MIN + room;
-	return count;
+	return to;
+}
+
+/* The first column beside the one that names the row, so that the one that sorts is in sight. */
+static size_t
+screen_from(struct screen const *screen)
+{
+	size_t from = 1;
+	int width;
+
+	while (from < screen->by[screen->tab] &&
+	       screen_fit(&tsr_view_tables[screen->tab], from, &width) <= screen->by[screen->tab])
+		from++;
+	return from;
 }
 
 /* A row, or with @row NULL the heads. */
@@ -205,9 +245,10 @@ screen_draw_row(struct screen const *screen, int line, const json_t *row)
 	struct tsr_view_table const *const table = &tsr_view_tables[screen->tab];
 	char cell[TSR_CELL_TEXT_BYTES];
 	int at = 0, width;
-	size_t const count = screen_fit(table, &width);
+	size_t const from = screen_from(screen);
+	size_t const to = screen_fit(table, from, &width);
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < to; i = i == 0 ? from : i + 1) {
 		struct tsr_column const *const column = &table->columns[i];
 
 		if (i > 0)
@@ -238,7 +279,7 @@ screen_draw_table(struct screen *screen)
 	for (size_t i = 0; i < room && screen->first + i < screen->rows_count; i++) {
 		int const line = SCREEN_TABLE_LINE + (int)i;
 
-		screen_draw_row(screen, line, screen->rows[screen->first + i]);
+		screen_draw_row(screen, line, screen->rows[screen->first + i].row);
 		if (screen->first + i == screen->chosen)
 			(void)mvchgat(line, 0, -1, A_REVERSE, 0, NULL);
 	}
@@ -261,6 +302,7 @@ screen_draw_help(void)
 		"FAILED           calls that failed otherwise, since the look before",
 		"FULL             sends that found no room and did not wait, since then",
 		"P50 P99          how long stamped messages (one in 64) were under way",
+		"HELD BY, CAUSES% who made senders wait; of the time, that a client did",
 		"IS               what the process does: running, asleep, stopped, zombie, gone",
 	};
 
@@ -341,7 +383,7 @@ screen_enter(struct screen *screen)
 	if (screen->graph_id != 0) {
 		screen->graph_id = 0;
 	} else if (screen->tab == 0 && screen->chosen < screen->rows_count) {
-		const json_t *const row = screen->rows[screen->chosen];
+		const json_t *const row = screen->rows[screen->chosen].row;
 
 		screen->graph_id = (uint64_t)json_integer_value(json_object_get(row, "id"));
 		(void)snprintf(screen->graph_name, sizeof(screen->graph_name), "%s",
@@ -441,7 +483,7 @@ screen_loop(struct screen *screen, uint64_t interval_ns)
 int
 tsr_screen_run(struct tsr_view *view, uint64_t interval_ns)
 {
-	struct screen screen = {.view = view, .by = {1}};
+	struct screen screen = {.view = view, .by = {1, 0, 3}};
 	SCREEN *terminal;
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "apps/cli.h"
+#include "apps/culprit.h"
 #include "apps/process.h"
 #include "apps/rows.h"
 #include "shm/channel.h"
@@ -38,9 +39,10 @@ static const struct tsr_column view_clients[] = {
 	{"client", "CLIENT", TSR_CELL_TEXT},
 	{"pid", "PROCESS", TSR_CELL_TEXT},
 	{"process", "IS", TSR_CELL_TEXT},
+	{"causes_percent", "CAUSES%", TSR_CELL_SHARE},
 	{"tickets", "TICKETS", TSR_CELL_COUNT},
 	{"senders", "SENDS", TSR_CELL_COUNT},
-	{"receivers", "RECEIVES", TSR_CELL_COUNT},
+	{"receivers", "RECVS", TSR_CELL_COUNT},
 	{"since_ns", "SINCE", TSR_CELL_NS},
 	{"state", "STATE", TSR_CELL_TEXT},
 	{"role", "ROLE", TSR_CELL_TEXT},
@@ -50,11 +52,12 @@ static const struct tsr_column view_clients[] = {
 	{"missed_wakes", "MISSED", TSR_CELL_COUNT},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
-static const uint8_t view_clients_widths[] = {8, 8, 9, 5, 8, 10, 8, 11, 12, 12, 12, 8};
+static const uint8_t view_clients_widths[] = {8, 8, 7, 9, 5, 5, 9, 8, 11, 12, 12, 12, 8};
 
 static const struct tsr_column view_cores[] = {
 	{"core", "CORE", TSR_CELL_TEXT},
 	{"cpu", "CPU", TSR_CELL_TEXT},
+	{"pid", "PROCESS", TSR_CELL_TEXT},
 	{"busy_percent", "BUSY%", TSR_CELL_SHARE},
 	{"polling_percent", "POLLING%", TSR_CELL_SHARE},
 	{"asleep_percent", "ASLEEP%", TSR_CELL_SHARE},
@@ -63,7 +66,7 @@ static const struct tsr_column view_cores[] = {
 	{"asleep_ns", "ASLEEP", TSR_CELL_NS},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
-static const uint8_t view_cores_widths[] = {5, 6, 8, 7, 10, 10, 10};
+static const uint8_t view_cores_widths[] = {5, 8, 6, 8, 7, 10, 10, 10};
 
 static const struct tsr_column view_memory[] = {
 	{"realm", "REALM", TSR_CELL_TEXT},
@@ -128,6 +131,7 @@ tsr_view_close(struct tsr_view *view)
 {
 	view_look_away(view);
 	view_hang_up(view);
+	tsr_cores_free(&view->cores);
 }
 
 /* Look at the realm from now on; what it counts is counted from here. */
@@ -179,52 +183,6 @@ view_channel(struct tsr_sample_channel const *now, struct tsr_rates const *rates
 	return out;
 }
 
-static const json_t *
-view_client(const json_t *clients, uint32_t id)
-{
-	const json_t *client;
-	size_t i;
-
-	json_array_foreach((json_t *)(uintptr_t)clients, i, client)
-	{
-		if (json_integer_value(json_object_get(client, "id")) == id)
-			return client;
-	}
-	return NULL;
-}
-
-/* Who keeps the senders of a channel waiting: of its receivers one that can't go on, or else one
- * that does not wait for a message. */
-static json_t *
-view_culprit(struct tsr_sample const *now, uint32_t index, const json_t *clients)
-{
-	const json_t *client, *worst = NULL;
-	bool receives = now->channels[index].side[TSR_SIDE_RECEIVER].ends != 0;
-	const char *reason = NULL;
-
-	for (uint32_t i = 0; i < now->ends_count; i++) {
-		uint64_t const word = now->ends[i].word;
-		const char *process;
-
-		if (word == 0 || tsr_channel_index(tsr_end_word_channel(word)) != index ||
-		    tsr_end_word_side(word) != TSR_SIDE_RECEIVER)
-			continue;
-		client = view_client(clients, tsr_end_word_client(word));
-		process = json_string_value(json_object_get(client, "process"));
-		if (process != NULL && tsr_process_stuck(process)) {
-			worst = client;
-			reason = process;
-		} else if (worst == NULL && client != NULL && !now->ends[i].seen.blocked) {
-			worst = client;
-			reason = "slow";
-		}
-	}
-	if (worst == NULL)
-		return json_string(receives ? "its receivers" : "nobody receives");
-	return json_sprintf("%s %lld: %s", json_string_value(json_object_get(worst, "client")),
-	                    (long long)json_integer_value(json_object_get(worst, "pid")), reason);
-}
-
 static void
 view_remember(struct tsr_history **history, uint64_t id, struct tsr_rates const *rates)
 {
@@ -240,11 +198,27 @@ view_remember(struct tsr_history **history, uint64_t id, struct tsr_rates const 
 		(uint64_t)((double)rates->received / rates->seconds);
 }
 
+/* Of the time since the look before: how long senders were blocked by each client, all added up. */
+static void
+view_blame(const json_t *clients, double seconds)
+{
+	for (size_t i = 0; i < json_array_size(clients); i++) {
+		json_t *const client = json_array_get(clients, i);
+		json_int_t const ns = json_integer_value(json_object_get(client, "holds_up_ns"));
+
+		tsr_report_set(client, "causes_percent",
+		               json_real(view_percent((uint64_t)ns, seconds * 1e9)));
+		(void)json_object_del(client, "holds_up_ns");
+	}
+}
+
 /* The channels, and how long it is since the look before. Return: 0; what the sampler gave. */
 static int
 view_take_channels(struct tsr_view *view, json_t *report, json_t *rows)
 {
 	static struct tsr_rates rates;
+	json_t *const clients = json_object_get(report, "clients");
+	struct tsr_culprit *culprits;
 	struct tsr_sample now;
 	int const error = tsr_sampler_take(&view->sampler, &now);
 	json_t *row;
@@ -255,6 +229,7 @@ view_take_channels(struct tsr_view *view, json_t *report, json_t *rows)
 	seconds = (double)(now.at_ns - view->before.at_ns) / 1e9;
 	tsr_report_set(report, "seconds", json_real(seconds));
 	tsr_report_set(report, "torn", json_boolean(now.torn));
+	culprits = tsr_culprits_find(&view->before, &now, clients);
 	for (uint32_t i = 0; i < now.channels_count; i++) {
 		if (now.channels[i].id == 0)
 			continue;
@@ -264,11 +239,13 @@ view_take_channels(struct tsr_view *view, json_t *report, json_t *rows)
 		view_remember(&view->history[i], now.channels[i].id, &rates);
 		row = view_channel(&now.channels[i], &rates);
 		tsr_report_set(row, "held_by",
-		               rates.senders_blocked != 0
-		                       ? view_culprit(&now, i, json_object_get(report, "clients"))
+		               rates.senders_blocked_ns != 0 && culprits != NULL
+		                       ? tsr_culprit_blame(&culprits[i], rates.senders_blocked_ns)
 		                       : json_null());
 		tsr_report_add(rows, row);
 	}
+	free(culprits);
+	view_blame(clients, seconds);
 	tsr_sample_free(&view->before);
 	view->before = now;
 	return 0;
@@ -323,6 +300,7 @@ view_add_core(json_t *cores, struct tsr_proto_status_reply const *before,
 
 	tsr_report_set(out, "core", json_string("poll core"));
 	tsr_report_set(out, "cpu", json_integer(now->poll_cpu));
+	tsr_report_set(out, "pid", json_integer(now->pid));
 	tsr_report_set(out, "busy_percent", json_real(view_percent(busy, all)));
 	tsr_report_set(out, "polling_percent", json_real(view_percent(polling, all)));
 	tsr_report_set(out, "asleep_percent", json_real(view_percent(asleep, all)));
@@ -381,6 +359,7 @@ view_ask(struct tsr_view *view, json_t *report, json_t *rows[TSR_VIEW_TABLES])
 	if (error != 0)
 		return error;
 	view_add_core(rows[2], &view->status, &reply);
+	tsr_cores_add(&view->cores, rows[1], rows[2]);
 	view->status = reply;
 	tsr_report_set(report, "daemon", view_daemon(&reply));
 	return 0;

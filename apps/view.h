@@ -8,6 +8,7 @@
  * tells of its clients, itself and all realms. Either may be missing; the next look tries again.
  */
 
+#include "apps/cores.h"
 #include "apps/sample.h"
 #include "apps/table.h"
 #include "shm/control.h"
@@ -32,6 +33,7 @@ struct tsr_view {
 	struct tsr_sampler sampler;
 	bool sampling;
 	struct tsr_sample before;
+	struct tsr_cores cores;
 	struct tsr_history **history;         /* by entry of the directory */
 	struct tsr_proto_status_reply status; /* of the look before; uptime_ns 0: none */
 };

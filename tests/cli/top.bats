@@ -92,8 +92,43 @@ shows() { screen | grep -qE -- "$1"; }
 	head -c 60000 /dev/zero >&7
 	holds() { "$TESSERA" top --json -i 100ms | jq -e --arg by "tessera $receiver: stopped" '.channels[0].held_by == $by'; }
 	until_true 10 holds
+	# And how long senders were blocked by it, which is all the time.
+	output=$("$TESSERA" top --json -i 200ms)
+	[ "$(value ".clients[] | select(.pid == $receiver) | .causes_percent > 90 and .causes_percent < 110")" = true ]
+	[ "$(value ".clients[] | select(.pid == $last) | .causes_percent == 0")" = true ]
 	kill -CONT "$receiver"
 	until_true 10 is asleep
+}
+
+@test "a receiver that does not wait for messages is named as slow" {
+	start_daemon
+	"$TESSERA" channel create --capacity 2 demo/slow
+	background /usr/bin/python3 "$BATS_TEST_DIRNAME/slow.py" "$TESSERA_BUILD/shm/libtessera.so" slow 0.005
+	slow=$last
+	background "$TESSERA" recv demo/other >/dev/null
+	mkfifo pipe
+	exec 7<>pipe
+	background "$TESSERA" send demo/slow --block-size 16 <pipe
+	background cp /dev/zero pipe
+	blames() { "$TESSERA" top --json -i 200ms | jq -e --arg by "python3 $slow: slow" '[.channels[] | select(.held_by != null) | .channel, .held_by] == ["slow", $by]'; }
+	until_true 10 blames
+}
+
+@test "the cores of clients are shown, with what they use of them" {
+	start_daemon
+	background "$TESSERA" recv demo/quiet >/dev/null
+	asleep=$last
+	background "$TESSERA" recv demo/busy >/dev/null
+	background "$TESSERA" send demo/busy </dev/zero
+	busy=$last
+	uses() { "$TESSERA" top --json -i 500ms | jq -e --argjson pid "$1" ".cores[] | select(.pid == \$pid) | .cpu >= 0 and .cpu < $(nproc --all) and .polling_percent == null and .busy_ns >= 0 and ($2)"; }
+	until_true 10 uses "$busy" ".busy_percent > 10 and .busy_percent + .asleep_percent > 99"
+	until_true 10 uses "$asleep" ".busy_percent < 10"
+	open_screen 80 24
+	press 3
+	until_true 10 shows "^tessera +[0-9]+ +$busy "
+	# The largest share stands first, beside the poll core that has less to do.
+	until_true 10 eval "screen | sed -n 5p | grep -E '^tessera '"
 }
 
 @test "the screen has four tables, sorts, filters and draws" {
@@ -107,6 +142,7 @@ shows() { screen | grep -qE -- "$1"; }
 	press '>' '>'
 	until_true 5 shows '2 of 2, by DEPTH'
 	[ "$(screen | grep -E '^(alpha|beta) ' | head -n 1 | grep -c beta)" -eq 1 ]
+	shows 'held up: nobody receives'
 	press r
 	until_true 5 shows 'turned around'
 	[ "$(screen | grep -E '^(alpha|beta) ' | head -n 1 | grep -c alpha)" -eq 1 ]
@@ -117,6 +153,12 @@ shows() { screen | grep -qE -- "$1"; }
 	until_true 5 shows '^beta received a second: now 0, average 0, peak 0'
 	press Enter Escape
 	until_true 5 shows '2 of 2'
+	# The columns move so that the one that sorts is in sight.
+	for _ in {1..13}; do press '>'; done
+	until_true 5 shows '^CHANNEL .* HELD BY$'
+	until_true 5 shows '^beta .* nobody receives'
+	for _ in {1..16}; do press '<'; done
+	until_true 5 shows '^CHANNEL +RECEIVED/S .* BLOCK% FAILED$'
 	press 2
 	until_true 5 shows '^tessera .* asleep .* attached'
 	press 3
