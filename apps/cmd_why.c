@@ -358,7 +358,10 @@ why_judge(struct why *why)
 	}
 }
 
-/* What a larger channel would have helped. Ends that don't count leave that open. */
+/*
+ * What a larger channel would have helped. Ends that don't count leave that open, and only of a
+ * buffered channel somebody chose the capacity.
+ */
 static void
 why_advise(struct why *why)
 {
@@ -367,7 +370,7 @@ why_advise(struct why *why)
 	char offered[TSR_UNIT_TEXT_BYTES], taken[TSR_UNIT_TEXT_BYTES];
 	uint32_t capacity;
 
-	if (why_uncounted(why) != 0)
+	if (why_uncounted(why) != 0 || why->channel.kind != TSR_KIND_BUFFERED)
 		return;
 	why->absorb = tsr_absorb_judge(&why->looks, why->channel.capacity);
 	capacity = tsr_absorb_capacity(absorb->needed);

@@ -47,7 +47,7 @@ struct tsr_sampler {
 	struct tsr_client client;
 	struct tsr_map const *map;
 	struct tsr_meter (*meters)[2]; /* of the last sample or glance */
-	bool times; /* take the latencies of each end by itself, too */
+	bool times;                    /* take the latencies of each end by itself, too */
 };
 
 /* tsr_sampler_open - look at a realm. Return: 0; what tsr_attach() gave; -ENOTCONN; -ENOMEM. */
