@@ -25,18 +25,18 @@ tsr_closing_add(struct tsr_server *server, struct tsr_member *member)
 static void
 closing_kill(struct tsr_member *member)
 {
+	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_KILL);
 	int error;
 
 	tsr_realm_lock(member->realm);
 	if (member->state == TSR_MEMBER_CLOSING) {
 		error = tsr_kernel_kill(member->pidfd);
 		if (error == 0)
-			tsr_log(TSR_LOG_WARNING,
-			        "client %u '%s' (pid %d) left realm '%s' without a goodbye and "
-			        "lived on: "
-			        "it was killed",
-			        member->id, member->name, (int)member->pid,
-			        member->realm->entry.name);
+			tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_WARNING, &row,
+			              "client %u '%s' (pid %d) left realm '%s' without a goodbye "
+			              "and lived on: it was killed",
+			              member->id, member->name, (int)member->pid,
+			              member->realm->entry.name);
 		else if (error != -ESRCH)
 			tsr_realm_condemn(
 				member->realm,

@@ -22,6 +22,20 @@
 #define CONNECTION_STALL_NS       UINT64_C(2000000000)
 #define CONNECTION_GROUPS_MAX     65536
 
+/* For the log and the feed. @connection NULL: of nobody in particular. */
+static void
+connection_tell(struct tsr_server *server, struct tsr_connection const *connection,
+                enum tsr_feed_kind kind, const char *why)
+{
+	struct tsr_proto_row_feed row = {.kind = kind, .uid = UINT32_MAX};
+
+	if (connection != NULL)
+		row = tsr_connection_row(connection, kind);
+	row.error = -ENOBUFS;
+	(void)snprintf(row.text, sizeof(row.text), "%s", why);
+	tsr_server_tell(server, &row);
+}
+
 /* Out of descriptors: the spare one is enough to turn the caller away, or it would wake us for
  * ever. */
 static void
@@ -34,20 +48,19 @@ connection_turn_away(struct tsr_server *server)
 	if (fd >= 0)
 		(void)close(fd);
 	server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	tsr_log_limited(&server->log_drops, TSR_LOG_WARNING,
-	                "out of descriptors: a connection was turned away");
+	connection_tell(server, NULL, TSR_FEED_DROP, "the daemon is out of descriptors");
 }
 
 /* A user beyond its limit is told so on HELLO; of those that don't even ask only a few are kept. */
 static bool
 connection_keep_over_limit(struct tsr_server *server, struct tsr_connection *connection)
 {
-	tsr_log_limited(
-		&server->log_refusals, TSR_LOG_NOTICE,
-		"pid %d: user %u has all of its %u connections (limits.connections_per_user)",
-		(int)connection->pid, connection->uid, server->daemon->quota.connections_limit);
-	if (server->over_limit >= CONNECTION_OVER_LIMIT_MAX)
+	if (server->over_limit >= CONNECTION_OVER_LIMIT_MAX) {
+		connection_tell(server, connection, TSR_FEED_DROP,
+		                "the user has all of its connections "
+		                "(limits.connections_per_user)");
 		return false;
+	}
 	server->over_limit++;
 	connection->over_limit = true;
 	return true;
@@ -107,14 +120,26 @@ connection_leave_member(struct tsr_connection *connection)
 }
 
 void
+tsr_connection_leave_observer(struct tsr_connection *connection)
+{
+	struct tsr_proto_row_feed row = tsr_connection_row(connection, TSR_FEED_DETACH);
+
+	tsr_feed_tell(&connection->server->daemon->feed, TSR_LOG_DEBUG, &row,
+	              "observer '%s' (pid %d) left realm '%s'", row.name, (int)row.pid, row.realm);
+	tsr_observer_leave(connection->observer);
+	connection->observer = NULL;
+}
+
+void
 tsr_connection_close(struct tsr_connection *connection)
 {
 	struct tsr_server *const server = connection->server;
 
+	tsr_request_drop_feed(connection);
 	tsr_request_drop_events(connection);
 	connection_leave_member(connection);
 	if (connection->observer != NULL)
-		tsr_observer_leave(connection->observer);
+		tsr_connection_leave_observer(connection);
 	if (connection->over_limit)
 		server->over_limit--;
 	else
@@ -133,9 +158,8 @@ tsr_connection_close(struct tsr_connection *connection)
 static void
 connection_say_stalled(struct tsr_connection *connection)
 {
-	tsr_log_limited(&connection->server->log_drops, TSR_LOG_WARNING,
-	                "pid %d, user %u does not read its answers: its connection is closed",
-	                (int)connection->pid, connection->uid);
+	connection_tell(connection->server, connection, TSR_FEED_DROP,
+	                "it does not read its answers");
 }
 
 void
@@ -336,8 +360,27 @@ tsr_connection_accept(struct tsr_server *server)
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it is in the server's list */
 }
 
+struct tsr_proto_row_feed
+tsr_connection_row(struct tsr_connection const *connection, enum tsr_feed_kind kind)
+{
+	struct tsr_observer const *const observer = connection->observer;
+	struct tsr_proto_row_feed row;
+
+	if (connection->member != NULL)
+		return tsr_member_row(connection->member, kind);
+	if (observer != NULL) {
+		row = tsr_realm_row(observer->realm, kind);
+		memcpy(row.name, observer->name, sizeof(row.name));
+	} else {
+		row = (struct tsr_proto_row_feed){.kind = kind};
+	}
+	row.pid = (uint32_t)connection->pid;
+	row.uid = connection->uid;
+	return row;
+}
+
 enum tsr_right
-tsr_connection_right(struct tsr_connection const *connection, struct tsr_realm const *realm)
+tsr_connection_right(struct tsr_connection const *connection, struct tsr_config_realm const *config)
 {
 	gid_t *const groups = calloc(CONNECTION_GROUPS_MAX + 1, sizeof(groups[0]));
 	socklen_t bytes = CONNECTION_GROUPS_MAX * sizeof(groups[0]);
@@ -348,7 +391,7 @@ tsr_connection_right(struct tsr_connection const *connection, struct tsr_realm c
 	if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) != 0)
 		bytes = 0;
 	groups[bytes / sizeof(groups[0])] = connection->gid;
-	right = tsr_realm_right(realm, connection->uid, groups, bytes / sizeof(groups[0]) + 1);
+	right = tsr_realm_right(config, connection->uid, groups, bytes / sizeof(groups[0]) + 1);
 	free(groups);
 	return right;
 }

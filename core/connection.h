@@ -40,8 +40,10 @@ struct tsr_connection {
 	bool broken;               /* to be closed when the request is done */
 	struct tsr_member *member; /* at most one of these two */
 	struct tsr_observer *observer;
-	struct tsr_event *events; /* of either */
-	uint32_t events_opened;   /* ever: the number of the newest */
+	struct tsr_event *events;   /* of either */
+	uint32_t events_opened;     /* ever: the number of the newest */
+	struct tsr_proto_feed feed; /* asked for, while `follows` */
+	bool follows;               /* a reply to FEED waits for news */
 	/* Packets that wait for room in the socket; each begins with its length. */
 	unsigned char *out;
 	size_t out_bytes;
@@ -71,7 +73,14 @@ void tsr_connection_queue(struct tsr_connection *connection, unsigned char *out,
 
 /* tsr_connection_right - what its user may do in the realm. */
 enum tsr_right tsr_connection_right(struct tsr_connection const *connection,
-                                    struct tsr_realm const *realm);
+                                    struct tsr_config_realm const *config);
+
+/* tsr_connection_row - for the feed: something about its member, its observer, or its process. */
+struct tsr_proto_row_feed tsr_connection_row(struct tsr_connection const *connection,
+                                             enum tsr_feed_kind kind);
+
+/* tsr_connection_leave_observer - it has one: that leaves. */
+void tsr_connection_leave_observer(struct tsr_connection *connection);
 
 /*
  * tsr_connection_enter_realm - lock the realm that its member or observer is in

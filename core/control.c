@@ -16,21 +16,20 @@
 
 #include "core/closing.h"
 #include "core/connection.h"
+#include "core/control_request.h"
 #include "core/counter.h"
 #include "core/offer.h"
 #include "core/realm.h"
 #include "core/systemd.h"
 
 #define SERVER_EVENTS_MAX 32
-#define SERVER_LOG_BURST  10
-#define SERVER_LOG_NS     UINT64_C(5000000000)
 
 #define SERVER_LOOK_NS     UINT64_C(100000000)
 #define SERVER_LOOK_MAX_NS UINT64_C(10000000000)
 
 /* Marks in the epoll data for what is no connection. */
 static char server_mark_listener, server_mark_signals, server_mark_timer, server_mark_leave,
-	server_mark_config;
+	server_mark_config, server_mark_feed;
 
 static int
 server_watch(struct tsr_server const *server, int fd, void *mark)
@@ -60,6 +59,7 @@ server_open(struct tsr_server *server)
 	if (server_watch(server, server->signals, &server_mark_signals) != 0 ||
 	    server_watch(server, server->timer, &server_mark_timer) != 0 ||
 	    server_watch(server, server->leave, &server_mark_leave) != 0 ||
+	    server_watch(server, server->daemon->feed.bell, &server_mark_feed) != 0 ||
 	    server_watch(server, server->daemon->rundir.listener, &server_mark_listener) != 0)
 		return -errno;
 	if (server->daemon->reload.watch.fd >= 0 &&
@@ -78,8 +78,7 @@ tsr_server_create(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 		return tsr_refuse(refusal, -ENOMEM, "no memory for the control server");
 	server->daemon = daemon;
 	server->epoll = server->signals = server->timer = server->leave = server->spare = -1;
-	server->log_refusals = server->log_drops =
-		(struct tsr_log_limit){.burst = SERVER_LOG_BURST, .period_ns = SERVER_LOG_NS};
+	server->refusals.feed = &daemon->feed;
 	daemon->server = server;
 	error = server_open(server);
 	if (error != 0) {
@@ -105,13 +104,29 @@ tsr_server_arm(struct tsr_server *server, uint64_t deadline_ns)
 	(void)timerfd_settime(server->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* What is only counted is told when its time is over. */
+static void
+server_arm_refusals(struct tsr_server *server, uint64_t due_ns)
+{
+	if (due_ns != 0)
+		tsr_server_arm(server, due_ns);
+}
+
+void
+tsr_server_tell(struct tsr_server *server, struct tsr_proto_row_feed const *row)
+{
+	server_arm_refusals(server, tsr_refusals_add(&server->refusals, row, tsr_now_ns()));
+}
+
 void
 tsr_server_stop(struct tsr_server *server, const char *why)
 {
+	struct tsr_proto_row_feed row = {.kind = TSR_FEED_STOP, .uid = UINT32_MAX};
+
 	if (server->stopping)
 		return;
 	server->stopping = true;
-	tsr_log(TSR_LOG_NOTICE, "stopping: %s", why);
+	tsr_feed_tell(&server->daemon->feed, TSR_LOG_NOTICE, &row, "stopping: %s", why);
 	tsr_systemd_notify("STOPPING=1\nSTATUS=stopping: %s", why);
 	/* Closing it takes it out of the epoll as well. */
 	tsr_rundir_unlisten(&server->daemon->rundir);
@@ -227,6 +242,7 @@ server_timer(struct tsr_server *server)
 	tsr_closing_expire(server, now);
 	tsr_connection_expire(server, now);
 	tsr_offers_expire(server, now);
+	server_arm_refusals(server, tsr_refusals_expire(&server->refusals, now));
 	server_look(server, now);
 	server_watchdog(server, now);
 }
@@ -253,7 +269,7 @@ server_thread(void *argument)
 	server_watchdog(server, tsr_now_ns());
 	while (!server->leaving) {
 		int const ready = epoll_wait(server->epoll, events, SERVER_EVENTS_MAX, -1);
-		bool timer = false;
+		bool timer = false, news = false;
 
 		for (int i = 0; i < ready; i++) {
 			void *const mark = events[i].data.ptr;
@@ -266,12 +282,16 @@ server_thread(void *argument)
 				timer = true;
 			else if (mark == &server_mark_leave)
 				server->leaving = true;
+			else if (mark == &server_mark_feed)
+				news = true;
 			else if (mark == &server_mark_config)
 				server_changed(server);
 			else
 				((struct tsr_source *)mark)->serve(mark, events[i].events);
 		}
-		/* Last, for it may close connections that the events above speak of. */
+		/* Last, for these may close connections that the events above speak of. */
+		if (news || server->leaving)
+			tsr_request_feed_news(server);
 		if (timer)
 			server_timer(server);
 	}

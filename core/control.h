@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "core/daemon.h"
-#include "core/log.h"
+#include "core/refusals.h"
 #include "shm/proto.h"
 
 struct tsr_connection;
@@ -52,8 +52,7 @@ struct tsr_server {
 	uint64_t watchdog_ns; /* how often; 0: never */
 	uint64_t watchdog_due_ns;
 	uint64_t watchdog_rounds; /* of the poll core, when it was last looked at */
-	struct tsr_log_limit log_refusals;
-	struct tsr_log_limit log_drops;
+	struct tsr_refusals refusals;
 	unsigned char packet[TSR_PROTO_PACKET_MAX];
 };
 
@@ -76,6 +75,9 @@ void tsr_server_stop(struct tsr_server *server, const char *why);
 
 /* tsr_server_arm - have the timer go off at @deadline_ns, or earlier. The control thread. */
 void tsr_server_arm(struct tsr_server *server, uint64_t deadline_ns);
+
+/* tsr_server_tell - a refusal or a drop, by tsr_refusals_add(). The control thread. */
+void tsr_server_tell(struct tsr_server *server, struct tsr_proto_row_feed const *row);
 
 /* tsr_server_watch_events - an event was armed: take a safety look at it before long. The control
  * thread. */

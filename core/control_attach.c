@@ -43,7 +43,7 @@ static int
 attach_check_right(struct tsr_connection const *connection, struct tsr_realm const *realm,
                    bool observer, struct tsr_refusal *refusal)
 {
-	enum tsr_right const right = tsr_connection_right(connection, realm);
+	enum tsr_right const right = tsr_connection_right(connection, realm->config);
 
 	if (right == TSR_RIGHT_PARTICIPATE || (observer && right == TSR_RIGHT_OBSERVE))
 		return 0;
@@ -117,6 +117,7 @@ static int
 attach_leave(struct tsr_connection *connection)
 {
 	struct tsr_member *const member = connection->member;
+	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_DETACH);
 	struct tsr_reap_result result = {0};
 	int error;
 
@@ -126,10 +127,12 @@ attach_leave(struct tsr_connection *connection)
 	member->connection = -1;
 	tsr_realm_unlock(member->realm);
 	connection->member = NULL;
+	row.tickets = result.tickets;
 	if (error == 0)
-		tsr_log(TSR_LOG_DEBUG,
-		        "client %u '%s' (pid %d) left realm '%s', %u tickets came back", member->id,
-		        member->name, (int)member->pid, member->realm->entry.name, result.tickets);
+		tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_DEBUG, &row,
+		              "client %u '%s' (pid %d) left realm '%s', %u tickets came back",
+		              member->id, member->name, (int)member->pid, row.realm,
+		              result.tickets);
 	tsr_member_put(member);
 	return error;
 }
@@ -138,8 +141,18 @@ static void
 attach_leave_observer(struct tsr_connection *connection)
 {
 	tsr_request_drop_events(connection);
-	tsr_observer_leave(connection->observer);
-	connection->observer = NULL;
+	tsr_connection_leave_observer(connection);
+}
+
+static void
+attach_tell(struct tsr_connection *connection, bool observer)
+{
+	struct tsr_proto_row_feed row = tsr_connection_row(connection, TSR_FEED_ATTACH);
+
+	tsr_feed_tell(&connection->server->daemon->feed, TSR_LOG_DEBUG, &row,
+	              "%s %u '%s' (pid %u, user %u) attached to realm '%s'",
+	              observer ? "observer" : "client", row.client_id, row.name, row.pid, row.uid,
+	              row.realm);
 }
 
 static int
@@ -162,9 +175,7 @@ attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *a
 	error = observer ? attach_reply_observer(connection, &attach->head, realm)
 	                 : attach_reply(connection, &attach->head, connection->member);
 	if (error == 0) {
-		tsr_log(TSR_LOG_DEBUG, "%s %u '%s' (pid %d, user %u) attached to realm '%s'",
-		        observer ? "observer" : "client", observer ? 0 : connection->member->id,
-		        who.name, (int)who.pid, who.uid, realm->entry.name);
+		attach_tell(connection, observer);
 		return 0;
 	}
 	/* Without the descriptors it can't have touched anything. */

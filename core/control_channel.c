@@ -2,10 +2,12 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/channels.h"
 #include "core/control_request.h"
+#include "core/daemon.h"
 #include "core/member.h"
 
 static int
@@ -15,6 +17,30 @@ channel_check(struct tsr_proto_channel const *request, struct tsr_refusal *refus
 		return tsr_refuse(refusal, -EINVAL, "a channel with reserved 0x%x, expected 0",
 		                  request->reserved);
 	return tsr_request_text(request->name, "the channel's name", refusal);
+}
+
+static void
+channel_tell(struct tsr_member const *member, const char *name, const char *what)
+{
+	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_CHANNEL);
+
+	(void)snprintf(row.channel, sizeof(row.channel), "%s", name);
+	tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_DEBUG, &row,
+	              "channel '%s' of realm '%s' was %s by client %u '%s'", row.channel, row.realm,
+	              what, row.client_id, row.name);
+}
+
+/* Under the realm's lock: the channel, which is told of if it is new. */
+static int
+channel_get(struct tsr_member *member, struct tsr_channel_wish const *wish,
+            struct tsr_channel_record **out, struct tsr_refusal *refusal)
+{
+	uint32_t const before = member->realm->channels_count;
+	int const error = tsr_channels_get(member->realm, wish, member->uid, out, refusal);
+
+	if (error == 0 && member->realm->channels_count != before)
+		channel_tell(member, wish->name, "made");
+	return error;
 }
 
 int
@@ -38,7 +64,7 @@ tsr_request_channel_create(struct tsr_connection *connection, void const *packet
 	                                 .capacity = request.capacity,
 	                                 .flags = request.flags,
 	                                 .kind = request.kind};
-	error = tsr_channels_get(member->realm, &wish, member->uid, &record, refusal);
+	error = channel_get(member, &wish, &record, refusal);
 	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
 	                          error);
 }
@@ -59,6 +85,8 @@ tsr_request_channel_remove(struct tsr_connection *connection, void const *packet
 	if (error != 0)
 		return error;
 	error = tsr_channels_remove(member->realm, request.name, refusal);
+	if (error == 0)
+		channel_tell(member, request.name, "removed");
 	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
 	                          error);
 }
@@ -93,7 +121,7 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 	};
 	struct tsr_channel_record *record;
 	struct tsr_channel_other other = {0};
-	int error = tsr_channels_get(member->realm, &wish, member->uid, &record, refusal);
+	int error = channel_get(member, &wish, &record, refusal);
 
 	if (error == 0)
 		error = tsr_member_open(member, record, request->side, &reply->end, &other,

@@ -377,7 +377,7 @@ list_all(struct tsr_connection *connection, const char *only, struct list_out *o
 			list_realm_absent(connection, &daemon->config->realms[i], out);
 		if (realm == NULL)
 			continue;
-		if (tsr_connection_right(connection, realm) != TSR_RIGHT_NONE) {
+		if (tsr_connection_right(connection, realm->config) != TSR_RIGHT_NONE) {
 			if (out->what == TSR_LIST_REALMS)
 				list_realm(realm, out);
 			else if (out->what == TSR_LIST_CLIENTS)
@@ -427,7 +427,7 @@ list_check(struct tsr_connection *connection, struct tsr_proto_list const *reque
 	error = tsr_realm_find(connection->server->daemon, request->realm, &realm, refusal);
 	if (error != 0)
 		return error;
-	right = tsr_connection_right(connection, realm);
+	right = tsr_connection_right(connection, realm->config);
 	tsr_realm_put(realm);
 	if (right == TSR_RIGHT_NONE)
 		return tsr_refuse(refusal, -EACCES, "realm '%s' does not admit user %u",

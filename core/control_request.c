@@ -50,6 +50,7 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
 	RULE(PING, plain, NEEDS_NOTHING, false, tsr_request_ping),
 	RULE(STATUS, plain, NEEDS_NOTHING, false, tsr_request_status),
 	RULE(LIST, list, NEEDS_NOTHING, false, tsr_request_list),
+	RULE(FEED, feed, NEEDS_NOTHING, false, tsr_request_feed),
 	RULE(LEDGER, ledger, NEEDS_NOTHING, false, tsr_request_ledger),
 	RULE(RELOAD, plain, NEEDS_NOTHING, false, tsr_request_reload),
 	RULE(SEGMENTS, segments, NEEDS_NOTHING, false, tsr_request_segments),
@@ -110,7 +111,7 @@ request_check(struct tsr_connection const *connection, struct tsr_proto_head con
 }
 
 void
-tsr_request_refusal(struct tsr_server *server, pid_t pid, uid_t uid, uint64_t cookie,
+tsr_request_refusal(struct tsr_server *server, struct tsr_proto_row_feed *row, uint64_t cookie,
                     struct tsr_refusal const *refusal, struct tsr_proto_error *out)
 {
 	*out = (struct tsr_proto_error){
@@ -124,18 +125,19 @@ tsr_request_refusal(struct tsr_server *server, pid_t pid, uid_t uid, uint64_t co
 	};
 	memcpy(out->text, refusal->text, sizeof(out->text));
 	tsr_counter_add(&server->daemon->refused, 1);
-	tsr_log_limited(&server->log_refusals, TSR_LOG_NOTICE, "refused pid %d, user %u: %s",
-	                (int)pid, uid, refusal->text);
+	row->error = out->error;
+	memcpy(row->text, refusal->text, sizeof(refusal->text));
+	tsr_server_tell(server, row);
 }
 
 static void
 request_refuse(struct tsr_connection *connection, uint64_t cookie,
                struct tsr_refusal const *refusal)
 {
+	struct tsr_proto_row_feed row = tsr_connection_row(connection, TSR_FEED_REFUSAL);
 	struct tsr_proto_error reply;
 
-	tsr_request_refusal(connection->server, connection->pid, connection->uid, cookie, refusal,
-	                    &reply);
+	tsr_request_refusal(connection->server, &row, cookie, refusal, &reply);
 	tsr_connection_send(connection, &reply, sizeof(reply));
 }
 
@@ -146,6 +148,7 @@ tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size
 	struct tsr_refusal refusal = {0};
 	struct tsr_proto_head head = {0};
 
+	tsr_request_end_feed(connection);
 	if (bytes >= sizeof(head))
 		memcpy(&head, packet, sizeof(head));
 	if (request_check(connection, &head, bytes, truncated, &refusal) != 0 ||

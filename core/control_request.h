@@ -38,8 +38,11 @@ TSR_MUST_CHECK
 int tsr_request_finish(struct tsr_connection *connection, struct tsr_realm *realm,
                        struct tsr_proto_head const *request, void *reply, size_t bytes, int error);
 
-/* tsr_request_refusal - make the packet of a refusal for a process of a user, and log it. */
-void tsr_request_refusal(struct tsr_server *server, pid_t pid, uid_t uid, uint64_t cookie,
+/*
+ * tsr_request_refusal - make the packet of a refusal, and tell of it
+ * @row:	who asked
+ */
+void tsr_request_refusal(struct tsr_server *server, struct tsr_proto_row_feed *row, uint64_t cookie,
                          struct tsr_refusal const *refusal, struct tsr_proto_error *out);
 
 /* tsr_request_region - the reply's facts about a region. */
@@ -71,5 +74,13 @@ tsr_request_fn tsr_request_reload;
 tsr_request_fn tsr_request_segments;
 /* control_list.c */
 tsr_request_fn tsr_request_list;
+/* control_feed.c */
+tsr_request_fn tsr_request_feed;
+/* tsr_request_end_feed - answer whoever waits for news: the connection asks for something else. */
+void tsr_request_end_feed(struct tsr_connection *connection);
+/* tsr_request_drop_feed - the connection is closed: nobody waits any more. */
+void tsr_request_drop_feed(struct tsr_connection *connection);
+/* tsr_request_feed_news - the bell was rung: answer all who wait and may see what is new. */
+void tsr_request_feed_news(struct tsr_server *server);
 
 #endif /* TSR_CORE_CONTROL_REQUEST_H */

@@ -45,7 +45,7 @@ segments_send(struct tsr_connection *connection, struct tsr_proto_segments const
 		.head = tsr_request_reply_head(&request->head, sizeof(reply)),
 		.segments = realm->segments_count,
 	};
-	enum tsr_right const right = tsr_connection_right(connection, realm);
+	enum tsr_right const right = tsr_connection_right(connection, realm->config);
 	int fds[TSR_SEGMENTS_MAX];
 	size_t count = 0;
 	int error;

@@ -226,7 +226,7 @@ tsr_request_ledger(struct tsr_connection *connection, void const *packet,
 	error = tsr_realm_find(connection->server->daemon, request.realm, &take.realm, refusal);
 	if (error != 0)
 		return error;
-	if (tsr_connection_right(connection, take.realm) == TSR_RIGHT_NONE) {
+	if (tsr_connection_right(connection, take.realm->config) == TSR_RIGHT_NONE) {
 		tsr_realm_put(take.realm);
 		return tsr_refuse(refusal, -EACCES, "realm '%s' does not admit user %u",
 		                  request.realm, connection->uid);

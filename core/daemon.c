@@ -138,7 +138,8 @@ daemon_create_tables(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 
 	tsr_daemon_limits(daemon->config, &limits);
 	tsr_quota_create(&daemon->quota, &limits);
-	if (tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
+	if (tsr_feed_create(&daemon->feed) != 0 ||
+	    tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->bells, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->clients, DAEMON_CLIENT_BUCKETS) != 0)
 		return tsr_refuse(refusal, -ENOMEM, "no memory for the daemon's tables");
@@ -163,6 +164,17 @@ daemon_create_poll(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	return error == 0 ? 0
 	                  : tsr_refuse(refusal, error, "the poll core could not be made: %s",
 	                               strerror(-error));
+}
+
+static void
+daemon_tell_ready(struct tsr_daemon *daemon)
+{
+	struct tsr_proto_row_feed row = {.kind = TSR_FEED_START, .uid = UINT32_MAX};
+
+	tsr_feed_tell(&daemon->feed, TSR_LOG_NOTICE, &row, "ready: %s, %u realms%s",
+	              daemon->rundir.from_systemd ? "on systemd's socket" : daemon->rundir.socket,
+	              daemon->config->realms_count,
+	              daemon->config->compat ? ", with the fallbacks of Linux 6.1" : "");
 }
 
 int
@@ -213,9 +225,7 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 		tsr_daemon_stop(daemon);
 		return error;
 	}
-	tsr_log(TSR_LOG_NOTICE, "ready: %s, %u realms%s",
-	        daemon->rundir.from_systemd ? "on systemd's socket" : daemon->rundir.socket,
-	        config->realms_count, config->compat ? ", with the fallbacks of Linux 6.1" : "");
+	daemon_tell_ready(daemon);
 	tsr_systemd_notify("READY=1\nSTATUS=listening on %s", daemon->rundir.socket);
 	return 0;
 }
@@ -272,6 +282,7 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 	tsr_registry_destroy(&daemon->clients);
 	tsr_registry_destroy(&daemon->bells);
 	tsr_registry_destroy(&daemon->realms);
+	tsr_feed_destroy(&daemon->feed);
 	tsr_quota_destroy(&daemon->quota);
 	tsr_reload_destroy(&daemon->reload);
 	if (daemon->eal_started)

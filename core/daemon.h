@@ -14,6 +14,7 @@
  *	connections		the control thread alone
  *	quota			its own lock
  *	configuration, access	the control thread alone, once it runs
+ *	feed			its own lock
  *	counters		atomic
  */
 
@@ -23,6 +24,7 @@
 #include <stdint.h>
 
 #include "core/config.h"
+#include "core/feed.h"
 #include "core/kernel.h"
 #include "core/poll_core.h"
 #include "core/quota.h"
@@ -42,6 +44,7 @@ struct tsr_daemon {
 	struct tsr_rundir rundir;
 	struct tsr_poll_core poll;
 	struct tsr_quota quota;
+	struct tsr_feed feed;
 	struct tsr_registry realms;  /* struct tsr_realm by name */
 	struct tsr_registry bells;   /* struct tsr_realm by serial number: who rang */
 	struct tsr_registry clients; /* struct tsr_member by serial number */

@@ -3,24 +3,54 @@
 
 #include "core/death.h"
 
+#include <string.h>
+
 #include "core/counter.h"
 #include "core/daemon.h"
 #include "core/events.h"
 #include "core/member.h"
 #include "shm/trace.h"
 
-#define DEATH_BATCH 16
+#define DEATH_BATCH   16
+#define DEATH_REPAIRS 8 /* channels that are named; the sum is told anyway */
 
 static void
-death_log(struct tsr_member const *member, struct tsr_reap_result const *result, uint64_t took_ns)
+death_tell(struct tsr_member const *member, struct tsr_reap_result const *result, uint64_t took_ns)
 {
-	tsr_log(TSR_LOG_NOTICE,
-	        "client %u '%s' (pid %d) of realm '%s' died: %u slots voided, %u restored, %u "
-	        "cells, "
-	        "%u tickets, %u tokens, %u woken, in %llu us",
-	        member->id, member->name, (int)member->pid, member->realm->entry.name,
-	        result->slots_voided, result->slots_restored, result->cells, result->tickets,
-	        result->tokens, result->woken, (unsigned long long)(took_ns / 1000));
+	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_DEATH);
+
+	row.slots_voided = result->slots_voided;
+	row.slots_restored = result->slots_restored;
+	row.cells = result->cells;
+	row.tickets = result->tickets;
+	row.tokens = result->tokens;
+	row.woken = result->woken;
+	row.took_ns = took_ns;
+	tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_NOTICE, &row,
+	              "client %u '%s' (pid %d) of realm '%s' died: %u slots voided, %u restored, "
+	              "%u cells, %u tickets, %u tokens, %u woken, in %llu us",
+	              member->id, member->name, (int)member->pid, row.realm, row.slots_voided,
+	              row.slots_restored, row.cells, row.tickets, row.tokens, row.woken,
+	              (unsigned long long)(took_ns / 1000));
+}
+
+/* Which channels were concerned. */
+static void
+death_tell_repairs(struct tsr_member const *member, struct tsr_member_repair const *repair,
+                   uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_REPAIR);
+
+		memcpy(row.channel, repair[i].channel, sizeof(row.channel));
+		row.slots_voided = repair[i].slots_voided;
+		row.slots_restored = repair[i].slots_restored;
+		tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_NOTICE, &row,
+		              "channel '%s' of realm '%s' was repaired after client %u '%s': %u "
+		              "slots voided, %u restored",
+		              row.channel, row.realm, member->id, member->name, row.slots_voided,
+		              row.slots_restored);
+	}
 }
 
 static uint64_t
@@ -47,20 +77,25 @@ death_describe(struct tsr_member const *member, struct tsr_reap_result const *re
 static unsigned
 death_reap(struct tsr_daemon *daemon, struct tsr_member *member)
 {
+	struct tsr_member_repair repair[DEATH_REPAIRS];
 	struct tsr_reap_result result = {0};
 	uint64_t const begun_ns = tsr_now_ns();
+	uint32_t repairs = 0;
 	uint64_t took_ns;
 	int error;
 
 	tsr_realm_lock(member->realm);
 	error = tsr_member_leave(member, true, &result);
+	if (error == 0)
+		repairs = tsr_member_repairs(member, repair, DEATH_REPAIRS);
 	tsr_realm_unlock(member->realm);
 	if (error != 0)
 		return 0; /* it said goodbye in the meantime, or the realm is no more */
 	took_ns = tsr_now_ns() - begun_ns;
 	tsr_counter_add(&daemon->reaped, 1);
 	tsr_counter_add(&daemon->repaired, death_repairs(&result));
-	death_log(member, &result, took_ns);
+	death_tell(member, &result, took_ns);
+	death_tell_repairs(member, repair, repairs);
 	TSR_TRACE(death, death_describe(member, &result, took_ns));
 	return 1;
 }

@@ -144,28 +144,3 @@ tsr_log(enum tsr_log_level level, const char *format, ...)
 	log_write(level, format, args);
 	va_end(args);
 }
-
-void
-tsr_log_limited(struct tsr_log_limit *limit, enum tsr_log_level level, const char *format, ...)
-{
-	uint64_t const now = tsr_now_ns();
-	va_list args;
-
-	if (!log_wanted(level))
-		return;
-	if (now - limit->begun_ns >= limit->period_ns) {
-		if (limit->held_back != 0)
-			tsr_log(level, "%u more of these were not written", limit->held_back);
-		limit->begun_ns = now;
-		limit->lines = 0;
-		limit->held_back = 0;
-	}
-	if (limit->lines >= limit->burst) {
-		limit->held_back++;
-		return;
-	}
-	limit->lines++;
-	va_start(args, format);
-	log_write(level, format, args);
-	va_end(args);
-}

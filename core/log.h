@@ -39,18 +39,4 @@ int tsr_log_level_find(const char *name, enum tsr_log_level *out);
  * */
 void tsr_log(enum tsr_log_level level, const char *format, ...) TSR_PRINTF(2, 3);
 
-/* At most `burst` lines in so many nanoseconds; what was held back is counted and said later. One
- * per place, used by one thread. */
-struct tsr_log_limit {
-	uint32_t burst;
-	uint64_t period_ns;
-	uint64_t begun_ns;
-	uint32_t lines;
-	uint32_t held_back;
-};
-
-/* tsr_log_limited - tsr_log, if @limit lets it through. */
-void tsr_log_limited(struct tsr_log_limit *limit, enum tsr_log_level level, const char *format, ...)
-	TSR_PRINTF(3, 4);
-
 #endif /* TSR_CORE_LOG_H */

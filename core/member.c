@@ -288,12 +288,16 @@ struct member_part {
 };
 
 static void
-member_repair_end(struct member_part const *part, struct tsr_member_end const *end)
+member_repair_end(struct member_part const *part, struct tsr_member_end *end)
 {
 	struct tsr_member *const member = part->member;
 	struct tsr_reap_end const reap = {.channel = end->record->channel, .side = end->side};
+	struct tsr_reap_result const before = *part->result;
 
 	tsr_reaper_slots(&member->realm->map, &reap, member->id, part->result);
+	end->left = end->record;
+	end->slots_voided = part->result->slots_voided - before.slots_voided;
+	end->slots_restored = part->result->slots_restored - before.slots_restored;
 }
 
 static void
@@ -413,6 +417,37 @@ tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *r
 	if (realm->leaving)
 		tsr_realm_leave(realm, true);
 	return 0;
+}
+
+uint32_t
+tsr_member_repairs(struct tsr_member const *member, struct tsr_member_repair *repairs, uint32_t max)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < member->ends_max && count < max; i++) {
+		struct tsr_member_end const *const end = &member->ends[i];
+
+		if (end->left == NULL || end->slots_voided + end->slots_restored == 0)
+			continue;
+		memcpy(repairs[count].channel, end->left->name, sizeof(end->left->name));
+		repairs[count].slots_voided = end->slots_voided;
+		repairs[count].slots_restored = end->slots_restored;
+		count++;
+	}
+	return count;
+}
+
+struct tsr_proto_row_feed
+tsr_member_row(struct tsr_member const *member, enum tsr_feed_kind kind)
+{
+	struct tsr_proto_row_feed row = {.kind = kind,
+	                                 .pid = (uint32_t)member->pid,
+	                                 .uid = member->uid,
+	                                 .client_id = member->id};
+
+	memcpy(row.realm, member->realm->settings.geometry.name, sizeof(row.realm));
+	memcpy(row.name, member->name, sizeof(row.name));
+	return row;
 }
 
 void

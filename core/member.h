@@ -31,6 +31,10 @@ struct tsr_member_end {
 	uint32_t side;
 	uint32_t metrics; /* number; UINT32_MAX: it counts nowhere */
 	uint16_t generation;
+	/* Of who died with it open: its channel, and what was done to the slots. */
+	struct tsr_channel_record *left;
+	uint32_t slots_voided;
+	uint32_t slots_restored;
 };
 
 struct tsr_member {
@@ -112,6 +116,21 @@ int tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_resul
  */
 TSR_MUST_CHECK
 int tsr_member_repair(struct tsr_member *member, bool died, struct tsr_reap_result *result);
+
+/* What was done to the slots of one channel. */
+struct tsr_member_repair {
+	char channel[TSR_NAME_BYTES];
+	uint32_t slots_voided;
+	uint32_t slots_restored;
+};
+
+/* tsr_member_repairs - by the tsr_member_leave() before, without the lock between them: the first
+ * @max channels where slots were repaired. Return: how many. */
+uint32_t tsr_member_repairs(struct tsr_member const *member, struct tsr_member_repair *repairs,
+                            uint32_t max);
+
+/* tsr_member_row - for the feed: something about the client. */
+struct tsr_proto_row_feed tsr_member_row(struct tsr_member const *member, enum tsr_feed_kind kind);
 
 /* tsr_member_forget - without touching shared memory: its realm is condemned. Under the lock. */
 void tsr_member_forget(struct tsr_member *member);

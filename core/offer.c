@@ -99,6 +99,16 @@ offer_enter(struct tsr_offer *offer, struct tsr_region_memory const *memory,
 	return error;
 }
 
+static void
+offer_refuse(struct tsr_offer *offer, uint64_t cookie, struct tsr_refusal const *refusal)
+{
+	struct tsr_proto_row_feed row = tsr_member_row(offer->member, TSR_FEED_REFUSAL);
+	struct tsr_proto_error refused;
+
+	tsr_request_refusal(offer->server, &row, cookie, refusal, &refused);
+	(void)!send(offer->fd, &refused, sizeof(refused), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 /* Read, answer, and be done with it. */
 static void
 offer_serve(struct tsr_source *source, uint32_t events)
@@ -129,11 +139,7 @@ offer_serve(struct tsr_source *source, uint32_t events)
 		/* Who hung up in the meantime leaves the realm, or closes it like any region. */
 		(void)!send(offer->fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL);
 	} else {
-		struct tsr_proto_error refused;
-
-		tsr_request_refusal(offer->server, offer->member->pid, offer->member->uid,
-		                    head.cookie, &refusal, &refused);
-		(void)!send(offer->fd, &refused, sizeof(refused), MSG_DONTWAIT | MSG_NOSIGNAL);
+		offer_refuse(offer, head.cookie, &refusal);
 		if (fd >= 0)
 			tsr_close_aside(fd);
 	}

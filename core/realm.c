@@ -68,6 +68,28 @@ realm_destroy(struct tsr_realm *realm)
 	free(realm);
 }
 
+struct tsr_proto_row_feed
+tsr_realm_row(struct tsr_realm const *realm, enum tsr_feed_kind kind)
+{
+	struct tsr_proto_row_feed row = {.kind = kind, .uid = UINT32_MAX};
+
+	memcpy(row.realm, realm->settings.geometry.name, sizeof(row.realm));
+	return row;
+}
+
+static void
+realm_tell_made(struct tsr_realm *realm)
+{
+	struct tsr_proto_row_feed row = tsr_realm_row(realm, TSR_FEED_REALM);
+
+	TSR_TRACE(attach, realm->entry.name, "tesserad", TSR_HOLDER_DAEMON);
+	tsr_feed_tell(&realm->daemon->feed, TSR_LOG_INFO, &row,
+	              "realm '%s' epoch %llu: %u tickets, %llu MiB in %s pages", realm->entry.name,
+	              (unsigned long long)realm->epoch, realm->map.tickets_count,
+	              (unsigned long long)(tsr_realm_bytes(realm) >> 20),
+	              tsr_backing_name(realm->backing));
+}
+
 int
 tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
                  struct tsr_realm **out, struct tsr_refusal *refusal)
@@ -106,11 +128,7 @@ tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *confi
 		return tsr_refuse(refusal, error, "realm '%s': its doorbell could not be made: %s",
 		                  realm->settings.geometry.name, strerror(-error));
 	}
-	TSR_TRACE(attach, realm->entry.name, "tesserad", TSR_HOLDER_DAEMON);
-	tsr_log(TSR_LOG_INFO, "realm '%s' epoch %llu: %u tickets, %llu MiB in %s pages",
-	        realm->entry.name, (unsigned long long)realm->epoch, realm->map.tickets_count,
-	        (unsigned long long)(tsr_realm_bytes(realm) >> 20),
-	        tsr_backing_name(realm->backing));
+	realm_tell_made(realm);
 	*out = realm;
 	return 0;
 
@@ -186,18 +204,19 @@ tsr_realm_unlock(struct tsr_realm *realm)
 }
 
 enum tsr_right
-tsr_realm_right(struct tsr_realm const *realm, uid_t uid, gid_t const *groups, size_t groups_count)
+tsr_realm_right(struct tsr_config_realm const *config, uid_t uid, gid_t const *groups,
+                size_t groups_count)
 {
-	mode_t bits = realm->config->mode & 7;
+	mode_t bits = config->mode & 7;
 
 	if (uid == 0 || uid == geteuid())
 		return TSR_RIGHT_PARTICIPATE;
 	for (size_t i = 0; i < groups_count; i++) {
-		if (groups[i] == realm->config->group)
-			bits = realm->config->mode >> 3 & 7;
+		if (groups[i] == config->group)
+			bits = config->mode >> 3 & 7;
 	}
-	if (uid == realm->config->owner)
-		bits = realm->config->mode >> 6 & 7;
+	if (uid == config->owner)
+		bits = config->mode >> 6 & 7;
 	if ((bits & 2) != 0)
 		return TSR_RIGHT_PARTICIPATE;
 	return (bits & 4) != 0 ? TSR_RIGHT_OBSERVE : TSR_RIGHT_NONE;
@@ -249,13 +268,17 @@ realm_end(struct tsr_realm *realm, uint64_t state)
 void
 tsr_realm_condemn(struct tsr_realm *realm, const char *why)
 {
+	struct tsr_proto_row_feed row = tsr_realm_row(realm, TSR_FEED_CONDEMN);
+
 	if (realm->condemned)
 		return;
 	realm->condemned = true;
 	realm_end(realm, TSR_REALM_CONDEMNED);
 	TSR_TRACE(condemn, realm->entry.name, why);
-	tsr_log(TSR_LOG_ERROR, "realm '%s' epoch %llu is condemned, its %u clients are cut off: %s",
-	        realm->entry.name, (unsigned long long)realm->epoch, realm->members_count, why);
+	tsr_feed_tell(&realm->daemon->feed, TSR_LOG_ERROR, &row,
+	              "realm '%s' epoch %llu is condemned, its %u clients are cut off: %s",
+	              realm->entry.name, (unsigned long long)realm->epoch, realm->members_count,
+	              why);
 	tsr_realm_dissolve(realm);
 }
 
@@ -269,11 +292,14 @@ tsr_realm_close(struct tsr_realm *realm)
 void
 tsr_realm_leave(struct tsr_realm *realm, bool leaving)
 {
+	struct tsr_proto_row_feed row = tsr_realm_row(realm, TSR_FEED_REALM);
+
 	realm->leaving = leaving;
 	if (!leaving || realm->condemned || realm->members_count != 0)
 		return;
-	tsr_log(TSR_LOG_NOTICE, "realm '%s' epoch %llu is closed: its last client has left",
-	        realm->entry.name, (unsigned long long)realm->epoch);
+	tsr_feed_tell(&realm->daemon->feed, TSR_LOG_NOTICE, &row,
+	              "realm '%s' epoch %llu is closed: its last client has left",
+	              realm->entry.name, (unsigned long long)realm->epoch);
 	realm->condemned = true;
 	realm_end(realm, TSR_REALM_CLOSED);
 	tsr_realm_dissolve(realm);

@@ -126,8 +126,11 @@ void tsr_realm_lock(struct tsr_realm *realm);
 void tsr_realm_unlock(struct tsr_realm *realm);
 
 /* tsr_realm_right - by owner, group and mode. Root and the daemon's own user may always. */
-enum tsr_right tsr_realm_right(struct tsr_realm const *realm, uid_t uid, gid_t const *groups,
-                               size_t groups_count);
+enum tsr_right tsr_realm_right(struct tsr_config_realm const *config, uid_t uid,
+                               gid_t const *groups, size_t groups_count);
+
+/* tsr_realm_row - for the feed: something about the realm. */
+struct tsr_proto_row_feed tsr_realm_row(struct tsr_realm const *realm, enum tsr_feed_kind kind);
 
 /* tsr_realm_guarded - tsr_guard_run over the realm's mappings; a hit condemns it. Under its lock.
  * Return: what @work returned; -EFAULT. */

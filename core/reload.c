@@ -275,6 +275,8 @@ static void
 reload_record(struct reload_attempt *attempt, const char *who, int error, uint64_t took_ns)
 {
 	struct tsr_reload *const reload = &attempt->daemon->reload;
+	struct tsr_proto_row_feed row = {
+		.kind = TSR_FEED_RELOAD, .error = error, .uid = UINT32_MAX, .took_ns = took_ns};
 
 	tsr_changes_destroy(&reload->changes);
 	reload->changes = attempt->changes;
@@ -295,14 +297,15 @@ reload_record(struct reload_attempt *attempt, const char *who, int error, uint64
 	for (uint32_t i = 0; i < reload->changes.count; i++)
 		reload_log_change(&reload->changes.row[i]);
 	if (error == 0)
-		tsr_log(TSR_LOG_NOTICE,
-		        "configuration read again (%s): %u changed, %u need a restart, in %llu us",
-		        who, reload->changes.applied, reload->changes.restart,
-		        (unsigned long long)(took_ns / 1000));
+		tsr_feed_tell(
+			&attempt->daemon->feed, TSR_LOG_NOTICE, &row,
+			"configuration read again (%s): %u changed, %u need a restart, in %llu us",
+			who, reload->changes.applied, reload->changes.restart,
+			(unsigned long long)(took_ns / 1000));
 	else
-		tsr_log(TSR_LOG_ERROR,
-		        "configuration refused (%s), nothing was changed: %u mistakes, %s", who,
-		        reload->changes.mistakes, strerror(-error));
+		tsr_feed_tell(&attempt->daemon->feed, TSR_LOG_ERROR, &row,
+		              "configuration refused (%s), nothing was changed: %u mistakes, %s",
+		              who, reload->changes.mistakes, strerror(-error));
 }
 
 /* What was to be applied was not. */

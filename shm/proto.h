@@ -63,6 +63,7 @@ enum tsr_proto_type {
 	TSR_PROTO_REGION_MAP = 27,
 	TSR_PROTO_REGION_CLOSE = 28,
 	TSR_PROTO_REGION_SETTLE = 29, /* a closing region has got its last ticket back */
+	TSR_PROTO_FEED = 30, /* what has happened; the reply may wait until something does */
 	TSR_PROTO_TYPE_END,
 	TSR_PROTO_ERROR = 0x7fff, /* as a reply only: type is TSR_PROTO_ERROR | TSR_PROTO_REPLY */
 };
@@ -387,6 +388,74 @@ struct tsr_proto_row_change {
 	char before[192];
 	char after[192];
 	char text[448]; /* "FILE:LINE: ..." */
+};
+
+/*
+ * FEED: what has happened, oldest first. The daemon keeps the last TSR_FEED_MAX events of its run
+ * (tsr_proto_hello_reply.instance); their numbers begin at 1 and leave none out.
+ */
+struct tsr_proto_feed {
+	struct tsr_proto_head head;
+	uint64_t from;              /* the first number that is wanted; 0: the oldest */
+	uint32_t flags;             /* TSR_PROTO_FEED_WAIT */
+	uint32_t kinds;             /* one bit for each wanted enum tsr_feed_kind; 0: all */
+	char realm[TSR_NAME_BYTES]; /* "": all that the asker may see, and what is of none */
+};
+
+/* The reply comes when there is at least one row, or any other request on the connection. */
+#define TSR_PROTO_FEED_WAIT UINT32_C(1)
+
+#define TSR_FEED_MAX        1024
+#define TSR_FEED_TEXT_BYTES 320
+
+enum tsr_feed_kind {
+	TSR_FEED_START = 0, /* the daemon is ready */
+	TSR_FEED_STOP = 1,
+	TSR_FEED_REALM = 2,   /* is there, or has closed */
+	TSR_FEED_CONDEMN = 3, /* a realm; `text` says why */
+	TSR_FEED_ATTACH = 4,
+	TSR_FEED_DETACH = 5,
+	TSR_FEED_KILL = 6, /* a client that left without a goodbye and lived on */
+	TSR_FEED_DEATH = 7,
+	TSR_FEED_REPAIR = 8,   /* slots of one channel that the dead had claimed or taken */
+	TSR_FEED_CHANNEL = 9,  /* made, removed */
+	TSR_FEED_REFUSAL = 10, /* of a request, or of `count` */
+	TSR_FEED_DROP = 11,    /* of a connection */
+	TSR_FEED_RELOAD = 12,  /* taken, or refused: `error` */
+	TSR_FEED_KINDS,
+};
+
+struct tsr_proto_row_feed {
+	uint64_t number;
+	uint64_t wall_ns; /* CLOCK_REALTIME */
+	uint32_t kind;    /* enum tsr_feed_kind */
+	int32_t error;    /* REFUSAL, RELOAD: a negative errno; else 0 */
+	uint32_t pid;     /* 0: of none */
+	uint32_t uid;     /* UINT32_MAX: of none */
+	uint32_t client_id;
+	uint32_t count; /* how many alike it stands for: 1, or refusals put together */
+	/* DEATH: of all that was half done; REPAIR: of one channel. */
+	uint32_t slots_voided;
+	uint32_t slots_restored;
+	uint32_t cells;
+	uint32_t tickets;
+	uint32_t tokens;
+	uint32_t woken;
+	uint64_t took_ns; /* DEATH, RELOAD */
+	char realm[TSR_NAME_BYTES];
+	char name[TSR_NAME_BYTES]; /* the client's */
+	char channel[TSR_NAME_BYTES];
+	char text[TSR_FEED_TEXT_BYTES]; /* the sentence of the log */
+};
+
+/* After this head, `rows` rows, each `row_bytes` long: as many as fit; ask again from `next`. */
+struct tsr_proto_feed_reply {
+	struct tsr_proto_head head;
+	uint64_t next;   /* the number to ask from next */
+	uint64_t newest; /* number of the newest event; `next` beyond it: that is all for now */
+	uint64_t missed; /* from `from` on, but no longer kept */
+	uint32_t rows;
+	uint32_t row_bytes;
 };
 
 /* RELOAD: the configuration is read again before the reply; LIST of changes says what came of it.

@@ -235,6 +235,8 @@ request_bytes(uint16_t type)
 		return sizeof(struct tsr_proto_end_close);
 	case TSR_PROTO_LIST:
 		return sizeof(struct tsr_proto_list);
+	case TSR_PROTO_FEED:
+		return sizeof(struct tsr_proto_feed);
 	case TSR_PROTO_LEDGER:
 		return sizeof(struct tsr_proto_ledger);
 	case TSR_PROTO_SEGMENTS:
