@@ -24,6 +24,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"top", "channels, clients, cores and memory, live", tsr_cmd_top},
 	{"stat", "what moves, a line a second", tsr_cmd_stat},
 	{"metrics", "what there is to count, for Prometheus", tsr_cmd_metrics},
+	{"events", "what happens: attach, detach, deaths, refusals, reloads", tsr_cmd_events},
 	{"why", "who holds a channel back, with evidence", tsr_cmd_why},
 	{"realms", "what realms there are, and whose", tsr_cmd_realms},
 	{"clients", "who is attached", tsr_cmd_clients},

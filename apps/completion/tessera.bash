@@ -25,7 +25,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status stat metrics why top realms clients channels regions channel send recv peek ping tickets dump ledger reload
+	local commands="demo doctor status stat metrics events why top realms clients channels regions channel send recv peek ping tickets dump ledger reload
 		trace stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
@@ -57,6 +57,10 @@ _tessera()
 		;;
 	--color)
 		mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
+		return
+		;;
+	--kind | -k)
+		mapfile -t COMPREPLY < <(compgen -W "start stop realm condemn attach detach kill death repair channel refusal drop reload" -- "$current")
 		return
 		;;
 	--realm)
