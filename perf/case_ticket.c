@@ -164,6 +164,41 @@ ticket_plan_burst(struct tsr_perf_plan *plan, size_t payload)
 	return 0;
 }
 
+/* The same at capacities far apart: what is quick with a short ring should be with a long one. */
+static int
+ticket_plan_capacities(struct tsr_perf_plan *plan, size_t payload)
+{
+	static const struct {
+		const char *label;
+		uint32_t slots;
+	} capacities[] = {
+		{"ticket:2^8", UINT32_C(1) << 8},   {"ticket:2^11", UINT32_C(1) << 11},
+		{"ticket:2^14", UINT32_C(1) << 14}, {"ticket:2^17", UINT32_C(1) << 17},
+		{"ticket:2^20", UINT32_C(1) << 20},
+	};
+	struct tsr_perf_bench *bench;
+	struct tsr_perf_pair *pair;
+	size_t ours, baseline;
+
+	for (size_t i = 0; i < sizeof(capacities) / sizeof(capacities[0]); i++) {
+		bench = tsr_perf_plan_bench(plan, &ours);
+		*bench = ticket_bench("tsr_{alloc,send,recv,release}_inline", payload, 0, false);
+		bench->slots = capacities[i].slots;
+		if (tsr_perf_baseline_slots(tsr_perf_plan_bench(plan, &baseline),
+		                            capacities[i].slots) != 0)
+			return -ENOMEM;
+		pair = tsr_perf_plan_pair(plan, ours, baseline);
+		pair->metric_count = 1;
+		pair->metrics[0] = (struct tsr_perf_metric){
+			.label = capacities[i].label,
+			.unit = "M/s",
+			.higher_is_better = true,
+		};
+	}
+	tsr_perf_setting(plan, "realms." TSR_PERF_REALM ".slots=2097152");
+	return 0;
+}
+
 int
 tsr_perf_plan_ticket(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
@@ -178,5 +213,7 @@ tsr_perf_plan_ticket(struct tsr_perf_plan *plan, const struct tsr_perf_request *
 		error = ticket_plan_burst(plan, payload);
 	if (error == 0 && strcmp(request->kind, "many") == 0)
 		error = ticket_plan_one(plan, payload, true);
+	if (error == 0 && strcmp(request->kind, "capacities") == 0)
+		error = ticket_plan_capacities(plan, payload);
 	return error;
 }
