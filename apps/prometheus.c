@@ -402,6 +402,19 @@ print_always(FILE *out, struct tsr_scrape const *scrape)
 	}
 }
 
+/* Whether there is anything to be said of such owners, were it that there are none. */
+static bool
+family_is_known(struct tsr_scrape const *scrape, enum family_of of)
+{
+	if (of != OF_CHANNEL)
+		return scrape->up;
+	for (uint32_t i = 0; i < scrape->realms_count; i++) {
+		if (scrape->realms[i].sampled)
+			return true;
+	}
+	return false;
+}
+
 void
 tsr_prometheus_print(FILE *out, struct tsr_scrape const *scrape)
 {
@@ -409,13 +422,15 @@ tsr_prometheus_print(FILE *out, struct tsr_scrape const *scrape)
 	for (size_t i = 0; i < FAMILIES; i++) {
 		char name[FAMILY_NAME_BYTES];
 
+		if (!family_is_known(scrape, families[i].of))
+			continue;
 		family_name(&families[i], name);
 		if (family_is_first(i))
 			print_head(out, name, families[i].type == COUNTER ? "counter" : "gauge",
 			           families[i].help);
 		print_family(out, scrape, &families[i], name);
 	}
-	if (scrape->times)
+	if (scrape->times && family_is_known(scrape, OF_CHANNEL))
 		print_latency(out, scrape);
 }
 

@@ -102,3 +102,22 @@ _tessera()
 }
 
 complete -F _tessera tessera
+
+_tessera_exporter()
+{
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+
+	case $previous in
+	--listen | --socket)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		;;
+	--realm | --channel) ;;
+	*)
+		mapfile -t COMPREPLY < <(compgen -W "$(_tessera_options)" -- "$current")
+		[[ ${COMPREPLY[*]} != *= ]] || compopt -o nospace
+		;;
+	esac
+}
+
+complete -F _tessera_exporter tessera-exporter

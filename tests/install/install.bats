@@ -34,27 +34,30 @@ teardown_file() {
 	[ "$(readlink -f "$lib/libtessera.so")" = "$lib/libtessera.so.0.1.0" ]
 }
 
-@test "both installed programs tell their version" {
-	for program in tessera tesserad; do
+@test "the installed programs tell their version" {
+	for program in tessera tesserad tessera-exporter; do
 		run "$top/bin/$program" --version
 		[ "$status" -eq 0 ]
 		[[ $output == *0.1.0* ]]
 	done
 }
 
-@test "the unit starts the program where it was installed" {
+@test "the units start the programs where they were installed" {
 	grep -q "^ExecStart=${top#"$DESTDIR"}/bin/tesserad" "$top/lib/systemd/system/tesserad.service"
+	grep -q "^ExecStart=${top#"$DESTDIR"}/bin/tessera-exporter" "$top/lib/systemd/system/tessera-exporter.service"
 	grep -q "^ExecReload=${top#"$DESTDIR"}/bin/tessera reload$" "$top/lib/systemd/system/tesserad.service"
 	run grep -r '@[a-z]*@' "$top/lib/systemd" "$lib/pkgconfig"
 	[ "$status" -eq 1 ]
 }
 
-@test "systemd accepts the units, and finds the service well shut in" {
+@test "systemd accepts the units, and finds the services well shut in" {
 	units=$BATS_TEST_TMPDIR
-	cp "$top"/lib/systemd/system/tesserad.* "$units"
-	sed -i "s,^Exec[A-Z][a-z]*=,&$DESTDIR," "$units/tesserad.service"
-	systemd-analyze verify --man=no --recursive-errors=no "$units/tesserad.service" "$units/tesserad.socket"
-	systemd-analyze security --offline=yes --threshold=25 "$units/tesserad.service" | tail -n 1
+	cp "$top"/lib/systemd/system/tessera* "$units"
+	sed -i "s,^Exec[A-Z][a-z]*=,&$DESTDIR," "$units"/*.service
+	systemd-analyze verify --man=no --recursive-errors=no "$units"/*
+	for service in tesserad tessera-exporter; do
+		systemd-analyze security --offline=yes --threshold=25 "$units/$service.service" | tail -n 1
+	done
 }
 
 @test "a program built by pkg-config carries a message through the installed daemon, as C and as C++" {

@@ -37,6 +37,31 @@ stub() {
 	[ ! -e "$BATS_TEST_TMPDIR/apt" ]
 }
 
+@test "of some packages one program is unpacked, once, and nothing installed" {
+	export XDG_CACHE_HOME=$BATS_TEST_TMPDIR/cache
+	cd "$BATS_TEST_TMPDIR"
+	mkdir -p package/DEBIAN package/usr/bin
+	printf 'Package: served\nVersion: 1\nArchitecture: all\nMaintainer: nobody <n@example.org>\nDescription: x\n' >package/DEBIAN/control
+	printf '#!/bin/sh\necho it runs\n' >package/usr/bin/only-this
+	chmod +x package/usr/bin/only-this
+	printf 'unpack served usr/bin/only-this\n' >"$tree/tools/packages"
+	stub apt-get "echo \"\$*\" >>$BATS_TEST_TMPDIR/apt; dpkg-deb --build $PWD/package served.deb"
+	run "$tree/tools/setup" build
+	[ ! -e "$XDG_CACHE_HOME" ]
+	run "$tree/tools/setup" test
+	[ "$status" -eq 0 ]
+	[ "$("$XDG_CACHE_HOME/tessera/bin/only-this")" = "it runs" ]
+	run "$tree/tools/setup" test
+	[ -z "$output" ]
+	[ "$(cat "$BATS_TEST_TMPDIR/apt")" = "download served" ]
+	# Where it can't be had, the rest goes on.
+	rm -r "$XDG_CACHE_HOME"
+	stub apt-get 'echo "E: no network"; exit 100'
+	run "$tree/tools/setup" test
+	[ "$status" -eq 0 ]
+	[[ $output == *"no network"*"no only-this: what needs it will be skipped"* ]]
+}
+
 @test "quickstart stops there too, before it builds anything" {
 	run "$tree/tools/quickstart"
 	[ "$status" -eq 5 ]
