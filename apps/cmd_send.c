@@ -60,21 +60,6 @@ send_block_bytes(struct tsr_stream *stream)
 	return TSR_EXIT_OK;
 }
 
-static int
-send_refused(const struct tsr_stream *stream, int error)
-{
-	if (error == -EPIPE || error == -ECONNRESET) {
-		tsr_cli_warn("the channel '%s/%s' is full and its receiver %s; what it holds is "
-		             "freed by 'tessera channel rm %s/%s'",
-		             stream->address.realm, stream->address.name,
-		             error == -EPIPE ? "has closed" : "died", stream->address.realm,
-		             stream->address.name);
-		return TSR_EXIT_RUNTIME;
-	}
-	return tsr_cli_fail(error, "a message can't be sent to '%s/%s'", stream->address.realm,
-	                    stream->address.name);
-}
-
 /*
  * Read straight into shared memory, send, until the input ends.
  * Return: an exit status, and in @ended whether all input was sent.
@@ -100,7 +85,7 @@ send_all(struct tsr_stream *stream, struct tsr_sender sender, bool *ended)
 		msg.length = (uint32_t)bytes;
 		error = tsr_send(sender, &msg, tsr_stream_deadline(stream));
 		if (error != 0)
-			return send_refused(stream, error);
+			return tsr_stream_refused(stream, error);
 		tsr_stream_count(stream, 1, (uint64_t)bytes);
 	}
 	if (bytes < 0) {

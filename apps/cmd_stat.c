@@ -3,12 +3,11 @@
 /* tessera stat: what moves, a line a second. */
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 
 #include "apps/cli.h"
 #include "apps/sample.h"
+#include "apps/stop.h"
 #include "apps/table.h"
 #include "apps/units.h"
 
@@ -26,15 +25,6 @@ static const struct argp_option stat_options[] = {
 	{"count", 'n', "N", 0, "End after N lines", 0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
-
-static volatile sig_atomic_t stat_stopped;
-
-static void
-stat_stop(int signal)
-{
-	(void)signal;
-	stat_stopped = 1;
-}
 
 static error_t
 stat_parse(int key, char *arg, struct argp_state *state)
@@ -130,17 +120,6 @@ stat_add_up(struct stat_options const *options, struct tsr_sample const *before,
 	return found;
 }
 
-static void
-stat_sleep(uint64_t until_ns)
-{
-	struct timespec const until = {.tv_sec = (time_t)(until_ns / TSR_NS_PER_SECOND),
-	                               .tv_nsec = (long)(until_ns % TSR_NS_PER_SECOND)};
-
-	while (stat_stopped == 0 &&
-	       clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-		continue;
-}
-
 static int
 stat_run(struct tsr_sampler *sampler, struct stat_options const *options, const char *realm)
 {
@@ -151,8 +130,8 @@ stat_run(struct tsr_sampler *sampler, struct stat_options const *options, const 
 
 	for (uint64_t line = 0; error == 0 && line < options->count; line++) {
 		next += options->interval_ns;
-		stat_sleep(next);
-		if (stat_stopped != 0)
+		(void)tsr_stop_wait(-1, next);
+		if (tsr_stop_asked())
 			break;
 		error = tsr_sampler_take(sampler, &now);
 		if (error != 0)
@@ -191,7 +170,6 @@ tsr_cmd_stat(int argc, char **argv)
 		.doc = "Show what moves through a realm, or through one channel, a line a second.",
 		.children = children,
 	};
-	struct sigaction const stop = {.sa_handler = stat_stop};
 	struct tsr_address address = {.realm = TSR_REALM_DEFAULT};
 	struct tsr_sampler sampler;
 	int status;
@@ -209,8 +187,7 @@ tsr_cmd_stat(int argc, char **argv)
 	status = tsr_sampler_open(&sampler, address.realm);
 	if (status != 0)
 		return tsr_cli_fail(status, "cannot look at realm '%s'", address.realm);
-	(void)sigaction(SIGINT, &stop, NULL);
-	(void)sigaction(SIGTERM, &stop, NULL);
+	tsr_stop_catch();
 	status = stat_run(&sampler, &options, address.realm);
 	tsr_sampler_close(&sampler);
 	return status;

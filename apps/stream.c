@@ -3,6 +3,7 @@
 
 #include "apps/stream.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "apps/table.h"
@@ -13,6 +14,13 @@ static const struct argp_option stream_options[] = {
 	{NULL, 0, NULL, 0, NULL, 0},
 };
 
+void
+tsr_stream_parse_timeout(struct tsr_stream *stream, const char *arg, struct argp_state *state)
+{
+	if (tsr_duration_parse(arg, &stream->timeout_ns) != 0 || stream->timeout_ns == 0)
+		argp_error(state, "--timeout takes a time as in 5s or 200ms, not '%s'", arg);
+}
+
 static error_t
 stream_parse(int key, char *arg, struct argp_state *state)
 {
@@ -20,9 +28,7 @@ stream_parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 't':
-		if (tsr_duration_parse(arg, &stream->timeout_ns) != 0 || stream->timeout_ns == 0)
-			argp_error(state, "--timeout takes a time as in 5s or 200ms, not '%s'",
-			           arg);
+		tsr_stream_parse_timeout(stream, arg, state);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (stream->address.name[0] != '\0')
@@ -59,22 +65,46 @@ tsr_stream_count(struct tsr_stream *stream, uint64_t messages, uint64_t bytes)
 	stream->bytes += bytes;
 }
 
-void
-tsr_stream_show(const struct tsr_stream *stream, const char *verb, FILE *out)
+int
+tsr_stream_refused(const struct tsr_stream *stream, int error)
+{
+	if (error == -EPIPE || error == -ECONNRESET) {
+		tsr_cli_warn("the channel '%s/%s' is full and its receiver %s; what it holds is "
+		             "freed by 'tessera channel rm %s/%s'",
+		             stream->address.realm, stream->address.name,
+		             error == -EPIPE ? "has closed" : "died", stream->address.realm,
+		             stream->address.name);
+		return TSR_EXIT_RUNTIME;
+	}
+	return tsr_cli_fail(error, "a message can't be sent to '%s/%s'", stream->address.realm,
+	                    stream->address.name);
+}
+
+json_t *
+tsr_stream_report(const struct tsr_stream *stream)
 {
 	uint64_t const took_ns = stream->start_ns == 0 ? 0 : tsr_now_ns() - stream->start_ns;
-	char bytes[TSR_UNIT_TEXT_BYTES], count[TSR_UNIT_TEXT_BYTES], took[TSR_UNIT_TEXT_BYTES];
-	json_t *report = tsr_report_new();
+	json_t *const report = tsr_report_new();
 
 	tsr_report_set(report, "realm", json_string(stream->address.realm));
 	tsr_report_set(report, "channel", json_string(stream->address.name));
 	tsr_report_set(report, "messages", tsr_report_count(stream->messages));
 	tsr_report_set(report, "bytes", tsr_report_count(stream->bytes));
 	tsr_report_set(report, "took_ns", tsr_report_count(took_ns));
+	return report;
+}
+
+void
+tsr_stream_show(const struct tsr_stream *stream, const char *verb, FILE *out)
+{
+	char bytes[TSR_UNIT_TEXT_BYTES], count[TSR_UNIT_TEXT_BYTES], took[TSR_UNIT_TEXT_BYTES];
+	json_t *const report = tsr_stream_report(stream);
+
 	if (!tsr_cli_print(out, report) && isatty(fileno(out))) {
 		tsr_size_format(stream->bytes, bytes);
 		tsr_count_format(stream->messages, count);
-		tsr_duration_format(took_ns, took);
+		tsr_duration_format(
+			(uint64_t)json_integer_value(json_object_get(report, "took_ns")), took);
 		fprintf(out, "%s %s in %s messages, %s\n", verb, bytes, count, took);
 	}
 	json_decref(report);

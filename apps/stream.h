@@ -4,10 +4,11 @@
 #define TSR_APPS_STREAM_H
 
 /*
- * What `send` and `recv` share: the channel, the patience, the account at the end.
+ * What `send`, `recv` and `pub` share: the channel, the patience, the account at the end.
  */
 
 #include <argp.h>
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -28,11 +29,20 @@ struct tsr_stream {
 /* The parser of what both take: --timeout and the channel; its input is the stream. */
 extern const struct argp tsr_stream_argp;
 
+/* tsr_stream_parse_timeout - what --timeout says; a usage error ends the program. */
+void tsr_stream_parse_timeout(struct tsr_stream *stream, const char *arg, struct argp_state *state);
+
 /* A deadline for one wait. */
 uint64_t tsr_stream_deadline(const struct tsr_stream *stream);
 
 /* Count messages that went through. */
 void tsr_stream_count(struct tsr_stream *stream, uint64_t messages, uint64_t bytes);
+
+/* tsr_stream_refused - say why a message can't be sent. Return: an exit status. */
+int tsr_stream_refused(const struct tsr_stream *stream, int error);
+
+/* tsr_stream_report - the account: the caller drops it. */
+json_t *tsr_stream_report(const struct tsr_stream *stream);
 
 /* tsr_stream_show - the account: as JSON if asked for; else as a line, if @out is a terminal. */
 void tsr_stream_show(const struct tsr_stream *stream, const char *verb, FILE *out);

@@ -25,7 +25,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status stat metrics events why top realms clients channels regions channel send recv peek ping tickets dump ledger reload
+	local commands="demo doctor status stat metrics events why top realms clients channels regions channel send recv pub sub ping tickets dump ledger reload
 		trace stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
@@ -55,6 +55,22 @@ _tessera()
 		mapfile -t COMPREPLY < <(compgen -W "oldest newest next" -- "$current")
 		return
 		;;
+	--kind)
+		mapfile -t COMPREPLY < <(compgen -W "buffered rendezvous unlimited conflated broadcast" -- "$current")
+		return
+		;;
+	--on-full)
+		mapfile -t COMPREPLY < <(compgen -W "wait drop-newest drop-oldest evict lap" -- "$current")
+		return
+		;;
+	--on-death)
+		mapfile -t COMPREPLY < <(compgen -W "drop requeue" -- "$current")
+		return
+		;;
+	--bytes)
+		mapfile -t COMPREPLY < <(compgen -W "text hex base64 none" -- "$current")
+		return
+		;;
 	--color)
 		mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
 		return
@@ -67,7 +83,7 @@ _tessera()
 		mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current")
 		return
 		;;
-	--socket | --input | -i | --save | --segment | --output)
+	--socket | --input | --file | -i | --save | --segment | --output)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
@@ -82,7 +98,7 @@ _tessera()
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
 	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
 	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
-	send | recv | peek | stat | why) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
+	send | recv | pub | sub | stat | why) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
 	trace)
 		if [ ${#words[@]} -eq 1 ]; then
 			mapfile -t COMPREPLY < <(compgen -W "record show export" -- "$current")

@@ -32,7 +32,7 @@ happened() { until_true 5 jq -es "any($1)" events || { cat events; return 1; }; 
 	happened '.kind == "detach" and .id == 1'
 	"$TESSERA" channel rm demo/a/b
 	happened '.kind == "channel" and (.text | contains("removed"))'
-	"$TESSERA" peek demo/nix || true
+	"$TESSERA" sub demo/nix || true
 	happened '.kind == "attach" and .realm == "demo" and (has("id") | not)'
 	[ "$(jq -s 'map(.number) | . == (sort | unique)' events)" = true ]
 	[ "$(jq -s 'all(.wall_ns > 1600000000000000000 and .schema == 1 and .user == "'"$(id -un)"'")' events)" = true ]
