@@ -9,6 +9,7 @@
 #include "perf/case.h"
 #include "perf/ours.h"
 #include "perf/rtt.h"
+#include "perf/rtt_ours.h"
 
 #define RTT_PAYLOAD 64
 #define RTT_SLOTS   64
@@ -20,41 +21,13 @@ struct rtt_state {
 };
 
 static inline bool
-rtt_send(struct tsr_perf_link *link, struct tsr_perf_flow *flow)
-{
-	struct tsr_msg msg;
-
-	while (tsr_alloc(link->client, (uint32_t)link->payload_bytes, &msg) != 0) {
-		if (tsr_perf_flow_hangs(flow))
-			return false;
-	}
-	tsr_perf_fill(msg.data, link->payload_bytes, flow->count);
-	while (tsr_send(link->sender, &msg, TSR_NOWAIT) != 0) {
-		if (tsr_perf_flow_hangs(flow))
-			return false;
-	}
-	return true;
-}
-
-static inline bool
-rtt_take(struct tsr_perf_link *link, struct tsr_perf_flow *flow)
-{
-	struct tsr_msg msg;
-
-	if (tsr_recv(link->receiver, &msg, TSR_NOWAIT) != 0)
-		return false;
-	flow->sum += tsr_perf_sum(msg.data, link->payload_bytes);
-	return tsr_release(link->client, &msg) == 0;
-}
-
-static inline bool
 rtt_trip(void *context, struct tsr_perf_flow *flow)
 {
 	struct tsr_perf_link *link = context;
 
-	if (!rtt_send(link, flow))
+	if (!tsr_perf_rtt_send(link, flow))
 		return false;
-	while (!rtt_take(link, flow)) {
+	while (!tsr_perf_rtt_take(link, flow)) {
 		if (tsr_perf_flow_hangs(flow))
 			return false;
 	}
@@ -66,7 +39,7 @@ rtt_answer(void *context, struct tsr_perf_flow *flow)
 {
 	struct tsr_perf_link *link = context;
 
-	return rtt_take(link, flow) && rtt_send(link, flow);
+	return tsr_perf_rtt_take(link, flow) && tsr_perf_rtt_send(link, flow);
 }
 
 static int
@@ -102,12 +75,25 @@ rtt_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 	return tsr_perf_rtt_follow(side, sample, rtt_answer, &state->link);
 }
 
+void
+tsr_perf_bench_rtt(struct tsr_perf_bench *bench, size_t payload_bytes, bool many)
+{
+	*bench = (struct tsr_perf_bench){
+		.name = many ? "tsr_send/tsr_recv, many-to-many" : "tsr_send/tsr_recv, one-to-one",
+		.payload_bytes = payload_bytes,
+		.slots = RTT_SLOTS,
+		.flags = many ? TSR_PERF_MANY : 0,
+		.open = rtt_open,
+		.run = rtt_run,
+		.close = rtt_close,
+	};
+}
+
 int
 tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
 	size_t payload = request->payload != 0 ? request->payload : RTT_PAYLOAD;
 	bool many = strcmp(request->kind, "many") == 0;
-	struct tsr_perf_bench *bench;
 	struct tsr_perf_pair *pair;
 	size_t ours;
 	size_t baseline;
@@ -115,16 +101,7 @@ tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *req
 
 	if (payload % sizeof(tsr_perf_words) != 0)
 		return -EINVAL;
-	bench = tsr_perf_plan_bench(plan, &ours);
-	*bench = (struct tsr_perf_bench){
-		.name = many ? "tsr_send/tsr_recv, many-to-many" : "tsr_send/tsr_recv, one-to-one",
-		.payload_bytes = payload,
-		.slots = RTT_SLOTS,
-		.flags = many ? TSR_PERF_MANY : 0,
-		.open = rtt_open,
-		.run = rtt_run,
-		.close = rtt_close,
-	};
+	tsr_perf_bench_rtt(tsr_perf_plan_bench(plan, &ours), payload, many);
 	error = tsr_perf_baseline_pingpong(tsr_perf_plan_bench(plan, &baseline), payload);
 	if (error != 0)
 		return error;

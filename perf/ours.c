@@ -144,6 +144,15 @@ tsr_perf_link_again(struct tsr_perf_side *side, struct tsr_perf_link *link)
 	return ours_open_end(side, link, "out", side->index == 0);
 }
 
+int
+tsr_perf_link_further(struct tsr_perf_side *side, struct tsr_perf_link *link, unsigned number)
+{
+	char way[16];
+
+	(void)snprintf(way, sizeof(way), "out-%u", number);
+	return ours_open_end(side, link, way, side->index == 0);
+}
+
 void
 tsr_perf_link_close(struct tsr_perf_link *link)
 {

@@ -20,6 +20,8 @@
 #define TSR_PERF_QUIET        UINT32_C(16) /* in the realm "quiet" of the same daemon */
 #define TSR_PERF_MANY_SENDERS UINT32_C(8)  /* and one receiver */
 
+#define TSR_PERF_COUNT_SHIFT 16 /* from here on: a number of the benchmark's own */
+
 /* One side's end, or ends, of the channels of a benchmark. */
 struct tsr_perf_link {
 	struct tsr_client client;
@@ -55,6 +57,9 @@ int tsr_perf_link_back(struct tsr_perf_side *side, struct tsr_perf_link *link);
 
 /* tsr_perf_link_again - another end of the same channel and side, of the same client */
 int tsr_perf_link_again(struct tsr_perf_side *side, struct tsr_perf_link *link);
+
+/* tsr_perf_link_further - channel @number, beside the others, from side 0 to side 1 */
+int tsr_perf_link_further(struct tsr_perf_side *side, struct tsr_perf_link *link, unsigned number);
 
 void tsr_perf_link_close(struct tsr_perf_link *link);
 

@@ -40,13 +40,19 @@ access_futex_half(_Atomic uint64_t *word)
 	return (long)(uintptr_t)word;
 }
 
+static struct timespec
+access_timespec(uint64_t ns)
+{
+	return (struct timespec){
+		.tv_sec = (time_t)(ns / UINT64_C(1000000000)),
+		.tv_nsec = (long)(ns % UINT64_C(1000000000)),
+	};
+}
+
 int
 tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns)
 {
-	struct timespec const until = {
-		.tv_sec = (time_t)(deadline_ns / UINT64_C(1000000000)),
-		.tv_nsec = (long)(deadline_ns % UINT64_C(1000000000)),
-	};
+	struct timespec const until = access_timespec(deadline_ns);
 	struct timespec const *const limit = deadline_ns == UINT64_MAX ? NULL : &until;
 	long result;
 
@@ -57,6 +63,28 @@ tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns)
 	if (result < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	return access_syscall_result(result);
+}
+
+int
+tsr_futex_wait_any(struct tsr_futex const *futexes, uint32_t count, uint64_t deadline_ns)
+{
+	struct timespec const until = access_timespec(deadline_ns);
+	struct futex_waitv waiters[TSR_FUTEXES_MAX];
+	long result;
+
+	for (uint32_t i = 0; i < count; i++) {
+		TSR_ACCESS_HOOK(TSR_ACCESS_LOAD, futexes[i].word);
+		waiters[i] = (struct futex_waitv){
+			.val = (uint32_t)futexes[i].expected,
+			.uaddr = (uint64_t)access_futex_half(futexes[i].word),
+			.flags = FUTEX_32,
+		};
+	}
+	result = syscall(SYS_futex_waitv, waiters, count, 0,
+	                 deadline_ns == UINT64_MAX ? NULL : &until, CLOCK_MONOTONIC);
+	if (result >= 0 || errno == EAGAIN || errno == EINTR)
+		return 0;
+	return errno == ENOSYS ? -EOPNOTSUPP : -errno;
 }
 
 int

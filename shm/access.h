@@ -239,6 +239,21 @@ int tsr_membarrier_register(void);
  */
 int tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns);
 
+/* A word to sleep on while its low half equals that of @expected. */
+struct tsr_futex {
+	_Atomic uint64_t *word;
+	uint64_t expected;
+};
+
+#define TSR_FUTEXES_MAX 64
+
+/*
+ * tsr_futex_wait_any - the same on up to TSR_FUTEXES_MAX words: until any one of them changes
+ *
+ * Return: as above; -EOPNOTSUPP a kernel before 5.16.
+ */
+int tsr_futex_wait_any(struct tsr_futex const *futexes, uint32_t count, uint64_t deadline_ns);
+
 /* tsr_futex_wake - wake everyone who sleeps on @word. Return: how many were woken. */
 int tsr_futex_wake(_Atomic uint64_t *word);
 

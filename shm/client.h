@@ -98,6 +98,7 @@ struct tsr_end {
 	struct tsr_wait_side mine;   /* where this end sleeps */
 	struct tsr_wait_side others; /* where the other side sleeps */
 	uint32_t token;              /* UINT32_MAX: none yet */
+	uint64_t token_word;         /* what a blocked call of this end sleeps on */
 	uint32_t number;             /* at the daemon */
 	uint8_t side;                /* enum tsr_side */
 	bool seen;                   /* the other side has been there */
@@ -275,24 +276,35 @@ int tsr_magazine_drain(struct tsr_attachment *attachment, uint32_t klass,
                        struct tsr_magazine *magazine);
 
 /*
- * A blocked operation: begin; while the try gives -EAGAIN, next; end. See wait.c.
+ * A blocked operation, of one end or of several at once: begin; while the try gives -EAGAIN, next;
+ * end. See wait.c.
  *
- * tsr_wait_next Return: 0 look again; -ETIMEDOUT, -EPIPE, -ECONNRESET, -ENOTCONN: give up, after
- * end and one last look.
+ * tsr_wait_next Return: 0 look again, at every end; -ETIMEDOUT; or why nothing more may come to
+ * ends[ended], as tsr_end_check(): give up, after end and one last look.
+ * tsr_wait_end @fired: the number of the end whose try did not give -EAGAIN; TSR_WAIT_NONE
  */
 struct tsr_wait {
+	struct tsr_end *const *ends; /* different ones, of one attachment */
+	uint32_t count;              /* of them, 1 .. TSR_WAIT_ENDS_MAX */
+	uint32_t ended;
+	uint32_t spins;
+	bool ready; /* to sleep: enqueued, and looked at again after that */
 	uint64_t deadline_ns;
 	uint64_t spin_until_ns;
 	uint64_t look_ns;          /* length of the next safety look */
-	uint64_t token_word;       /* what we sleep on; 0: not enqueued */
 	uint64_t blocked_since_ns; /* 0: it is not blocked time */
-	uint32_t spins;
+	uint64_t enqueued;         /* a bit an end: it sleeps on its token_word */
+	uint64_t spent;            /* a bit an end: woken, and not looked at since */
 };
 
-void tsr_wait_begin(struct tsr_end *end, struct tsr_wait *wait, uint64_t deadline_ns);
+#define TSR_WAIT_ENDS_MAX 64
+#define TSR_WAIT_NONE     UINT32_MAX
+
+void tsr_wait_begin(struct tsr_wait *wait, struct tsr_end *const *ends, uint32_t count,
+                    uint64_t deadline_ns);
 TSR_MUST_CHECK
-int tsr_wait_next(struct tsr_end *end, struct tsr_wait *wait);
-void tsr_wait_end(struct tsr_end *end, struct tsr_wait *wait);
+int tsr_wait_next(struct tsr_wait *wait);
+void tsr_wait_end(struct tsr_wait *wait, uint32_t fired);
 
 /* Length of the first safety look; tests set it to UINT64_MAX, so that a lost wake-up hangs. */
 extern uint64_t tsr_wait_look_ns;

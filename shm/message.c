@@ -176,27 +176,26 @@ message_wait(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg,
 	struct tsr_wait wait;
 	int error, last;
 
-	tsr_wait_begin(end, &wait, deadline_ns);
+	tsr_wait_begin(&wait, &end, 1, deadline_ns);
 	for (;;) {
-		error = deadline_ns == TSR_NOWAIT ? message_miss(end) : tsr_wait_next(end, &wait);
+		error = deadline_ns == TSR_NOWAIT ? message_miss(end) : tsr_wait_next(&wait);
 		if (error == -EAGAIN)
 			return error;
 		if (error != 0)
 			break;
 		error = message_try(end, zdesc, msg);
 		if (error != -EAGAIN) {
-			tsr_wait_end(end, &wait);
+			tsr_wait_end(&wait, 0);
 			return error;
 		}
 	}
-	tsr_wait_end(end, &wait);
+	tsr_wait_end(&wait, TSR_WAIT_NONE);
 	last = message_try(end, zdesc, msg);
 	return last == -EAGAIN ? error : last;
 }
 
-/* Count why a call gave up, and return it. */
-static int
-message_count(struct tsr_end *end, int error)
+int
+tsr_message_count(struct tsr_end *end, int error)
 {
 	enum tsr_metric_cause cause = TSR_METRIC_REFUSED;
 
@@ -230,7 +229,7 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t de
 	if (error == -EAGAIN)
 		error = message_wait(end, &zdesc, NULL, deadline_ns);
 	msg->zdesc.name = zdesc.name;
-	return message_told("tsr_send", message_count(end, error));
+	return message_told("tsr_send", tsr_message_count(end, error));
 }
 
 int
@@ -251,7 +250,7 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 	if (error == -EAGAIN)
 		error = message_wait(end, NULL, msg, deadline_ns);
 	/* Who looks and finds nothing has not failed. */
-	return error == -EAGAIN ? error : message_told("tsr_recv", message_count(end, error));
+	return error == -EAGAIN ? error : message_told("tsr_recv", tsr_message_count(end, error));
 }
 
 int

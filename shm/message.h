@@ -100,6 +100,9 @@ TSR_COLD TSR_MUST_CHECK int tsr_message_send_all(struct tsr_sender sender, struc
 TSR_COLD TSR_MUST_CHECK int tsr_message_recv_all(struct tsr_receiver receiver, struct tsr_msg *msgs,
                                                  size_t count, uint64_t deadline_ns, size_t *done);
 
+/* tsr_message_count - count why a call gave up, and return it */
+TSR_COLD int tsr_message_count(struct tsr_end *end, int error);
+
 /* It is done, and somebody sleeps; or what was in the slot cannot be, or lies in a region. */
 TSR_COLD TSR_MUST_CHECK int tsr_message_after(struct tsr_end *end, enum tsr_fast fast,
                                               struct tsr_msg *msg);

@@ -186,6 +186,26 @@ struct tsr_region_options {
 	uint32_t reserved;
 };
 
+/* One case of a select: a send or a receive. */
+struct tsr_case {
+	struct tsr_sender sender;     /* send *msg there; or: */
+	struct tsr_receiver receiver; /* receive *msg from there; the other handle is 0 */
+	struct tsr_msg *msg;
+};
+
+#define TSR_SELECT_MAX  64
+#define TSR_SELECT_NONE UINT32_MAX
+
+/* tsr_select(): keep it for as long as the cases are the same, it says whose turn is next. */
+struct tsr_select {
+	size_t size; /* sizeof(struct tsr_select) */
+	struct tsr_case *cases;
+	uint32_t count; /* 1 .. TSR_SELECT_MAX */
+	uint32_t fired; /* set: the case that was done, or that failed; or TSR_SELECT_NONE */
+	uint32_t turn;  /* the library's; 0 to begin with */
+	uint32_t reserved;
+};
+
 /* What tsr_client_info() tells. */
 struct tsr_client_info {
 	size_t size; /* sizeof(struct tsr_client_info), set by the caller */
@@ -314,6 +334,30 @@ TSR_API int tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t dea
  * participant wrote what cannot be (the message was dropped); -ENOTCONN.
  */
 TSR_API int tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns);
+
+/*
+ * tsr_select - do one of several sends and receives, whichever can be done first
+ * @select:	the cases: ends of one client, each of another channel; fired is set, on failure too
+ *
+ *	struct tsr_case cases[] = {{.receiver = orders, .msg = &order},
+ *	                           {.sender = results, .msg = &result}};
+ *	struct tsr_select select = {.size = sizeof(select), .cases = cases, .count = 2};
+ *
+ *	error = tsr_select(&select, TSR_FOREVER);
+ *	if (error == 0 && select.fired == 0)
+ *		handle(&order);
+ *
+ * Exactly one case is done, or none. If several can be, they take turns: a channel that always has
+ * something is picked at least once in as many calls as there are cases, however fast the others
+ * are. A channel that has ended fails its case; take it out and go on.
+ * Context: hot, the thread of all the ends; waits until @deadline_ns. TSR_NOWAIT makes it a select
+ * with a default: -EAGAIN if nothing can be done now.
+ * Return: 0, fired was done; with fired set, what tsr_send() or tsr_recv() would have said of that
+ * case; -EAGAIN (TSR_NOWAIT), -ETIMEDOUT: fired is TSR_SELECT_NONE; -EINVAL the count; or, with
+ * fired set: neither or both of the handles, an end of another client, a channel that is there
+ * twice, a send on a rendezvous.
+ */
+TSR_API int tsr_select(struct tsr_select *select, uint64_t deadline_ns);
 
 /*
  * tsr_release - give a block back

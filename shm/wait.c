@@ -24,41 +24,52 @@ uint64_t tsr_wait_look_ns = 100 * WAIT_NS_PER_MS;
 
 /* From here on it counts as blocked. */
 static void
-wait_block(struct tsr_end *end, struct tsr_wait *wait, uint64_t now_ns)
+wait_block(struct tsr_wait *wait, uint64_t now_ns)
 {
 	if (wait->blocked_since_ns != 0)
 		return;
 	wait->blocked_since_ns = now_ns;
-	tsr_st_rlx(&end->metrics->blocked_since_ns, now_ns);
+	for (uint32_t i = 0; i < wait->count; i++)
+		tsr_st_rlx(&wait->ends[i]->metrics->blocked_since_ns, now_ns);
 }
 
 static void
-wait_unblock(struct tsr_end *end, struct tsr_wait *wait)
+wait_unblock(struct tsr_wait *wait)
 {
 	uint64_t const ns = wait->blocked_since_ns != 0 ? tsr_now_ns() - wait->blocked_since_ns : 0;
 
 	if (wait->blocked_since_ns == 0)
 		return;
-	tsr_count(&end->metrics->blocked_ns, ns);
-	tsr_count(&end->metrics->waits, 1);
-	tsr_st_rlx(&end->metrics->blocked_since_ns, 0);
-	if (end->side == TSR_SIDE_SENDER)
-		tsr_histogram_add(&end->metrics->times, ns);
+	for (uint32_t i = 0; i < wait->count; i++) {
+		struct tsr_metrics *const metrics = wait->ends[i]->metrics;
+
+		tsr_count(&metrics->blocked_ns, ns);
+		tsr_count(&metrics->waits, 1);
+		tsr_st_rlx(&metrics->blocked_since_ns, 0);
+		if (wait->ends[i]->side == TSR_SIDE_SENDER)
+			tsr_histogram_add(&metrics->times, ns);
+	}
 }
 
-/* A sender that finds no room is blocked at once, a receiver only when it goes to sleep. */
+/* A sender that finds no room is blocked at once, others only when they go to sleep. */
 void
-tsr_wait_begin(struct tsr_end *end, struct tsr_wait *wait, uint64_t deadline_ns)
+tsr_wait_begin(struct tsr_wait *wait, struct tsr_end *const *ends, uint32_t count,
+               uint64_t deadline_ns)
 {
 	uint64_t const now_ns = deadline_ns == TSR_NOWAIT ? 0 : tsr_now_ns();
+	uint64_t spin_ns = 0;
 
+	for (uint32_t i = 0; i < count; i++)
+		spin_ns = ends[i]->spin_ns > spin_ns ? ends[i]->spin_ns : spin_ns;
 	*wait = (struct tsr_wait){
+		.ends = ends,
+		.count = count,
 		.deadline_ns = deadline_ns,
-		.spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : now_ns + end->spin_ns,
+		.spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : now_ns + spin_ns,
 		.look_ns = tsr_wait_look_ns,
 	};
-	if (end->side == TSR_SIDE_SENDER && deadline_ns != TSR_NOWAIT)
-		wait_block(end, wait, now_ns);
+	if (count == 1 && ends[0]->side == TSR_SIDE_SENDER && deadline_ns != TSR_NOWAIT)
+		wait_block(wait, now_ns);
 }
 
 int
@@ -83,9 +94,9 @@ tsr_end_check(struct tsr_end *end)
 
 /* The daemon hung up: it is gone, or it cut us off. */
 static bool
-wait_daemon_gone(struct tsr_end const *end)
+wait_daemon_gone(struct tsr_wait const *wait)
 {
-	struct pollfd fd = {.fd = end->attachment->control.fd};
+	struct pollfd fd = {.fd = wait->ends[0]->attachment->control.fd};
 
 	return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
@@ -102,100 +113,197 @@ wait_after(uint64_t now_ns, uint64_t more_ns)
 	return more_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + more_ns;
 }
 
+static uint64_t
+wait_bit(uint32_t number)
+{
+	return UINT64_C(1) << number;
+}
+
+/* Why nothing more may come to one of the ends. */
+static int
+wait_check(struct tsr_wait *wait)
+{
+	for (uint32_t i = 0; i < wait->count; i++) {
+		int const error = tsr_end_check(wait->ends[i]);
+
+		if (error != 0) {
+			wait->ended = i;
+			return error;
+		}
+	}
+	return 0;
+}
+
+/*
+ * More sleepers than tokens, or a kernel that can't sleep on several: such a one just looks from
+ * time to time.
+ */
+static int
+wait_now_and_then(struct tsr_wait *wait)
+{
+	struct timespec const pause = {.tv_nsec = WAIT_NO_TOKEN_NS};
+
+	(void)nanosleep(&pause, NULL);
+	wait->ready = false;
+	return 0;
+}
+
+/* Sleep until one of the tokens is claimed. Return: 0 look; -ETIMEDOUT. */
+static int
+wait_on_tokens(struct tsr_wait *wait, uint64_t deadline_ns)
+{
+	struct tsr_futex futexes[TSR_WAIT_ENDS_MAX];
+	uint32_t count = 0;
+	int error;
+
+	for (uint32_t i = 0; i < wait->count; i++) {
+		struct tsr_end const *const end = wait->ends[i];
+
+		if ((wait->enqueued & wait_bit(i)) != 0)
+			futexes[count++] = (struct tsr_futex){
+				.word = &end->mine.tokens[end->token],
+				.expected = end->token_word,
+			};
+	}
+	if (count < wait->count)
+		return wait_now_and_then(wait);
+	if (count == 1)
+		return tsr_token_sleep(&wait->ends[0]->mine, wait->ends[0]->token,
+		                       wait->ends[0]->token_word, deadline_ns);
+	error = tsr_futex_wait_any(futexes, count, deadline_ns);
+	return error == -EOPNOTSUPP ? wait_now_and_then(wait) : error;
+}
+
+/* Leave the tokens that were claimed: a wake-up was spent on their ends. */
+static void
+wait_leave_claimed(struct tsr_wait *wait)
+{
+	for (uint32_t i = 0; i < wait->count; i++) {
+		struct tsr_end *const end = wait->ends[i];
+		uint64_t word;
+
+		if ((wait->enqueued & wait_bit(i)) == 0)
+			continue;
+		/* [W3] pairs with [K3]: a claimed token means that something was published. */
+		word = tsr_ld_acq(&end->mine.tokens[end->token]);
+		if (word == end->token_word)
+			continue;
+		TSR_TRACE(unblock, tsr_end_describe(end), tsr_token_claimer(word));
+		(void)tsr_token_withdraw(&end->mine, end->token, end->me);
+		wait->enqueued &= ~wait_bit(i);
+		wait->spent |= wait_bit(i);
+		wait->ready = false;
+	}
+}
+
+static bool
+wait_has_work(struct tsr_wait const *wait)
+{
+	for (uint32_t i = 0; i < wait->count; i++) {
+		if (wait->ends[i]->kind->has_work(wait->ends[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * The safety look: we slept long and nobody woke us. If there is work all the same, its sender may
  * be about to: only if it has not after the grace was a wake-up missed.
  */
 static int
-wait_look(struct tsr_end *end, struct tsr_wait *wait)
+wait_look(struct tsr_wait *wait)
 {
-	if (wait_daemon_gone(end))
+	if (wait_daemon_gone(wait))
 		return -ENOTCONN;
 	wait->look_ns = wait_earlier(2 * wait->look_ns, WAIT_LOOK_MAX_NS);
-	if (!end->kind->has_work(end))
+	if (!wait_has_work(wait))
 		return 0;
-	if (tsr_token_sleep(&end->mine, end->token, wait->token_word,
-	                    wait_after(tsr_now_ns(), WAIT_GRACE_NS)) == -ETIMEDOUT &&
-	    end->kind->has_work(end))
-		tsr_count(&end->attachment->state->missed_wakes, 1);
+	if (wait_on_tokens(wait, wait_after(tsr_now_ns(), WAIT_GRACE_NS)) == -ETIMEDOUT &&
+	    wait_has_work(wait))
+		tsr_count(&wait->ends[0]->attachment->state->missed_wakes, 1);
 	return 0;
 }
 
-/* Who has claimed our token; 0: nobody. */
-static uint16_t
-wait_waker(struct tsr_end const *end)
-{
-	uint64_t const word = tsr_ld_rlx(&end->mine.tokens[end->token]);
-
-	return tsr_token_state(word) == TSR_TOKEN_CLAIMED ? tsr_token_claimer(word) : 0;
-}
-
 static int
-wait_sleep(struct tsr_end *end, struct tsr_wait *wait)
+wait_sleep(struct tsr_wait *wait)
 {
 	uint64_t const look_until = wait_after(tsr_now_ns(), wait->look_ns);
-	int const error = tsr_token_sleep(&end->mine, end->token, wait->token_word,
-	                                  wait_earlier(look_until, wait->deadline_ns));
+	int error = wait_on_tokens(wait, wait_earlier(look_until, wait->deadline_ns));
 
-	tsr_count(&end->attachment->state->sleeps, 1);
+	tsr_count(&wait->ends[0]->attachment->state->sleeps, 1);
 	if (error == -ETIMEDOUT)
-		return look_until < wait->deadline_ns ? wait_look(end, wait) : -ETIMEDOUT;
-	if (error == 0) {
-		TSR_TRACE(unblock, tsr_end_describe(end), wait_waker(end));
-		(void)tsr_token_withdraw(&end->mine, end->token, end->me);
-		wait->token_word = 0;
-	}
-	return 0;
+		error = look_until < wait->deadline_ns ? wait_look(wait) : -ETIMEDOUT;
+	if (error == 0)
+		wait_leave_claimed(wait);
+	return error;
 }
 
-/* More sleepers than tokens: such a one just looks from time to time. */
-static int
-wait_without_token(void)
+/* Say of every end that it is about to sleep; one fence does for all. */
+static void
+wait_enqueue(struct tsr_wait *wait)
 {
-	struct timespec const pause = {.tv_nsec = WAIT_NO_TOKEN_NS};
+	for (uint32_t i = 0; i < wait->count; i++) {
+		struct tsr_end *const end = wait->ends[i];
 
-	(void)nanosleep(&pause, NULL);
-	return 0;
+		if ((wait->enqueued & wait_bit(i)) != 0 ||
+		    (end->token == UINT32_MAX &&
+		     tsr_token_acquire(&end->mine, end->me, &end->token) != 0))
+			continue;
+		end->token_word = tsr_token_announce(&end->mine, end->token, end->me);
+		wait->enqueued |= wait_bit(i);
+		wait->spent &= ~wait_bit(i);
+		TSR_TRACE(block, tsr_end_describe(end));
+	}
+	tsr_token_fence(wait->ends[0]->attachment->fenced);
+	wait->ready = true;
 }
 
 int
-tsr_wait_next(struct tsr_end *end, struct tsr_wait *wait)
+tsr_wait_next(struct tsr_wait *wait)
 {
-	int error = tsr_end_check(end);
 	uint64_t now;
+	int error;
 
-	if (error != 0)
-		return error;
-	if (wait->token_word != 0)
-		return wait_sleep(end, wait);
 	if (wait->spin_until_ns != 0 && ++wait->spins % WAIT_SPINS_A_CLOCK != 0) {
 		tsr_cpu_relax();
 		return 0;
 	}
+	error = wait_check(wait);
+	if (error != 0)
+		return error;
+	if (wait->ready)
+		return wait_sleep(wait);
 	now = tsr_now_ns();
 	if (now >= wait->deadline_ns)
 		return -ETIMEDOUT;
 	if (now < wait->spin_until_ns)
 		return 0;
-	if (end->token == UINT32_MAX && tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
-		return wait_without_token();
 	wait->spin_until_ns = 0;
-	wait_block(end, wait, now);
-	wait->token_word =
-		tsr_token_enqueue(&end->mine, end->token, end->me, end->attachment->fenced);
-	TSR_TRACE(block, tsr_end_describe(end));
+	wait_block(wait, now);
+	wait_enqueue(wait);
 	return 0;
 }
 
+/*
+ * No longer asleep. Wake-ups that were spent on ends that have not used them go on: we look at each
+ * such end again, and wake another one of its side if there is something.
+ */
 void
-tsr_wait_end(struct tsr_end *end, struct tsr_wait *wait)
+tsr_wait_end(struct tsr_wait *wait, uint32_t fired)
 {
-	wait_unblock(end, wait);
-	if (wait->token_word == 0)
-		return;
-	TSR_TRACE(unblock, tsr_end_describe(end), wait_waker(end));
-	if (!tsr_token_withdraw(&end->mine, end->token, end->me))
-		return;
-	/* A wake-up was spent on us while we helped ourselves: if there is more, hand it on. */
-	end->kind->wake_mine(end);
+	wait_unblock(wait);
+	/* What woke its end before the try that did it: that try has seen to whatever came next. */
+	if (fired != TSR_WAIT_NONE)
+		wait->spent &= ~wait_bit(fired);
+	for (uint32_t i = 0; i < wait->count; i++) {
+		struct tsr_end *const end = wait->ends[i];
+
+		if ((wait->enqueued & wait_bit(i)) != 0 &&
+		    tsr_token_withdraw(&end->mine, end->token, end->me))
+			wait->spent |= wait_bit(i);
+		if ((wait->spent & wait_bit(i)) == 0)
+			continue;
+		(void)end->kind->find_work(end);
+		end->kind->wake_mine(end);
+	}
 }

@@ -95,18 +95,32 @@ tsr_token_release(struct tsr_wait_side const *side, uint32_t number, uint16_t me
 }
 
 uint64_t
-tsr_token_enqueue(struct tsr_wait_side const *side, uint32_t number, uint16_t me, bool fenced)
+tsr_token_announce(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
 {
 	uint64_t const generation = tsr_token_generation(tsr_ld_rlx(&side->tokens[number])) + 1;
 	uint64_t const word = tsr_token_make(TSR_TOKEN_ENQUEUED, generation, me, 0);
 
 	/* [W1] pairs with [K3]: a waker that sees the bit sees the token enqueued. */
 	tsr_st_rel(&side->tokens[number], word);
-	/* [W1] pairs with [K2] and [K4]: the bit, then a fence here and, by membarrier, in every
-	 * waker. */
+	/* [W1] pairs with [K2] and [K4]: the bit, before the fence. */
 	(void)tsr_or_sc(side->mask, UINT64_C(1) << number);
+	return word;
+}
+
+void
+tsr_token_fence(bool fenced)
+{
 	if (fenced || tsr_membarrier() != 0)
+		/* [W1] pairs with [K2] and [K4]: here and, by membarrier, in every waker. */
 		tsr_fence_sc();
+}
+
+uint64_t
+tsr_token_enqueue(struct tsr_wait_side const *side, uint32_t number, uint16_t me, bool fenced)
+{
+	uint64_t const word = tsr_token_announce(side, number, me);
+
+	tsr_token_fence(fenced);
 	return word;
 }
 

@@ -129,11 +129,16 @@ int tsr_token_acquire(struct tsr_wait_side const *side, uint16_t me, uint32_t *n
 void tsr_token_release(struct tsr_wait_side const *side, uint32_t number, uint16_t me);
 
 /*
- * tsr_token_enqueue - say that one is about to sleep: look again after this, then sleep
+ * tsr_token_announce - say that one is about to sleep. Before one looks again, and then sleeps:
+ * tsr_token_fence - once for all tokens that were announced before
  * @fenced:	do without membarrier: the mask is marked, wakers fence
  *
- * Return: the token word to sleep on.
+ * Return of announce: the token word to sleep on.
  */
+uint64_t tsr_token_announce(struct tsr_wait_side const *side, uint32_t number, uint16_t me);
+void tsr_token_fence(bool fenced);
+
+/* tsr_token_enqueue - both: look again after this, then sleep. Return: the token word. */
 uint64_t tsr_token_enqueue(struct tsr_wait_side const *side, uint32_t number, uint16_t me,
                            bool fenced);
 

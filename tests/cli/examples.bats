@@ -39,6 +39,18 @@ teardown() { tessera_teardown; }
 	ledger_balances
 }
 
+@test "select_merge: both channels arrive, each in its order, and both ends are told" {
+	background "$examples/select_merge" greetings other >output
+	merge=$last
+	until_true 10 grep -q "nothing for a second" output
+	printf one | "$TESSERA" send demo/other
+	"$examples/hello_send" Good morning
+	wait "$merge"
+	[ "$(tr -d '\0' <output | grep ^greetings)" = $'greetings: Good\ngreetings: morning\ngreetings has ended' ]
+	[ "$(tr -d '\0' <output | grep ^other)" = $'other: one\nother has ended' ]
+	ledger_balances
+}
+
 @test "observe and event_loop: one looks at what the other receives" {
 	"$examples/hello_send" Good morning
 	background "$examples/observe" greetings >observed

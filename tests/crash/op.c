@@ -103,6 +103,61 @@ run_recv_batch(struct run *run)
 	op_received(run, (unsigned)count);
 }
 
+/* One of two receives: channel 0, as it was made, and channel 1. */
+static void
+prepare_select(struct run *run)
+{
+	run->receives_max = 1;
+	world_open_receiver(run->id, 1);
+}
+
+static void
+op_select(struct run *run, uint64_t deadline_ns)
+{
+	struct tsr_case cases[] = {
+		{.receiver = world.receiver[run->id][1], .msg = &run->msg[0]},
+		{.receiver = world.receiver[run->id][0], .msg = &run->msg[0]},
+	};
+	struct tsr_select select = {.size = sizeof(select), .cases = cases, .count = 2};
+
+	run->result = tsr_select(&select, deadline_ns);
+	op_received(run, run->result == 0);
+}
+
+static void
+run_select(struct run *run)
+{
+	op_select(run, TSR_NOWAIT);
+}
+
+static void
+run_select_wait(struct run *run)
+{
+	op_select(run, world.now_ns + OP_WAIT_NS);
+}
+
+/* A send on channel 0, or a receive from channel 1, where nothing is. */
+static void
+prepare_select_send(struct run *run)
+{
+	world_open_receiver(run->id, 1);
+	op_want_message(run, 0);
+}
+
+static void
+run_select_send(struct run *run)
+{
+	struct tsr_msg none;
+	struct tsr_case cases[] = {
+		{.receiver = world.receiver[run->id][1], .msg = &none},
+		{.sender = world.sender[run->id][0], .msg = &run->msg[0]},
+	};
+	struct tsr_select select = {.size = sizeof(select), .cases = cases, .count = 2};
+
+	run->result = tsr_select(&select, world.now_ns + OP_WAIT_NS);
+	run->done = run->result == 0;
+}
+
 /* What is received is sent on: the same ticket, from slot to slot. */
 static void
 run_forward(struct run *run)
@@ -479,6 +534,42 @@ struct op const op_table[] = {
 				{.name = "two", .fill = 2},
 				{.name = "full", .fill = OP_FULL},
 				{.name = "redo", .fill = 2, .flags = START_REDO},
+			},
+	},
+	{
+		.name = "select",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_select,
+		.run = run_select,
+		.start =
+			{
+				{.name = "one", .fill = 1},
+				{.name = "empty", .want = -EAGAIN},
+				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
+				{.name = "redo", .fill = 2, .flags = START_REDO},
+			},
+	},
+	{
+		.name = "select-wait",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_select,
+		.run = run_select_wait,
+		.start =
+			{
+				{.name = "empty", .want = -ETIMEDOUT},
+				{.name = "woken", .flags = START_WOKEN},
+			},
+	},
+	{
+		.name = "select-send",
+		.ends = OP_SENDER,
+		.prepare = prepare_select_send,
+		.run = run_select_send,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "full", .fill = OP_FULL, .want = -ETIMEDOUT},
+				{.name = "woken", .fill = OP_FULL, .flags = START_WOKEN},
 			},
 	},
 	{

@@ -22,6 +22,8 @@ int __wrap_tsr_control_ask(struct tsr_control *control, uint16_t type, void *req
 void __wrap_tsr_control_close(struct tsr_control *control);
 uint64_t __wrap_tsr_now_ns(void);
 int __wrap_tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns);
+int __wrap_tsr_futex_wait_any(struct tsr_futex const *futexes, uint32_t count,
+                              uint64_t deadline_ns);
 int __wrap_tsr_futex_wake(_Atomic uint64_t *word);
 int __wrap_tsr_event_ring(int fd);
 int __wrap_pthread_key_create(pthread_key_t *key, void (*destructor)(void *));
@@ -139,15 +141,25 @@ __wrap_tsr_now_ns(void)
 }
 
 int
-__wrap_tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns)
+__wrap_tsr_futex_wait_any(struct tsr_futex const *futexes, uint32_t count, uint64_t deadline_ns)
 {
-	if ((uint32_t)atomic_load(word) != (uint32_t)expected)
-		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if ((uint32_t)atomic_load(futexes[i].word) != (uint32_t)futexes[i].expected)
+			return 0;
+	}
 	if (deadline_ns == UINT64_MAX)
 		world_give_up("somebody sleeps for ever");
 	if (world.now_ns < deadline_ns)
 		world.now_ns = deadline_ns;
 	return -ETIMEDOUT;
+}
+
+int
+__wrap_tsr_futex_wait(_Atomic uint64_t *word, uint64_t expected, uint64_t deadline_ns)
+{
+	struct tsr_futex const one = {.word = word, .expected = expected};
+
+	return __wrap_tsr_futex_wait_any(&one, 1, deadline_ns);
 }
 
 int

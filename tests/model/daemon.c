@@ -30,7 +30,7 @@ static uint16_t daemon_free_ids[MODEL_PROCESSES + 1];
 
 /* What a repair changes in private, and how it was before. */
 struct daemon_tables {
-	struct tsr_channel_side side[2];
+	struct tsr_channel_side side[MODEL_CHANNELS][2];
 	struct tsr_member_end ends[MODEL_PROCESSES][DAEMON_ENDS];
 	uint32_t open[MODEL_PROCESSES][2];
 };
@@ -91,7 +91,8 @@ tsr_registry_synchronize(void)
 static void
 daemon_keep(struct daemon_tables *to)
 {
-	memcpy(to->side, model.record.side, sizeof(to->side));
+	for (unsigned i = 0; i < MODEL_CHANNELS; i++)
+		memcpy(to->side[i], model_channel(i)->side, sizeof(to->side[i]));
 	memcpy(to->ends, daemon_ends, sizeof(to->ends));
 	for (unsigned i = 0; i < MODEL_PROCESSES; i++)
 		memcpy(to->open[i], daemon_members[i].open, sizeof(to->open[i]));
@@ -102,7 +103,9 @@ model_daemon_restart(void)
 {
 	struct model_process *const self = &model.process[0];
 
-	memcpy(model.record.side, daemon_before.side, sizeof(daemon_before.side));
+	for (unsigned i = 0; i < MODEL_CHANNELS; i++)
+		memcpy(model_channel(i)->side, daemon_before.side[i],
+		       sizeof(daemon_before.side[i]));
 	memcpy(daemon_ends, daemon_before.ends, sizeof(daemon_before.ends));
 	for (unsigned i = 0; i < MODEL_PROCESSES; i++)
 		memcpy(daemon_members[i].open, daemon_before.open[i],
@@ -143,7 +146,8 @@ model_daemon_make(void)
 	model.realm.free_ids = daemon_free_ids;
 	for (unsigned i = 1; i < model.processes; i++)
 		daemon_member(i);
-	model_process_keep(self, model.record.side, sizeof(model.record.side));
+	for (unsigned i = 0; i < model_channels(); i++)
+		model_process_keep(self, model_channel(i)->side, sizeof(model.record.side));
 	model_process_keep(self, daemon_ends, sizeof(daemon_ends));
 	model_process_keep(self, &daemon_before, sizeof(daemon_before));
 	for (unsigned i = 1; i < model.processes; i++)
@@ -153,13 +157,14 @@ model_daemon_make(void)
 
 /* END_OPEN: the words of the answer, as kernel.c takes them apart. */
 int
-model_daemon_open(unsigned number, uint32_t side, uint64_t *reply, uint64_t *stream)
+model_daemon_open(unsigned number, unsigned channel, uint32_t side, uint64_t *reply,
+                  uint64_t *stream)
 {
 	struct tsr_refusal refusal;
 	struct tsr_channel_other other = {0};
 	uint32_t end = 0;
-	int const error = tsr_member_open(&daemon_members[number], &model.record, side, &end,
-	                                  &other, &refusal);
+	int const error = tsr_member_open(&daemon_members[number], model_channel(channel), side,
+	                                  &end, &other, &refusal);
 
 	if (error != 0)
 		return error;
@@ -177,7 +182,8 @@ daemon_answer(unsigned number)
 	int error;
 
 	if ((uint16_t)request == TSR_PROTO_END_OPEN)
-		error = model_daemon_open(number, (uint32_t)(request >> 16), &reply, &stream);
+		error = model_daemon_open(number, (unsigned)(request >> 24),
+		                          (uint32_t)(request >> 16 & 0xff), &reply, &stream);
 	else
 		error = tsr_member_close(&daemon_members[number], (uint32_t)(request >> 16),
 		                         &refusal);

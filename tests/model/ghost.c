@@ -120,15 +120,27 @@ ghost_slot_empty(unsigned number, unsigned m, unsigned phase)
 		          model.ghost->message[m] + 1 + ((uint64_t)number << 8));
 }
 
+/* Is this the word of a slot? */
+static bool
+ghost_is_slot(uint32_t word)
+{
+	for (unsigned i = 0; i < model_channels(); i++) {
+		struct tsr_channel const *const channel = &model_channel(i)->channel;
+		uint32_t const first = model_memory_word(channel->shm->slot);
+
+		if (word >= first && word < first + channel->capacity * 4)
+			return (word - first) % 4 == 0;
+	}
+	return false;
+}
+
 /* A store to the modelled memory was performed: is it one that sends or receives? */
 void
 model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
 {
-	uint32_t const first = model_memory_word(model.record.channel.shm->slot);
-	uint32_t const words = model.record.channel.capacity * 4;
 	unsigned m;
 
-	if (word < first || word >= first + words || (word - first) % 4 != 0)
+	if (!ghost_is_slot(word))
 		return;
 	m = ghost_find(model_memory_look(word + 1));
 	if (tsr_slot_phase(v) == TSR_READY && tsr_slot_phase(old) != TSR_READY)
@@ -184,15 +196,22 @@ model_ghost_sends(struct model_process *self, struct tsr_msg const *msg, unsigne
 	return m;
 }
 
+/* Is it at this channel? */
 static bool
-ghost_open(bool sends)
+ghost_uses(struct model_actor const *actor, unsigned channel)
+{
+	return actor->both || actor->second == (channel == 1);
+}
+
+static bool
+ghost_open(bool sends, unsigned channel)
 {
 	for (unsigned i = 1; i < model.processes; i++) {
 		struct model_actor const *const actor = model.process[i].actor;
 
 		/* One that opens late may have come after the end was seen. */
-		if (actor->sends == sends && !actor->late && ghost_lives(i) &&
-		    model.ghost->open[i] != 0)
+		if (actor->sends == sends && ghost_uses(actor, channel) && !actor->late &&
+		    ghost_lives(i) && model.ghost->open[i] != 0)
 			return true;
 	}
 	return false;
@@ -211,7 +230,7 @@ model_ghost_sent(struct model_process *self, unsigned m, int error)
 	model_set(&model.ghost->owner[tsr_name_index(model.ghost->name[m])], self->number);
 	model_set(&model.ghost->message[m], GHOST_NONE);
 	if (error != -ETIMEDOUT)
-		model_ghost_ended(self, error);
+		model_ghost_ended(self, self->actor->second, error);
 }
 
 /* Return: the number of the message, MODEL_MESSAGES if it is none. */
@@ -248,7 +267,8 @@ model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL
 
 	if (sender == 0)
 		return;
-	if (m < next[sender] && model.ghost->receiver_died == 0)
+	if (m < next[sender] &&
+	    model.ghost->receiver_died[model.process[sender].actor->second] == 0)
 		model_violate("process %u receives message %u after %u", self->number, m,
 		              next[sender] - 1);
 	next[sender] = m + 1;
@@ -262,11 +282,18 @@ model_ghost_releases(struct model_process *self, struct tsr_msg const *msg)
 	model_set(ghost_owner(msg), 0);
 }
 
+/* Where a message is sent. */
+static struct tsr_channel const *
+ghost_channel(unsigned m)
+{
+	return &model_channel(model.process[ghost_sender(m)].actor->second)->channel;
+}
+
 /* Published, not yet received, and no living receiver has it in hands. */
 static bool
 ghost_waits(unsigned m)
 {
-	struct tsr_channel const *const channel = &model.record.channel;
+	struct tsr_channel const *const channel = ghost_channel(m);
 
 	if (ghost_state(m) != GHOST_PUBLISHED || ghost_given(m) != 0)
 		return false;
@@ -298,20 +325,22 @@ ghost_anyone_late(void)
 
 /* A call said that the other side is gone. */
 void
-model_ghost_ended(struct model_process *self, int error)
+model_ghost_ended(struct model_process *self, unsigned channel, int error)
 {
 	bool const sends = self->actor->sends;
-	uint64_t const died = sends ? model.ghost->receiver_died : model.ghost->sender_died;
+	uint64_t const died =
+		(sends ? model.ghost->receiver_died : model.ghost->sender_died)[channel];
 
 	if (error != -EPIPE && error != -ECONNRESET) {
 		model_violate("process %u is told %d", self->number, error);
 		return;
 	}
-	if (ghost_open(!sends))
+	if (ghost_open(!sends, channel))
 		model_violate("process %u is told %s, and the other side is there", self->number,
 		              error == -EPIPE ? "-EPIPE" : "-ECONNRESET");
 	for (unsigned m = 0; !sends && m < MODEL_MESSAGES; m++) {
-		if (ghost_waits(m) && !model.process[ghost_sender(m)].actor->late)
+		if (ghost_waits(m) && ghost_channel(m) == &model_channel(channel)->channel &&
+		    !model.process[ghost_sender(m)].actor->late)
 			model_violate("process %u is told that the stream has ended before message "
 			              "%u",
 			              self->number, m);
@@ -329,9 +358,12 @@ void
 model_ghost_died(struct model_process *p)
 {
 	struct model_ghost *const ghost = model.ghost;
-	uint64_t *const died = p->actor->sends ? &ghost->sender_died : &ghost->receiver_died;
+	uint64_t *const died = p->actor->sends ? ghost->sender_died : ghost->receiver_died;
 
-	model_set(died, *died | 2 | (ghost->open[p->number] != 0));
+	for (unsigned i = 0; i < model_channels(); i++) {
+		if (ghost_uses(p->actor, i))
+			model_set(&died[i], died[i] | 2 | (ghost->open[p->number] != 0));
+	}
 	model_set(&ghost->open[p->number], 0);
 	for (unsigned i = 0; i < MODEL_TICKETS; i++) {
 		if (ghost->owner[i] == p->number)
@@ -344,13 +376,15 @@ ghost_ledger(void)
 {
 	struct tsr_ledger ledger;
 	bool living[MODEL_PROCESSES + 1] = {false};
+	struct tsr_channel const channels[MODEL_CHANNELS] = {model.record.channel,
+	                                                     model.second.channel};
 	uint8_t named[MODEL_TICKETS] = {0};
 
 	for (unsigned i = 1; i < model.processes; i++) {
 		if (ghost_lives(i))
 			living[model.process[i].attachment->me] = true;
 	}
-	tsr_ledger_take(&model.map, &model.record.channel, 1, living, named, &ledger);
+	tsr_ledger_take(&model.map, channels, model_channels(), living, named, &ledger);
 	if (!ledger.balanced)
 		model_violate("the ledger does not balance: %s", ledger.text);
 }
@@ -358,7 +392,7 @@ ghost_ledger(void)
 static bool
 ghost_in_channel(unsigned m)
 {
-	struct tsr_channel const *const channel = &model.record.channel;
+	struct tsr_channel const *const channel = ghost_channel(m);
 	unsigned found = 0;
 
 	for (uint32_t i = 0; i < channel->capacity; i++) {

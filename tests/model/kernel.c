@@ -62,29 +62,65 @@ tsr_membarrier(void)
 	return 0;
 }
 
+/* Does none of them differ from what the sleeper takes it for? */
+static bool
+kernel_unchanged(struct tsr_futex const *futexes, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t const word = model_memory_word(futexes[i].word);
+		uint64_t const now = model_memory_look(word);
+
+		if ((uint32_t)now == (uint32_t)futexes[i].expected)
+			continue;
+		if (model.tracing)
+			model_trace_access("futex wait: changed", word, now,
+			                   __builtin_return_address(0));
+		return false;
+	}
+	return true;
+}
+
+/* The kernel looks at all words under its locks: in one step. */
 int
-tsr_futex_wait(_Atomic uint64_t *futex, uint64_t expected, uint64_t deadline_ns)
+tsr_futex_wait_any(struct tsr_futex const *futexes, uint32_t count, uint64_t deadline_ns)
 {
 	struct model_process *const self = model.current;
-	uint32_t const word = model_memory_word(futex);
+	uint32_t const first = model_memory_word(futexes[0].word);
+	uint32_t const last = model_memory_word(futexes[count - 1].word);
 
+	if (count > 2)
+		model_violate("process %u sleeps on %u words", self->number, count);
 	self->now.timed = deadline_ns != UINT64_MAX;
-	model_yield(MODEL_WAIT, word, expected, __builtin_return_address(0));
-	if ((uint32_t)model_memory_look(word) != (uint32_t)expected) {
-		if (model.tracing)
-			model_trace_access("futex wait: changed", word, model_memory_look(word),
-			                   __builtin_return_address(0));
+	model_yield(MODEL_WAIT, first, futexes[0].expected, __builtin_return_address(0));
+	if (!kernel_unchanged(futexes, count))
 		return 0;
-	}
-	if (model.tracing)
-		model_trace_access("sleeps on", word, expected, __builtin_return_address(0));
+	for (uint32_t i = 0; i < count && model.tracing; i++)
+		model_trace_access("sleeps on", model_memory_word(futexes[i].word),
+		                   futexes[i].expected, __builtin_return_address(0));
 	model_set(&model.ghost->status[self->number], MODEL_ASLEEP);
-	model_set(&model.ghost->asleep_on[self->number], word);
+	model_set(&model.ghost->asleep_on[self->number], first | (uint64_t)last << 32);
 	self->now.answer = 0;
-	model_yield(MODEL_SLEEP, word, 0, __builtin_return_address(0));
+	model_yield(MODEL_SLEEP, first, 0, __builtin_return_address(0));
 	if (model.tracing)
 		model_trace_note(self->number, self->now.answer != 0 ? "time is up" : "wakes up");
 	return self->now.answer != 0 ? -ETIMEDOUT : 0;
+}
+
+int
+tsr_futex_wait(_Atomic uint64_t *futex, uint64_t expected, uint64_t deadline_ns)
+{
+	struct tsr_futex const one = {.word = futex, .expected = expected};
+
+	return tsr_futex_wait_any(&one, 1, deadline_ns);
+}
+
+static bool
+kernel_sleeps_on(unsigned number, uint32_t word)
+{
+	uint64_t const words = model.ghost->asleep_on[number];
+
+	return model.ghost->status[number] == MODEL_ASLEEP &&
+	       ((uint32_t)words == word || words >> 32 == word);
 }
 
 int
@@ -97,7 +133,7 @@ tsr_futex_wake(_Atomic uint64_t *futex)
 		return 0;
 	model_yield(MODEL_WAKE, word, 0, __builtin_return_address(0));
 	for (unsigned i = 1; i < model.processes; i++) {
-		if (model.ghost->status[i] != MODEL_ASLEEP || model.ghost->asleep_on[i] != word)
+		if (!kernel_sleeps_on(i, word))
 			continue;
 		model_set(&model.ghost->status[i], MODEL_RUNS);
 		model_set(&model.ghost->asleep_on[i], 0);
@@ -125,14 +161,15 @@ tsr_event_drop(struct tsr_attachment *attachment, struct tsr_event_own *event)
 }
 
 static int
-kernel_reply_open(void *reply, uint64_t words, uint64_t stream)
+kernel_reply_open(void *reply, unsigned number, uint64_t words, uint64_t stream)
 {
-	struct tsr_channel const *const channel = &model.record.channel;
+	struct tsr_channel_record const *const record = model_channel(number);
+	struct tsr_channel const *const channel = &record->channel;
 
 	*(struct tsr_proto_end_open_reply *)reply = (struct tsr_proto_end_open_reply){
 		.channel_id = channel->id,
-		.offset = model.record.offset,
-		.index = model.record.index,
+		.offset = record->offset,
+		.index = record->index,
 		.capacity = channel->capacity,
 		.flags = channel->flags,
 		.kind = TSR_KIND_BUFFERED,
@@ -143,12 +180,15 @@ kernel_reply_open(void *reply, uint64_t words, uint64_t stream)
 	return 0;
 }
 
-/* The argument of a request: the side of an end to open, the number of one to close. */
+/* The argument of a request: side, and channel << 8, of an end to open; the number of an end to
+ * close. */
 static uint64_t
 kernel_argument(uint16_t type, void const *request)
 {
+	struct tsr_proto_end_open const *const open = request;
+
 	if (type == TSR_PROTO_END_OPEN)
-		return ((struct tsr_proto_end_open const *)request)->side;
+		return open->side | (strcmp(open->channel.name, "second") == 0 ? 1U << 8 : 0);
 	return ((struct tsr_proto_end_close const *)request)->end;
 }
 
@@ -173,9 +213,12 @@ tsr_control_ask(struct tsr_control *control, uint16_t type, void *request, size_
 	(void)request_bytes, (void)reply_bytes, (void)got, (void)deadline_ns;
 	if (model.current == NULL) {
 		/* Setting up: the daemon answers at once. */
-		int const error = model_daemon_open(number, (uint32_t)argument, &words, &stream);
+		int const error = model_daemon_open(number, (unsigned)(argument >> 8),
+		                                    (uint32_t)(argument & 0xff), &words, &stream);
 
-		return error != 0 ? error : kernel_reply_open(reply, words, stream);
+		return error != 0
+		               ? error
+		               : kernel_reply_open(reply, (unsigned)(argument >> 8), words, stream);
 	}
 	model_yield(MODEL_CALL, 0, type, __builtin_return_address(0));
 	model_set(&model.ghost->request[number], type | argument << 16);
@@ -187,5 +230,7 @@ tsr_control_ask(struct tsr_control *control, uint16_t type, void *request, size_
 	model_set(&model.ghost->reply_stream[number], 0);
 	if (words == UINT64_MAX)
 		return -EPROTO;
-	return type == TSR_PROTO_END_OPEN ? kernel_reply_open(reply, words, stream) : 0;
+	return type == TSR_PROTO_END_OPEN
+	               ? kernel_reply_open(reply, (unsigned)(argument >> 8), words, stream)
+	               : 0;
 }

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "shm/depot.h"
+#include "shm/kind.h"
 #include "shm/ticket.h"
 #include "tests/model/model.h"
 
@@ -30,6 +31,32 @@ main_need(bool condition, const char *what)
 		return;
 	fprintf(stderr, "explore: %s\n", what);
 	_exit(3);
+}
+
+unsigned
+model_channels(void)
+{
+	return model.scenario->two ? 2 : 1;
+}
+
+struct tsr_channel_record *
+model_channel(unsigned number)
+{
+	return number == 0 ? &model.record : &model.second;
+}
+
+static void
+main_channel(unsigned number, struct tsr_shape shape)
+{
+	struct tsr_channel_record *const record = model_channel(number);
+
+	record->index = number;
+	record->offset = number * tsr_kind_get(shape.kind)->bytes(&shape);
+	tsr_channel_format(&model.map, number, record->offset, shape, tsr_channel_id(number, 1),
+	                   number == 0 ? "model" : "second");
+	main_need(tsr_channel_bind(&record->channel, &model.map, number, record->offset, shape,
+	                           tsr_channel_id(number, 1)) == 0,
+	          "the channel can't be bound");
 }
 
 /* A realm of one class and one channel, its depot cut down to what the scenario needs. */
@@ -44,8 +71,8 @@ main_realm(struct model_scenario const *s)
 	                                .flags = s->flags};
 
 	tsr_geometry_default(&geometry);
-	geometry.channels = 1;
-	geometry.slots = s->capacity;
+	geometry.channels = model_channels();
+	geometry.slots = model_channels() * s->capacity;
 	geometry.clients = MODEL_PROCESSES;
 	geometry.classes = 1;
 	geometry.klass[0] = (struct tsr_class_config){.block_bytes = 64, .count = tickets};
@@ -60,10 +87,8 @@ main_realm(struct model_scenario const *s)
 	main_need(tsr_realm_format(&model.map, &geometry) == 0, "the realm can't be formatted");
 	model.map.klass[0].cells = s->cells != 0 ? s->cells : tickets;
 	model.map.klass[0].batch = s->batch != 0 ? s->batch : 1;
-	tsr_channel_format(&model.map, 0, 0, shape, tsr_channel_id(0, 1), "model");
-	main_need(tsr_channel_bind(&model.record.channel, &model.map, 0, 0, shape,
-	                           tsr_channel_id(0, 1)) == 0,
-	          "the channel can't be bound");
+	for (unsigned i = 0; i < model_channels(); i++)
+		main_channel(i, shape);
 }
 
 static void *
@@ -102,7 +127,8 @@ main_attach(struct model_process *p)
 static void
 main_keep(struct model_process *p)
 {
-	model_process_keep(p, &p->table->end[0], sizeof(p->table->end[0]));
+	model_process_keep(p, &p->table->end[0],
+	                   (p->actor->both ? 2 : 1) * sizeof(p->table->end[0]));
 	model_process_keep(p, &p->magazines[0], offsetof(struct tsr_magazine, name[MODEL_TICKETS]));
 	model_process_keep(p, &p->attachment->orphans[0].count, sizeof(uint32_t));
 	model_process_keep(p, p->attachment->orphans[0].name, MODEL_TICKETS * sizeof(uint64_t));
@@ -114,22 +140,25 @@ main_open(struct model_process *p)
 	struct tsr_end_options const options = {.size = sizeof(options),
 	                                        .flags = TSR_END_NO_SPIN | TSR_END_NO_STAMP};
 
+	char const *const name = p->actor->second ? "second" : "model";
+
 	tsr_process = p->table;
 	if (p->actor->sends)
-		main_need(tsr_sender_open(p->client, "model", &options, &p->sender) == 0,
+		main_need(tsr_sender_open(p->client, name, &options, &p->sender) == 0,
 		          "a sender can't be opened");
 	if (p->actor->receives)
-		main_need(tsr_receiver_open(p->client, "model", &options, &p->receiver) == 0,
+		main_need(tsr_receiver_open(p->client, name, &options, &p->receiver) == 0,
 		          "a receiver can't be opened");
+	if (p->actor->both)
+		main_need(tsr_receiver_open(p->client, "second", &options, &p->also) == 0,
+		          "a second receiver can't be opened");
 	model.ghost->open[p->number] = p->actor->sends || p->actor->receives;
 }
 
 /* The channel has been used: its slots name tickets as they were then. */
 static void
-main_stale_names(void)
+main_stale_names(struct tsr_channel const *channel)
 {
-	struct tsr_channel const *const channel = &model.record.channel;
-
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		uint64_t const generation =
 			tsr_word_generation(tsr_ld_rlx(&model.map.tickets[i].word));
@@ -166,7 +195,8 @@ main_tickets(void)
 				tsr_name_make(ticket, generation);
 		}
 	}
-	main_stale_names();
+	for (unsigned i = 0; i < model_channels(); i++)
+		main_stale_names(&model_channel(i)->channel);
 	for (uint32_t count = 0; ticket < klass->count; count = 0) {
 		for (; count < klass->batch && ticket < klass->count; ticket++) {
 			_Atomic uint64_t *const word = &model.map.tickets[ticket].word;

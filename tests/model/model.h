@@ -44,6 +44,7 @@
 #define MODEL_MESSAGES  12
 #define MODEL_TICKETS   12
 #define MODEL_BUFFER    8 /* stores on their way */
+#define MODEL_CHANNELS  2
 
 /* What a process does next. */
 enum model_pending {
@@ -92,6 +93,8 @@ struct model_actor {
 	bool sends;       /* one end is opened for it before it begins: a sender ... */
 	bool receives;    /* ... or a receiver */
 	bool fenced;      /* no membarrier reaches it */
+	bool second;      /* its end is on the second channel */
+	bool both;        /* a receiver: one on each channel */
 	uint8_t messages; /* to send, or to receive at most (0: until the end of the stream) */
 	uint8_t timeouts; /* so many of its sleeps may end by the deadline */
 	uint8_t tickets;  /* idle ones in its magazine, to begin with */
@@ -110,6 +113,7 @@ struct model_scenario {
 	uint64_t first_lap, first_generation;
 	uint32_t tickets, cells, batch;
 	uint32_t kills, reaper_kills;
+	bool two; /* channels, of the same shape */
 	bool tso;
 	bool quick;       /* part of --quick */
 	uint64_t states;  /* bound; 0: to the end */
@@ -151,6 +155,7 @@ struct model_process {
 	struct tsr_client client;
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
+	struct tsr_receiver also; /* on the second channel, of one that is at both */
 	struct tsr_member *member;
 	struct model_range range[8];
 	unsigned ranges;
@@ -160,16 +165,16 @@ struct model_process {
 
 /* Words that belong to the model itself: undone and hashed like shared ones. */
 struct model_ghost {
-	uint64_t status[MODEL_PROCESSES]; /* enum model_status */
-	uint64_t asleep_on[MODEL_PROCESSES];
-	uint64_t open[MODEL_PROCESSES];    /* its end, until its close begins */
-	uint64_t request[MODEL_PROCESSES]; /* type | argument << 16 */
+	uint64_t status[MODEL_PROCESSES];    /* enum model_status */
+	uint64_t asleep_on[MODEL_PROCESSES]; /* the words: the first, the last << 32 */
+	uint64_t open[MODEL_PROCESSES];      /* its end, until its close begins */
+	uint64_t request[MODEL_PROCESSES];   /* type | argument << 16 */
 	uint64_t reply[MODEL_PROCESSES];
 	uint64_t reply_stream[MODEL_PROCESSES];
 	uint64_t reaping;             /* the process that the daemon is at, 0 none */
 	uint64_t kills, reaper_kills; /* that may still happen */
 	uint64_t last;                /* who moved last, if interruptions are counted */
-	uint64_t sender_died, receiver_died;
+	uint64_t sender_died[MODEL_CHANNELS], receiver_died[MODEL_CHANNELS];
 	uint64_t message[MODEL_MESSAGES]; /* enum model_message | process << 8 */
 	uint64_t name[MODEL_MESSAGES];    /* under which it was sent */
 	uint64_t owner[MODEL_TICKETS];    /* as the calls say: 0 nobody, a process, or in flight */
@@ -183,6 +188,7 @@ extern struct model {
 	struct tsr_map map;
 	struct tsr_realm realm;
 	struct tsr_channel_record record;
+	struct tsr_channel_record second; /* if the scenario has two */
 	struct model_ghost *ghost;
 	bool tracing;
 	bool tso;
@@ -192,6 +198,10 @@ extern struct model {
 	const char *violation;
 	char text[256];
 } model;
+
+/* main.c */
+unsigned model_channels(void);
+struct tsr_channel_record *model_channel(unsigned number);
 
 /* memory.c */
 void model_memory_make(void);
@@ -223,7 +233,8 @@ void model_yield(enum model_pending pending, uint32_t word, uint64_t value, cons
 void model_daemon_make(void);
 void model_daemon_body(struct model_process *self);
 void model_daemon_restart(void);
-int model_daemon_open(unsigned number, uint32_t side, uint64_t *reply, uint64_t *stream);
+int model_daemon_open(unsigned number, unsigned channel, uint32_t side, uint64_t *reply,
+                      uint64_t *stream);
 
 /* ghost.c */
 void model_violate(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -234,7 +245,7 @@ void model_ghost_sent(struct model_process *self, unsigned m, int error);
 unsigned model_ghost_received(struct model_process *self, struct tsr_msg const *msg);
 void model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL_PROCESSES]);
 void model_ghost_releases(struct model_process *self, struct tsr_msg const *msg);
-void model_ghost_ended(struct model_process *self, int error);
+void model_ghost_ended(struct model_process *self, unsigned channel, int error);
 void model_ghost_died(struct model_process *p);
 void model_ghost_terminal(void);
 

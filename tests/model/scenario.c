@@ -111,7 +111,7 @@ scenario_receive(struct model_process *self)
 		if (error == -ETIMEDOUT)
 			continue;
 		if (error != 0) {
-			model_ghost_ended(self, error);
+			model_ghost_ended(self, self->actor->second, error);
 			break;
 		}
 		k++;
@@ -121,6 +121,46 @@ scenario_receive(struct model_process *self)
 		scenario_check(self, "release", tsr_release(self->client, &msg));
 	}
 	scenario_close(self);
+}
+
+/* The same from both channels, whichever has something; until both have ended. */
+static void
+scenario_select(struct model_process *self)
+{
+	struct tsr_msg msg = {0};
+	struct tsr_case cases[] = {{.receiver = self->receiver, .msg = &msg},
+	                           {.receiver = self->also, .msg = &msg}};
+	struct tsr_select select = {.size = sizeof(select), .cases = cases, .count = 2};
+	unsigned next[MODEL_PROCESSES] = {0};
+
+	for (unsigned k = 0; self->actor->messages == 0 || k < self->actor->messages;) {
+		int const error = tsr_select(&select, scenario_deadline(self));
+		unsigned m;
+
+		if (error == -ETIMEDOUT)
+			continue;
+		if (error != 0) {
+			unsigned const fired = select.fired;
+
+			model_ghost_ended(self, cases[fired].receiver.handle == self->also.handle,
+			                  error);
+			if (--select.count == 0)
+				break;
+			cases[0] = cases[1 - fired];
+			continue;
+		}
+		k++;
+		m = model_ghost_received(self, &msg);
+		model_ghost_in_order(self, m, next);
+		model_ghost_releases(self, &msg);
+		scenario_check(self, "release", tsr_release(self->client, &msg));
+		msg = (struct tsr_msg){0};
+	}
+	if (self->actor->stays)
+		return;
+	model_set(&model.ghost->open[self->number], 0);
+	scenario_check(self, "close", tsr_receiver_close(self->receiver));
+	scenario_check(self, "close", tsr_receiver_close(self->also));
 }
 
 /* Hold more than one's magazine has, and give it back: to the depot and from it. */
@@ -145,8 +185,10 @@ scenario_hold(struct model_process *self)
 #define SENDS(n)      .body = scenario_send, .sends = true, .messages = n, .tickets = 2, .limit = 8
 #define SENDS_LATE(n) .body = scenario_send, .sends = true, .messages = n, .limit = 8, .late = true
 #define RECEIVES(n)   .body = scenario_receive, .receives = true, .messages = n, .limit = 8
-#define LAST_LAP      .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
-#define MILLION       UINT64_C(1000000)
+#define SELECTS(n) \
+	.body = scenario_select, .receives = true, .both = true, .messages = n, .limit = 8
+#define LAST_LAP .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
+#define MILLION  UINT64_C(1000000)
 
 const struct model_scenario model_scenarios[] = {
 	{
@@ -426,6 +468,63 @@ const struct model_scenario model_scenarios[] = {
 		.quick = true,
 		.actor = {{SENDS(2), .stays = true},
                           {RECEIVES(2), .late = true, .fenced = true, .stays = true}},
+	},
+	{
+		.name = "select-two",
+		.what = "a sender on each of two channels, one who selects from both",
+		.capacity = 2,
+		.two = true,
+		.quick = true,
+		.actor = {{SENDS(1), .stays = true},
+                          {SENDS(1), .second = true, .stays = true},
+                          {SELECTS(2), .stays = true}},
+	},
+	{
+		.name = "select-hand-on",
+		.what = "the same, and a receiver on the second: a wake-up that was spent on who "
+			"took elsewhere goes on",
+		.capacity = 2,
+		.two = true,
+		.states = 4 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(1), .stays = true},
+                          {SENDS(2), .second = true, .stays = true},
+                          {SELECTS(1), .stays = true},
+                          {RECEIVES(1), .second = true, .stays = true}},
+	},
+	{
+		.name = "select-deadline",
+		.what = "the same, and the select may end by its deadline",
+		.capacity = 2,
+		.two = true,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(1), .stays = true},
+                          {SENDS(1), .second = true, .stays = true},
+                          {SELECTS(2), .timeouts = 1, .stays = true}},
+	},
+	{
+		.name = "select-death",
+		.what = "a sender on each of two channels, one who selects until both have ended, "
+			"one death",
+		.capacity = 2,
+		.kills = 1,
+		.two = true,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(1)}, {SENDS(1), .second = true}, {SELECTS(0)}},
+	},
+	{
+		.name = "tso-select",
+		.what = "store buffers: a sender on each of two channels, one who selects from "
+			"both",
+		.capacity = 2,
+		.two = true,
+		.tso = true,
+		.quick = true,
+		.actor = {{SENDS(1), .stays = true},
+                          {SENDS(1), .second = true, .stays = true},
+                          {SELECTS(2), .stays = true}},
 	},
 	{.name = NULL},
 };

@@ -151,6 +151,13 @@ trace_channel(uint32_t at, uint64_t v, char *name, char *value, size_t bytes)
 	static const char *const field[] = {"", ".name", ".range", ".stamp"};
 	uint32_t const slots = offsetof(struct tsr_channel_shm, slot) / 8;
 
+	if (model_channels() > 1 && at >= model.second.offset / 8) {
+		int const prefix = snprintf(name, bytes, "second ");
+
+		name += prefix;
+		bytes -= (size_t)prefix;
+		at -= (uint32_t)(model.second.offset / 8);
+	}
 	if (at >= slots) {
 		(void)snprintf(name, bytes, "slot[%u]%s", (at - slots) / 4,
 		               field[(at - slots) % 4]);

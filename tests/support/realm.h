@@ -19,7 +19,7 @@
 #include "shm/map.h"
 #include "shm/proto.h"
 
-#define REALM_CHANNELS 4
+#define REALM_CHANNELS 65
 #define REALM_CLIENTS  8
 
 struct realm {
@@ -32,7 +32,7 @@ struct realm {
 	bool living[REALM_CLIENTS + 1];
 };
 
-/* A small geometry: 1,024 blocks of 256 bytes, 64 of 4 KiB, 4 channels, 8 clients. */
+/* A small geometry: 1,024 blocks of 256 bytes, 64 of 4 KiB, 65 channels, 8 clients. */
 void realm_geometry(struct tsr_realm_geometry *geometry);
 
 /* Make it; NULL: realm_geometry(). realm_wipe gives everything back. */

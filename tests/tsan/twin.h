@@ -52,14 +52,14 @@ struct twin {
 	struct tsr_channel channel;
 };
 
-/* Map an unformatted realm of 256 blocks of 256 bytes, with room for one channel. */
+/* Map an unformatted realm of 256 blocks of 256 bytes, with room for two channels. */
 static inline void
 twin_map(struct twin *twin, struct tsr_realm_geometry *geometry)
 {
 	uint64_t bytes[TSR_SEGMENTS_MAX];
 
 	tsr_geometry_default(geometry);
-	geometry->channels = 1;
+	geometry->channels = 2;
 	geometry->slots = 64;
 	geometry->clients = 8;
 	geometry->classes = 1;
@@ -78,19 +78,30 @@ twin_map(struct twin *twin, struct tsr_realm_geometry *geometry)
 	alarm(100);
 }
 
-/* A realm with one channel, and an end on each of its sides as far as the directory says. */
+/* A channel, and an end on each of its sides as far as the directory says. */
+static inline void
+twin_channel(struct twin *twin, uint32_t index, uint32_t capacity, uint32_t flags,
+             struct tsr_channel *channel)
+{
+	struct tsr_shape const shape = shape_buffered(capacity, flags);
+	uint64_t const offset = index * tsr_kind_ring_bytes(&shape);
+	uint64_t const id = tsr_channel_id(index, 1);
+
+	tsr_channel_format(&twin->map, index, offset, shape, id, "twin");
+	twin_is(tsr_channel_bind(channel, &twin->map, index, offset, shape, id), 0);
+	tsr_st_rel(&channel->entry->senders, tsr_ends_make(1, false, 1));
+	tsr_st_rel(&channel->entry->receivers, tsr_ends_make(1, false, 1));
+}
+
+/* A realm with one channel. */
 static inline void
 twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
 {
-	struct tsr_shape const shape = shape_buffered(capacity, flags);
 	struct tsr_realm_geometry geometry;
 
 	twin_map(twin, &geometry);
 	twin_is(tsr_realm_format(&twin->map, &geometry), 0);
-	tsr_channel_format(&twin->map, 0, 0, shape, tsr_channel_id(0, 1), "twin");
-	twin_is(tsr_channel_bind(&twin->channel, &twin->map, 0, 0, shape, tsr_channel_id(0, 1)), 0);
-	tsr_st_rel(&twin->channel.entry->senders, tsr_ends_make(1, false, 1));
-	tsr_st_rel(&twin->channel.entry->receivers, tsr_ends_make(1, false, 1));
+	twin_channel(twin, 0, capacity, flags, &twin->channel);
 }
 
 /* Between two looks: the other thread may need this core. */
