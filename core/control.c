@@ -29,7 +29,7 @@
 
 /* Marks in the epoll data for what is no connection. */
 static char server_mark_listener, server_mark_signals, server_mark_timer, server_mark_leave,
-	server_mark_config, server_mark_feed;
+	server_mark_config, server_mark_feed, server_mark_errands;
 
 static int
 server_watch(struct tsr_server const *server, int fd, void *mark)
@@ -60,6 +60,7 @@ server_open(struct tsr_server *server)
 	    server_watch(server, server->timer, &server_mark_timer) != 0 ||
 	    server_watch(server, server->leave, &server_mark_leave) != 0 ||
 	    server_watch(server, server->daemon->feed.bell, &server_mark_feed) != 0 ||
+	    server_watch(server, server->daemon->errands.bell, &server_mark_errands) != 0 ||
 	    server_watch(server, server->daemon->rundir.listener, &server_mark_listener) != 0)
 		return -errno;
 	if (server->daemon->reload.watch.fd >= 0 &&
@@ -282,6 +283,8 @@ server_thread(void *argument)
 				timer = true;
 			else if (mark == &server_mark_leave)
 				server->leaving = true;
+			else if (mark == &server_mark_errands)
+				tsr_errands_serve(&server->daemon->errands);
 			else if (mark == &server_mark_feed)
 				news = true;
 			else if (mark == &server_mark_config)
@@ -299,6 +302,7 @@ server_thread(void *argument)
 		tsr_connection_close(server->connections);
 	tsr_offers_drop(server);
 	tsr_closing_drop(server);
+	tsr_errands_close(&server->daemon->errands);
 	tsr_registry_thread_end();
 	return NULL;
 }

@@ -28,7 +28,8 @@ static const uint32_t list_row_bytes[] = {
 
 /* The packets of an answer, one behind the other. */
 struct list_out {
-	struct tsr_proto_head const *request;
+	struct tsr_connection const *viewer;  /* NULL: the daemon itself, who sees everything */
+	struct tsr_proto_head const *request; /* NULL: rows alone, no packets */
 	unsigned char *bytes;
 	size_t used;
 	size_t max;
@@ -46,7 +47,7 @@ list_room(struct list_out *out, size_t more)
 
 	if (out->failed)
 		return false;
-	if (out->max - out->used >= more)
+	if (out->bytes != NULL && out->max - out->used >= more)
 		return true;
 	bytes = realloc(out->bytes, max);
 	if (bytes == NULL) {
@@ -81,12 +82,14 @@ list_add(struct list_out *out, void const *row)
 {
 	struct tsr_proto_list_reply reply;
 
-	if (out->used - out->packet + out->row_bytes > TSR_PROTO_PACKET_MAX)
+	if (out->request != NULL && out->used - out->packet + out->row_bytes > TSR_PROTO_PACKET_MAX)
 		list_begin_packet(out);
-	if (out->failed)
+	if (!list_room(out, out->row_bytes))
 		return;
 	memcpy(out->bytes + out->used, row, out->row_bytes);
 	out->used += out->row_bytes;
+	if (out->request == NULL)
+		return;
 	memcpy(&reply, out->bytes + out->packet, sizeof(reply));
 	reply.head.length += out->row_bytes;
 	reply.rows++;
@@ -304,8 +307,7 @@ list_channels(struct tsr_realm *realm, struct list_out *out)
 
 /* One that was condemned, and not yet made anew. */
 static void
-list_realm_absent(struct tsr_connection const *connection, struct tsr_config_realm const *config,
-                  struct list_out *out)
+list_realm_absent(struct tsr_config_realm const *config, struct list_out *out)
 {
 	struct tsr_proto_row_realm row = {
 		.mode = config->mode,
@@ -316,7 +318,8 @@ list_realm_absent(struct tsr_connection const *connection, struct tsr_config_rea
 		.state = TSR_ROW_REALM_CONDEMNED,
 	};
 
-	if (config->leaving || (connection->uid != 0 && connection->uid != geteuid()))
+	if (config->leaving ||
+	    (out->viewer != NULL && out->viewer->uid != 0 && out->viewer->uid != geteuid()))
 		return;
 	memcpy(row.name, config->geometry.name, sizeof(row.name));
 	(void)snprintf(row.backing, sizeof(row.backing), "%s", tsr_backing_name(config->backing));
@@ -362,10 +365,8 @@ list_regions(struct tsr_realm *realm, struct list_out *out)
 }
 
 static void
-list_all(struct tsr_connection *connection, const char *only, struct list_out *out)
+list_all(struct tsr_daemon *daemon, const char *only, struct list_out *out)
 {
-	struct tsr_daemon *const daemon = connection->server->daemon;
-
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
 		const char *const name = daemon->config->realms[i].geometry.name;
 		struct tsr_realm *realm;
@@ -374,10 +375,11 @@ list_all(struct tsr_connection *connection, const char *only, struct list_out *o
 			continue;
 		realm = tsr_realm_lookup(daemon, name);
 		if (realm == NULL && out->what == TSR_LIST_REALMS)
-			list_realm_absent(connection, &daemon->config->realms[i], out);
+			list_realm_absent(&daemon->config->realms[i], out);
 		if (realm == NULL)
 			continue;
-		if (tsr_connection_right(connection, realm->config) != TSR_RIGHT_NONE) {
+		if (out->viewer == NULL ||
+		    tsr_connection_right(out->viewer, realm->config) != TSR_RIGHT_NONE) {
 			if (out->what == TSR_LIST_REALMS)
 				list_realm(realm, out);
 			else if (out->what == TSR_LIST_CLIENTS)
@@ -447,6 +449,7 @@ tsr_request_list(struct tsr_connection *connection, void const *packet, struct t
 	error = list_check(connection, &request, refusal);
 	if (error != 0)
 		return error;
+	out.viewer = connection;
 	out.request = &request.head;
 	out.what = request.what;
 	out.row_bytes = list_row_bytes[request.what];
@@ -454,7 +457,7 @@ tsr_request_list(struct tsr_connection *connection, void const *packet, struct t
 	if (request.what == TSR_LIST_CHANGES)
 		list_changes(connection, &out);
 	else
-		list_all(connection, request.realm, &out);
+		list_all(connection->server->daemon, request.realm, &out);
 	if (out.failed) {
 		free(out.bytes);
 		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for this list");
@@ -463,5 +466,21 @@ tsr_request_list(struct tsr_connection *connection, void const *packet, struct t
 	last.head.flags = TSR_PROTO_LAST;
 	memcpy(out.bytes + out.packet, &last, sizeof(last));
 	tsr_connection_queue(connection, out.bytes, out.used);
+	return 0;
+}
+
+int
+tsr_list_rows(struct tsr_daemon *daemon, enum tsr_proto_list_what what, const char *realm,
+              void **rows, size_t *count)
+{
+	struct list_out out = {.what = what, .row_bytes = list_row_bytes[what]};
+
+	list_all(daemon, realm, &out);
+	if (out.failed) {
+		free(out.bytes);
+		return -ENOMEM;
+	}
+	*rows = out.bytes;
+	*count = out.used / out.row_bytes;
 	return 0;
 }

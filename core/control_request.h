@@ -64,6 +64,8 @@ tsr_request_fn tsr_request_event_open, tsr_request_event_arm, tsr_request_event_
 /* tsr_request_drop_events - close all of a connection's. */
 void tsr_request_drop_events(struct tsr_connection *connection);
 /* control_status.c */
+/* tsr_status_take - all but the head. */
+void tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply);
 tsr_request_fn tsr_request_ping, tsr_request_status, tsr_request_ledger, tsr_request_stop;
 /* control_region.c */
 tsr_request_fn tsr_request_region_create, tsr_request_region_offer, tsr_request_region_map,
@@ -74,6 +76,16 @@ tsr_request_fn tsr_request_reload;
 tsr_request_fn tsr_request_segments;
 /* control_list.c */
 tsr_request_fn tsr_request_list;
+/*
+ * tsr_list_rows - a list of realms, clients, channels or regions, as the daemon itself sees it
+ * @realm:	"": of all
+ * @rows:	struct tsr_proto_row_*, freed by the caller; NULL: there are none
+ *
+ * Return: 0; -ENOMEM.
+ */
+TSR_MUST_CHECK
+int tsr_list_rows(struct tsr_daemon *daemon, enum tsr_proto_list_what what, const char *realm,
+                  void **rows, size_t *count);
 /* control_feed.c */
 tsr_request_fn tsr_request_feed;
 /* tsr_request_end_feed - answer whoever waits for news: the connection asks for something else. */

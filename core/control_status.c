@@ -56,12 +56,12 @@ status_reload(struct tsr_reload const *reload, struct tsr_proto_status_reply *re
 	memcpy(reply->reload_text, reload->text, sizeof(reply->reload_text));
 }
 
-int
-tsr_request_status(struct tsr_connection *connection, void const *packet,
-                   struct tsr_refusal *refusal)
+void
+tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 {
-	struct tsr_daemon *const daemon = connection->server->daemon;
-	struct tsr_proto_status_reply reply = {
+	struct tsr_poll_times times;
+
+	*reply = (struct tsr_proto_status_reply){
 		.pid = (uint32_t)getpid(),
 		.uid = geteuid(),
 		.connections = (uint32_t)tsr_counter_read(&daemon->connections),
@@ -72,21 +72,29 @@ tsr_request_status(struct tsr_connection *connection, void const *packet,
 		.refused = tsr_counter_read(&daemon->refused),
 		.poll_cpu = (uint32_t)daemon->poll_cpu,
 	};
-	struct tsr_poll_times times;
+
+	tsr_poll_core_times(&daemon->poll, &times);
+	reply->busy_ns = times.busy_ns;
+	reply->polling_ns = times.polling_ns;
+	reply->asleep_ns = times.asleep_ns;
+	reply->flags = (daemon->kernel.compat ? TSR_STATUS_COMPAT : 0) |
+	               (tsr_systemd_booted() ? TSR_STATUS_SYSTEMD : 0);
+	status_realms(daemon, reply);
+	status_reload(&daemon->reload, reply);
+	(void)snprintf(reply->release, sizeof(reply->release), "%s", TSR_VERSION);
+	memcpy(reply->hint, daemon->hint, sizeof(reply->hint));
+}
+
+int
+tsr_request_status(struct tsr_connection *connection, void const *packet,
+                   struct tsr_refusal *refusal)
+{
+	struct tsr_proto_status_reply reply;
 	struct tsr_proto_head head;
 
 	(void)refusal;
 	memcpy(&head, packet, sizeof(head));
-	tsr_poll_core_times(&daemon->poll, &times);
-	reply.busy_ns = times.busy_ns;
-	reply.polling_ns = times.polling_ns;
-	reply.asleep_ns = times.asleep_ns;
-	reply.flags = (daemon->kernel.compat ? TSR_STATUS_COMPAT : 0) |
-	              (tsr_systemd_booted() ? TSR_STATUS_SYSTEMD : 0);
-	status_realms(daemon, &reply);
-	status_reload(&daemon->reload, &reply);
-	(void)snprintf(reply.release, sizeof(reply.release), "%s", TSR_VERSION);
-	memcpy(reply.hint, daemon->hint, sizeof(reply.hint));
+	tsr_status_take(connection->server->daemon, &reply);
 	tsr_request_reply(connection, &head, &reply, sizeof(reply));
 	return 0;
 }

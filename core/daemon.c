@@ -17,6 +17,7 @@
 #include "core/guard.h"
 #include "core/realm.h"
 #include "core/systemd.h"
+#include "core/telemetry.h"
 #include "shm/access.h"
 #include "shm/trace.h"
 
@@ -138,7 +139,7 @@ daemon_create_tables(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 
 	tsr_daemon_limits(daemon->config, &limits);
 	tsr_quota_create(&daemon->quota, &limits);
-	if (tsr_feed_create(&daemon->feed) != 0 ||
+	if (tsr_feed_create(&daemon->feed) != 0 || tsr_errands_create(&daemon->errands) != 0 ||
 	    tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->bells, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->clients, DAEMON_CLIENT_BUCKETS) != 0)
@@ -220,6 +221,8 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 	}
 	if (error == 0)
 		error = tsr_server_start(daemon->server, refusal);
+	if (error == 0)
+		error = tsr_telemetry_start(daemon, refusal);
 	if (error != 0) {
 		refusal->error = error;
 		tsr_daemon_stop(daemon);
@@ -282,6 +285,7 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 	tsr_registry_destroy(&daemon->clients);
 	tsr_registry_destroy(&daemon->bells);
 	tsr_registry_destroy(&daemon->realms);
+	tsr_errands_close(&daemon->errands);
 	tsr_feed_destroy(&daemon->feed);
 	tsr_quota_destroy(&daemon->quota);
 	tsr_reload_destroy(&daemon->reload);

@@ -14,7 +14,7 @@
  *	connections		the control thread alone
  *	quota			its own lock
  *	configuration, access	the control thread alone, once it runs
- *	feed			its own lock
+ *	feed, errands		locks of their own
  *	counters		atomic
  */
 
@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "core/config.h"
+#include "core/errand.h"
 #include "core/feed.h"
 #include "core/kernel.h"
 #include "core/poll_core.h"
@@ -45,6 +46,7 @@ struct tsr_daemon {
 	struct tsr_poll_core poll;
 	struct tsr_quota quota;
 	struct tsr_feed feed;
+	struct tsr_errands errands;
 	struct tsr_registry realms;  /* struct tsr_realm by name */
 	struct tsr_registry bells;   /* struct tsr_realm by serial number: who rang */
 	struct tsr_registry clients; /* struct tsr_member by serial number */
