@@ -87,6 +87,9 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 		return tsr_refuse(refusal, -EINVAL,
 		                  "channel '%s': flags 0x%x, a %s one has none beyond 0x%x",
 		                  wish->name, wish->flags, kind->name, kind->flags);
+	if ((wish->flags & TSR_CHANNEL_EVICT) != 0 && (wish->flags & TSR_CHANNEL_LAP) != 0)
+		return tsr_refuse(refusal, -EINVAL,
+		                  "channel '%s': evict and lap, expected one of them", wish->name);
 	if (wish->capacity != 0 &&
 	    (wish->capacity < TSR_SLOTS_MIN || wish->capacity > TSR_SLOTS_MAX ||
 	     !tsr_is_power_of_two(wish->capacity)))
@@ -405,7 +408,9 @@ channels_settle_gone(struct tsr_channel_record *record, uint32_t side)
 		return;
 	}
 	receivers->gone = senders->count != 0;
-	if (senders->gone && channels_is_empty(&record->channel))
+	/* A broadcast keeps what was read: whoever was there last has seen the end of it. */
+	if (senders->gone &&
+	    (record->channel.kind == TSR_KIND_BROADCAST || channels_is_empty(&record->channel)))
 		senders->gone = false;
 }
 

@@ -209,3 +209,31 @@ tsr_request_channel_find(struct tsr_connection *connection, void const *packet,
 	}
 	return tsr_request_finish(connection, realm, &request.head, &reply, sizeof(reply), error);
 }
+
+static int
+shared_settle_work(void *argument)
+{
+	struct tsr_realm const *const realm = argument;
+
+	tsr_reaper_settle(&realm->map);
+	return 0;
+}
+
+int
+tsr_request_shared_settle(struct tsr_connection *connection, void const *packet,
+                          struct tsr_refusal *refusal)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_proto_plain reply;
+	struct tsr_proto_head head;
+	int error = tsr_request_enter(member, refusal);
+
+	memcpy(&head, packet, sizeof(head));
+	if (error != 0)
+		return error;
+	error = tsr_realm_guarded(member->realm, shared_settle_work, member->realm);
+	if (error != 0)
+		error = tsr_refuse(refusal, -ENOTCONN, "the memory of realm '%s' is broken",
+		                   member->realm->entry.name);
+	return tsr_request_finish(connection, member->realm, &head, &reply, sizeof(reply), error);
+}

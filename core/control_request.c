@@ -47,6 +47,7 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
 	RULE(REGION_MAP, region_ref, NEEDS_CLIENT, false, tsr_request_region_map),
 	RULE(REGION_CLOSE, region_ref, NEEDS_CLIENT, false, tsr_request_region_close),
 	RULE(REGION_SETTLE, plain, NEEDS_CLIENT, false, tsr_request_region_settle),
+	RULE(SHARED_SETTLE, plain, NEEDS_CLIENT, false, tsr_request_shared_settle),
 	RULE(PING, plain, NEEDS_NOTHING, false, tsr_request_ping),
 	RULE(STATUS, plain, NEEDS_NOTHING, false, tsr_request_status),
 	RULE(LIST, list, NEEDS_NOTHING, false, tsr_request_list),

@@ -58,7 +58,7 @@ tsr_request_fn tsr_request_hello, tsr_request_pidfd;
 tsr_request_fn tsr_request_attach, tsr_request_detach;
 /* control_channel.c */
 tsr_request_fn tsr_request_channel_create, tsr_request_channel_remove, tsr_request_end_open,
-	tsr_request_end_close, tsr_request_channel_find;
+	tsr_request_end_close, tsr_request_channel_find, tsr_request_shared_settle;
 /* control_event.c */
 tsr_request_fn tsr_request_event_open, tsr_request_event_arm, tsr_request_event_close;
 /* tsr_request_drop_events - close all of a connection's. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "shm/access.h"
+#include "shm/broadcast.h"
 #include "shm/ticket.h"
 #include "shm/waiter.h"
 
@@ -57,6 +58,9 @@ ledger_name(struct ledger_count *count, uint64_t name, uint16_t holder, const ch
 static void
 ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 {
+	uint16_t const holder =
+		channel->kind == TSR_KIND_BROADCAST ? TSR_HOLDER_SHARED : TSR_HOLDER_CHANNEL;
+
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		struct tsr_slot *const slot = &channel->shm->slot[i];
 		/* [R1] pairs with [S2]. */
@@ -66,7 +70,7 @@ ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 		case TSR_EMPTY:
 			break;
 		case TSR_READY:
-			ledger_name(count, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, "a slot");
+			ledger_name(count, tsr_ld_rlx(&slot->name), holder, "a slot");
 			break;
 		default:
 			if (ledger_lives(count, tsr_slot_owner(word)))
@@ -106,6 +110,8 @@ ledger_cell(struct ledger_count *count, uint32_t klass, uint32_t number, uint64_
 static bool
 ledger_token_sound(struct ledger_count const *count, uint64_t word)
 {
+	if (tsr_token_state(word) == TSR_TOKEN_CROWD)
+		return true;
 	if (!tsr_token_is_event(word) && !ledger_lives(count, tsr_token_owner(word)))
 		return false;
 	return tsr_token_state(word) != TSR_TOKEN_CLAIMED ||
@@ -137,15 +143,18 @@ static void
 ledger_ticket(struct ledger_count *count, uint32_t index)
 {
 	uint64_t const word = tsr_ld_rlx(&count->map->tickets[index].word);
-	uint16_t const holder = tsr_word_holder(word);
 	bool const named = count->named[index] == 1;
+	uint16_t holder = tsr_word_holder(word);
 
+	/* Of a broadcast, and out of its slot: who is responsible? */
+	if (holder == TSR_HOLDER_SHARED && !named)
+		holder = tsr_tag_responsible(tsr_ld_rlx(&count->map->tickets[index].tag));
 	if (index >= count->map->tickets_count && !named &&
 	    (holder == TSR_HOLDER_FREE || holder == TSR_HOLDER_DAEMON))
 		count->ledger->in_regions++;
 	else if (holder == TSR_HOLDER_FREE && named)
 		count->ledger->in_depot++;
-	else if (holder == TSR_HOLDER_CHANNEL && named)
+	else if ((holder == TSR_HOLDER_CHANNEL || holder == TSR_HOLDER_SHARED) && named)
 		count->ledger->in_channels++;
 	else if (holder == TSR_HOLDER_DAEMON && !named)
 		count->ledger->with_daemon++;

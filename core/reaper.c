@@ -62,7 +62,11 @@ reaper_tokens(struct tsr_reap_end const *end, struct tsr_wait_side const *side, 
 
 		if (tsr_token_state(word) == TSR_TOKEN_FREE)
 			continue;
-		if (tsr_token_owner(word) == dead) {
+		if (tsr_token_state(word) == TSR_TOKEN_CROWD) {
+			/* [K2] pairs with [W1]. In any case: a waker may have died between the bit
+			 * and the wake. */
+			tsr_crowd_wake(side, i);
+		} else if (tsr_token_owner(word) == dead) {
 			(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << i));
 			/* [W5] pairs with [W4]. */
 			tsr_st_rel(&side->tokens[i], reaper_token_freed(word));
@@ -208,6 +212,7 @@ tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_resul
 		reaper_cells(map, k, TSR_HOLDER_DAEMON, result);
 	}
 	reaper_tickets(map, dead, result);
+	tsr_reaper_shared(map, dead, result);
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k);
 	for (uint32_t i = 0; i < map->tickets_all; i++) {
@@ -217,12 +222,23 @@ tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_resul
 	return 0;
 }
 
+void
+tsr_reaper_settle(struct tsr_map const *map)
+{
+	struct tsr_reap_result result = {0};
+
+	tsr_reaper_shared(map, TSR_HOLDER_DAEMON, &result);
+	for (uint32_t k = 0; k < map->classes_count && result.tickets > 0; k++)
+		reaper_refill(map, k);
+}
+
 uint32_t
 tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 {
 	struct tsr_reap_result result = {0};
 
 	tsr_reaper_kind(channel->kind)->drain(map, channel, &result);
+	tsr_reaper_shared(map, TSR_HOLDER_DAEMON, &result);
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k);
 	return result.tickets;

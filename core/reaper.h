@@ -33,6 +33,7 @@ struct tsr_reap_result {
 	uint32_t slots_voided;   /* claimed and never published */
 	uint32_t slots_restored; /* taken and never received: ready again */
 	uint32_t cells;          /* of depots */
+	uint32_t cursors;        /* of broadcasts: withdrawn */
 	uint32_t tickets;        /* given back */
 	uint32_t tokens;
 	uint32_t woken;
@@ -63,6 +64,9 @@ int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_r
  * Return: how many tickets were freed.
  */
 uint32_t tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel);
+
+/* tsr_reaper_settle - free what the daemon is responsible for and no reader holds any more. */
+void tsr_reaper_settle(struct tsr_map const *map);
 
 /*
  * tsr_reaper_region - the tickets of a region, after a sweep: of an open one, what is the daemon's

@@ -5,6 +5,7 @@
 
 static struct tsr_reaper_kind const *const reaper_kinds[] = {
 	[TSR_KIND_BUFFERED] = &tsr_reaper_buffered,
+	[TSR_KIND_BROADCAST] = &tsr_reaper_broadcast,
 };
 
 struct tsr_reaper_kind const *

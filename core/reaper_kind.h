@@ -24,6 +24,13 @@ struct tsr_reaper_kind {
 struct tsr_reaper_kind const *tsr_reaper_kind(uint32_t kind);
 
 extern struct tsr_reaper_kind const tsr_reaper_buffered;
+extern struct tsr_reaper_kind const tsr_reaper_broadcast;
+
+/*
+ * tsr_reaper_shared - tickets of broadcasts that are out of their slots: those of the @dead become
+ *		the daemon's responsibility, and all of the daemon's that no reader holds are freed
+ */
+void tsr_reaper_shared(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
 
 /* tsr_reaper_empty - void a slot: empty, of the next lap */
 void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);

@@ -179,13 +179,6 @@ tsr_buffered_tell_send(struct tsr_end const *end, uint64_t name, uint64_t range)
 	                  tsr_range_length(range));
 }
 
-TSR_COLD static void
-buffered_tell_receive(struct tsr_end const *end, struct tsr_msg const *msg)
-{
-	TSR_TRACE_MESSAGE(receive, msg->zdesc.name, end->map->directory->name, end->me,
-	                  end->channel.id, msg->zdesc.name, msg->length);
-}
-
 int
 tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 {
@@ -221,7 +214,7 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 		int error;
 
 		if (tsr_unlikely(tsr_trace != NULL) && fast <= TSR_FAST_WAKE)
-			buffered_tell_receive(end, msg);
+			tsr_end_tell_receive(end, msg);
 		if (fast == TSR_FAST_WAKE)
 			tsr_buffered_after(end, msg);
 		if (fast == TSR_FAST_REFUSE)
@@ -280,14 +273,8 @@ tsr_buffered_wake(struct tsr_end *end)
 void
 tsr_buffered_after(struct tsr_end *end, struct tsr_msg const *msg)
 {
-	if (end->side == TSR_SIDE_RECEIVER && msg->stamp != 0) {
-		uint64_t const ticks = tsr_clock_ticks();
-		double const ns =
-			(double)(ticks - msg->stamp) * 1e9 / (double)end->map->ticks_per_second;
-
-		/* Clocks of two cores may differ a little. */
-		tsr_histogram_add(&end->metrics->times, ticks > msg->stamp ? (uint64_t)ns : 0);
-	}
+	if (end->side == TSR_SIDE_RECEIVER && msg->stamp != 0)
+		tsr_end_note_time(end, msg->stamp);
 	tsr_buffered_wake(end);
 }
 
@@ -351,7 +338,7 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 	msg->flags |= end->again ? TSR_MSG_REDELIVERED : 0;
 	msg->stamp = tsr_ld_rlx(&slot->stamp);
 	if (tsr_unlikely(tsr_trace != NULL))
-		buffered_tell_receive(end, msg);
+		tsr_end_tell_receive(end, msg);
 	fast = tsr_buffered_free(end, slot);
 	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));
 	if (fast == TSR_FAST_WAKE || msg->stamp != 0)

@@ -184,6 +184,17 @@ tsr_channel_lap(struct tsr_channel const *channel, uint64_t position)
 	return (uint64_t)((int64_t)position >> channel->shift) & TSR_LAP_MASK;
 }
 
+/* Signed distance from position @b to position @a, of two ends that came before and after a wrap of
+ * the laps, too. */
+TSR_INLINE int64_t
+tsr_channel_distance(struct tsr_channel const *channel, uint64_t a, uint64_t b)
+{
+	uint32_t const bits = TSR_LAP_BITS + channel->shift;
+	uint32_t const unused = bits < 64 ? 64 - bits : 0;
+
+	return (int64_t)((a - b) << unused) >> unused;
+}
+
 /* The side of @side: where those sleep. Not for observers. */
 TSR_INLINE struct tsr_wait_side
 tsr_channel_side(struct tsr_channel const *channel, uint32_t side)

@@ -70,6 +70,26 @@ struct tsr_event_own {
 	int fd;
 };
 
+/* What a receiver of a broadcast keeps: see broadcast.h. */
+struct tsr_reader {
+	uint64_t first;    /* the oldest position that it has not released: its cursor */
+	uint64_t released; /* of the TSR_READER_WINDOW positions from there on, one bit each */
+	uint64_t missed;   /* places that it never got to see */
+	uint32_t cursor;   /* number; TSR_CURSORS_MAX: none, it is lossy */
+	bool lossy;
+};
+
+#define TSR_WRITER_RETIRED 16
+
+/* What a sender of a broadcast keeps. */
+struct tsr_writer {
+	uint64_t limit; /* the first position that a reader is in the way of, as far as known */
+	uint64_t joins_seen; /* when that was found out */
+	uint32_t slowest;    /* number of the cursor that it was */
+	uint32_t retired;    /* tickets that are out of their slots, ours to free: */
+	uint64_t name[TSR_WRITER_RETIRED];
+};
+
 #define TSR_END_TRACED      UINT8_C(0xff)
 #define TSR_END_NOT_INLINED UINT8_C(0xfe)
 
@@ -108,6 +128,10 @@ struct tsr_end {
 	struct tsr_event_own event;
 	struct tsr_kind const *kind;
 	void *own; /* what the kind keeps for it besides */
+	union {
+		struct tsr_reader reader;
+		struct tsr_writer writer;
+	};
 	struct tsr_channel channel;
 };
 
@@ -229,6 +253,10 @@ void tsr_event_drop(struct tsr_attachment *attachment, struct tsr_event_own *eve
 
 /* tsr_end_describe - for a trace. Context: cold. */
 TSR_COLD struct tsr_trace_end tsr_end_describe(struct tsr_end const *end);
+
+/* tsr_end_note_time - one with that stamp was received. tsr_end_tell_receive - for a trace. */
+TSR_COLD void tsr_end_note_time(struct tsr_end *end, uint64_t stamp);
+TSR_COLD void tsr_end_tell_receive(struct tsr_end const *end, struct tsr_msg const *msg);
 
 /* tsr_attachment_classes - fill class_of_lines from the map. */
 void tsr_attachment_classes(struct tsr_attachment *attachment);

@@ -11,12 +11,13 @@
 #include <string.h>
 
 #include "shm/client.h"
+#include "shm/clock.h"
 #include "shm/kind.h"
 
 #define END_DEADLINE_MS 5000
 #define END_SPIN_NS     20000
 #define END_STAMP_EVERY 64
-#define END_FLAGS       (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP)
+#define END_FLAGS       (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP | TSR_END_LOSSY)
 
 /* Where the ends count for which the realm has no more metrics: nobody reads it. */
 static struct tsr_metrics end_uncounted;
@@ -31,6 +32,23 @@ tsr_end_describe(struct tsr_end const *end)
 		.client = end->me,
 		.side = end->side,
 	};
+}
+
+void
+tsr_end_note_time(struct tsr_end *end, uint64_t stamp)
+{
+	uint64_t const ticks = tsr_clock_ticks();
+	double const ns = (double)(ticks - stamp) * 1e9 / (double)end->map->ticks_per_second;
+
+	/* Clocks of two cores may differ a little. */
+	tsr_histogram_add(&end->metrics->times, ticks > stamp ? (uint64_t)ns : 0);
+}
+
+void
+tsr_end_tell_receive(struct tsr_end const *end, struct tsr_msg const *msg)
+{
+	TSR_TRACE_MESSAGE(receive, msg->zdesc.name, end->map->directory->name, end->me,
+	                  end->channel.id, msg->zdesc.name, msg->length);
 }
 
 /* What the daemon said, if it was the daemon that refused. */
@@ -177,6 +195,9 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	/* Who is there now may be gone before this end has to wait for the first time. */
 	end->seen = reply->seen != 0 || tsr_ends_count(ends) > 0 ||
 	            tsr_ends_stream(ends) != end->stream_seen;
+	if (channel->kind != TSR_KIND_BROADCAST &&
+	    (options->from != 0 || (options->flags & TSR_END_LOSSY) != 0))
+		return -EINVAL;
 	return end->kind->open(end, options);
 }
 
@@ -189,6 +210,7 @@ end_request(struct tsr_proto_end_open *request, const char *name,
 	if (error != 0)
 		return error;
 	if (options->size != sizeof(*options) || (options->flags & ~END_FLAGS) != 0 ||
+	    options->reserved != 0 || (options->after != 0 && options->from != TSR_FROM_AFTER) ||
 	    (options->stamp_every != 0 && !tsr_is_power_of_two(options->stamp_every)))
 		return -EINVAL;
 	request->side = side;

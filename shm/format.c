@@ -357,6 +357,16 @@ format_tokens(_Atomic uint64_t *tokens)
 	}
 }
 
+/* The last token becomes the one on which any number sleep. */
+static void
+format_crowd(_Atomic uint64_t *tokens)
+{
+	uint64_t const word = tsr_ld_rlx(&tokens[TSR_TOKEN_CROWD_NUMBER]);
+
+	tsr_st_rlx(&tokens[TSR_TOKEN_CROWD_NUMBER],
+	           tsr_token_make(TSR_TOKEN_CROWD, tsr_token_generation(word) + 1, 0, 0));
+}
+
 /* A new channel has counted nothing. */
 static void
 format_totals(struct tsr_channel_totals *totals)
@@ -387,6 +397,8 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset,
 	format_totals(&map->totals[index]);
 	format_tokens(map->tokens[index].receiver);
 	format_tokens(map->tokens[index].sender);
+	if (tsr_kind_get(shape.kind)->crowd)
+		format_crowd(map->tokens[index].receiver);
 	tsr_st_rlx(&entry->senders, 0);
 	tsr_st_rlx(&entry->receivers, 0);
 	entry->offset = offset;

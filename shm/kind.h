@@ -21,6 +21,7 @@ struct tsr_kind {
 	uint32_t flags;    /* TSR_CHANNEL_* that it knows */
 	uint32_t capacity; /* of one that is made without saying which */
 	bool inlined;      /* its ends are for the inlined calls, too */
+	bool crowd;        /* its receivers sleep on one token: see waiter.h */
 
 	/* Context: the daemon, and whoever binds a channel. Room in the channels segment. */
 	uint64_t (*bytes)(struct tsr_shape const *shape);
@@ -68,5 +69,6 @@ void tsr_kind_ring_format(struct tsr_channel_shm *shm, struct tsr_shape const *s
                           uint64_t first_lap);
 
 extern struct tsr_kind const tsr_kind_buffered;
+extern struct tsr_kind const tsr_kind_broadcast;
 
 #endif /* TSR_SHM_KIND_H */

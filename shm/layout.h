@@ -114,6 +114,35 @@ static_assert(offsetof(struct tsr_channel_shm, redo) == 16, "layout");
 static_assert(offsetof(struct tsr_channel_shm, senders_waiting) == 64, "layout");
 static_assert(offsetof(struct tsr_channel_shm, slot) == 128, "layout");
 
+#ifndef TSR_CURSORS_MAX
+#define TSR_CURSORS_MAX UINT32_C(256) /* reliable readers of a broadcast at a time */
+#endif
+#define TSR_CURSOR_HOLDS 6 /* messages that one of them may retain */
+#define TSR_CURSOR_WORDS ((TSR_CURSORS_MAX + 63) / 64)
+
+/* A reliable reader: written by it, but for the word, which senders may change. See broadcast.h. */
+struct tsr_cursor {
+	alignas(TSR_CACHELINE) _Atomic uint64_t word; /* generation, owner, state */
+	_Atomic uint64_t position;                    /* the oldest that it has not released */
+	_Atomic uint64_t hold[TSR_CURSOR_HOLDS];      /* names of tickets; 0: none */
+};
+
+static_assert(sizeof(struct tsr_cursor) == 64, "layout");
+
+/* What a broadcast has behind its slots. */
+struct tsr_broadcast_shm {
+	alignas(TSR_CACHELINE) _Atomic uint64_t joins; /* grows with each reader that comes */
+	_Atomic uint64_t reserved[7];
+	/* One bit a cursor: it is to be heeded; it may hold something. */
+	alignas(TSR_CACHELINE) _Atomic uint64_t reading[TSR_CURSOR_WORDS];
+	alignas(TSR_CACHELINE) _Atomic uint64_t holding[TSR_CURSOR_WORDS];
+	struct tsr_cursor cursor[TSR_CURSORS_MAX];
+};
+
+static_assert(offsetof(struct tsr_broadcast_shm, reading) == 64, "layout");
+static_assert(offsetof(struct tsr_broadcast_shm, holding) == 128, "layout");
+static_assert(offsetof(struct tsr_broadcast_shm, cursor) == 192, "layout");
+
 /* The waiter tokens of a channel, in the tokens segment; words as in waiter.h. */
 struct tsr_tokens {
 	alignas(TSR_CACHELINE) _Atomic uint64_t receiver[TSR_TOKENS_PER_SIDE];

@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "shm/broadcast.h"
 #include "shm/buffered.h"
 #include "shm/kind.h"
 #include "shm/region.h"
@@ -115,6 +116,15 @@ tsr_message_release(struct tsr_attachment *attachment, uint64_t name)
 	return message_told("tsr_release", message_release(attachment, name));
 }
 
+/* The same for one that may be of a broadcast. */
+TSR_COLD static int
+message_release_any(struct tsr_attachment *attachment, struct tsr_msg const *msg)
+{
+	if ((msg->flags & TSR_MSG_SHARED) != 0)
+		return message_told("tsr_release", tsr_broadcast_release(attachment, msg));
+	return tsr_message_release(attachment, msg->zdesc.name);
+}
+
 /* What the fast form would not do: first use in this thread, an empty magazine, an error. */
 int
 tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
@@ -137,7 +147,7 @@ tsr_message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
 		return -ENOTCONN;
 	if (attachment->traced && tsr_traced_release(attachment, msg->zdesc.name))
 		return 0;
-	return tsr_message_release(attachment, msg->zdesc.name);
+	return message_release_any(attachment, msg);
 }
 
 TSR_HOT int
@@ -354,7 +364,7 @@ tsr_release_batch(struct tsr_client client, struct tsr_msg *msgs, size_t count, 
 
 		if (tsr_unlikely(!have) || tsr_unlikely(!tsr_message_release_fast(
 						   attachment, magazines, msgs[i].zdesc.name))) {
-			error = tsr_message_release(attachment, msgs[i].zdesc.name);
+			error = message_release_any(attachment, &msgs[i]);
 			have = tsr_magazines_have(client.handle, &magazines);
 		}
 		if (tsr_likely(error == 0))

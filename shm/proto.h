@@ -64,6 +64,7 @@ enum tsr_proto_type {
 	TSR_PROTO_REGION_CLOSE = 28,
 	TSR_PROTO_REGION_SETTLE = 29, /* a closing region has got its last ticket back */
 	TSR_PROTO_FEED = 30, /* what has happened; the reply may wait until something does */
+	TSR_PROTO_SHARED_SETTLE = 31, /* a message that the daemon was to free is held no more */
 	TSR_PROTO_TYPE_END,
 	TSR_PROTO_ERROR = 0x7fff, /* as a reply only: type is TSR_PROTO_ERROR | TSR_PROTO_REPLY */
 };

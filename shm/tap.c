@@ -10,15 +10,7 @@
 
 #define TAP_DEADLINE_MS 5000
 
-/* What a slot's word says of a position. */
-enum tap_sight {
-	TAP_HERE,   /* its message is in the slot */
-	TAP_GONE,   /* it was received, or passed over */
-	TAP_LAPPED, /* that was a lap ago and more */
-	TAP_LATER,  /* it is not sent yet */
-};
-
-static enum tap_sight
+static enum tsr_tap_sight
 tap_see(struct tsr_channel const *channel, uint64_t position, uint64_t word)
 {
 	int64_t const distance =
@@ -26,8 +18,8 @@ tap_see(struct tsr_channel const *channel, uint64_t position, uint64_t word)
 	uint32_t const phase = tsr_slot_phase(word);
 
 	if (distance != 0)
-		return distance < 0 ? TAP_LATER : distance == 1 ? TAP_GONE : TAP_LAPPED;
-	return phase == TSR_READY || phase == TSR_TAKEN ? TAP_HERE : TAP_LATER;
+		return distance < 0 ? TSR_TAP_LATER : distance == 1 ? TSR_TAP_GONE : TSR_TAP_LAPPED;
+	return phase == TSR_READY || phase == TSR_TAKEN ? TSR_TAP_HERE : TSR_TAP_LATER;
 }
 
 static uint64_t
@@ -36,54 +28,58 @@ tap_first(struct tsr_tap_own const *tap)
 	return tap->attachment->map.first_lap << tap->channel.shift;
 }
 
-/* The slot as it is now. */
-static enum tap_sight
-tap_peek(struct tsr_tap_own const *tap, uint64_t position)
+enum tsr_tap_sight
+tsr_tap_peek(struct tsr_channel const *channel, uint64_t position)
 {
 	/* [R1] pairs with [S2]: a look, what is there is loaded later. */
-	return tap_see(&tap->channel, position,
-	               tsr_ld_acq(&tsr_channel_slot(&tap->channel, position)->word));
+	return tap_see(channel, position, tsr_ld_acq(&tsr_channel_slot(channel, position)->word));
 }
 
 /* The first, or the last, position from @from to before @to that has a message; else @to. */
 static uint64_t
-tap_search(struct tsr_tap_own const *tap, uint64_t from, uint64_t to, bool last)
+tap_search(struct tsr_channel const *channel, uint64_t from, uint64_t to, bool last)
 {
 	for (uint64_t i = 0; i < to - from; i++) {
 		uint64_t const position = last ? to - 1 - i : from + i;
 
-		if (tap_peek(tap, position) == TAP_HERE)
+		if (tsr_tap_peek(channel, position) == TSR_TAP_HERE)
 			return position;
 	}
 	return to;
 }
 
 int
-tsr_tap_seek(struct tsr_tap_own *tap, const struct tsr_tap_options *options)
+tsr_tap_place(struct tsr_channel const *channel, uint64_t first, uint32_t from, uint64_t after,
+              uint64_t *position)
 {
-	uint64_t const next = tsr_channel_find(&tap->channel);
-	uint64_t const first = tap_first(tap);
-	uint64_t const held =
-		next - first < tap->channel.capacity ? next - first : tap->channel.capacity;
+	uint64_t const next = tsr_channel_find(channel);
+	uint64_t const held = next - first < channel->capacity ? next - first : channel->capacity;
 
-	switch (options->from) {
+	switch (from) {
 	case TSR_TAP_NEXT:
-		tap->position = next;
+		*position = next;
 		return 0;
 	case TSR_TAP_OLDEST:
-		tap->position = tap_search(tap, next - held, next, false);
+		*position = tap_search(channel, next - held, next, false);
 		return 0;
 	case TSR_TAP_NEWEST:
-		tap->position = tap_search(tap, next - held, next, true);
+		*position = tap_search(channel, next - held, next, true);
 		return 0;
 	case TSR_TAP_AFTER:
-		if (options->after >= next - first)
+		if (after >= next - first)
 			return -EINVAL;
-		tap->position = first + options->after + 1;
+		*position = first + after + 1;
 		return 0;
 	default:
 		return -EINVAL;
 	}
+}
+
+int
+tsr_tap_seek(struct tsr_tap_own *tap, const struct tsr_tap_options *options)
+{
+	return tsr_tap_place(&tap->channel, tap_first(tap), options->from, options->after,
+	                     &tap->position);
 }
 
 /* The range lies in the block, and that, unless it is a region, in the arena. */
@@ -99,13 +95,19 @@ tap_holds(struct tsr_map const *map, struct tsr_block const *block, uint32_t ind
 	       block->capacity <= map->arena_bytes[block->arena] - block->offset;
 }
 
-/* Copy what the slot at @position names. Return: whether the copy is whole. */
+/* The ticket is what a slot of this kind of channel names. */
 static bool
-tap_take(struct tsr_tap_own const *tap, uint64_t position, void *to, size_t bytes,
-         struct tsr_copy *copy)
+tap_is_sent(struct tsr_channel const *channel, uint64_t word, uint64_t name)
 {
-	struct tsr_map const *const map = &tap->attachment->map;
-	struct tsr_slot const *const slot = tsr_channel_slot(&tap->channel, position);
+	return channel->kind == TSR_KIND_BROADCAST ? tsr_word_is_shared(word, name)
+	                                           : tsr_word_is(word, name, TSR_HOLDER_CHANNEL);
+}
+
+bool
+tsr_tap_take(struct tsr_map const *map, struct tsr_channel const *channel, uint64_t position,
+             void *to, size_t bytes, struct tsr_copy *copy)
+{
+	struct tsr_slot const *const slot = tsr_channel_slot(channel, position);
 	uint64_t const name = tsr_ld_rlx(&slot->name);
 	uint64_t const range = tsr_ld_rlx(&slot->range);
 	uint64_t const stamp = tsr_ld_rlx(&slot->stamp);
@@ -117,7 +119,7 @@ tap_take(struct tsr_tap_own const *tap, uint64_t position, void *to, size_t byte
 		return false;
 	block = map->blocks[index];
 	/* [V1] pairs with [T1]: what the sender wrote, and that it sent it. */
-	if (!tsr_word_is(tsr_ld_acq(&map->tickets[index].word), name, TSR_HOLDER_CHANNEL) ||
+	if (!tap_is_sent(channel, tsr_ld_acq(&map->tickets[index].word), name) ||
 	    !tap_holds(map, &block, index, range))
 		return false;
 	copy->length = (uint32_t)length;
@@ -129,8 +131,8 @@ tap_take(struct tsr_tap_own const *tap, uint64_t position, void *to, size_t byte
 		tsr_ld_bytes(to, tsr_block_data(map, &block, range), copy->copied);
 	/* [V2] pairs with [V3]: the second look comes after the copy. */
 	tsr_fence_acq();
-	return tap_see(&tap->channel, position, tsr_ld_rlx(&slot->word)) == TAP_HERE &&
-	       tsr_word_is(tsr_ld_rlx(&map->tickets[index].word), name, TSR_HOLDER_CHANNEL);
+	return tap_see(channel, position, tsr_ld_rlx(&slot->word)) == TSR_TAP_HERE &&
+	       tap_is_sent(channel, tsr_ld_rlx(&map->tickets[index].word), name);
 }
 
 /* The message at the tap's position is gone. */
@@ -159,19 +161,20 @@ tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *c
 	bool found_place = false;
 
 	for (uint64_t steps = 2 * (uint64_t)tap->channel.capacity + 4; steps > 0; steps--) {
-		enum tap_sight const sight = tap_peek(tap, tap->position);
+		enum tsr_tap_sight const sight = tsr_tap_peek(&tap->channel, tap->position);
 
-		if (sight == TAP_LATER)
+		if (sight == TSR_TAP_LATER)
 			return -EAGAIN;
-		if (sight == TAP_GONE || sight == TAP_LAPPED) {
+		if (sight == TSR_TAP_GONE || sight == TSR_TAP_LAPPED) {
 			/* Once a call: words that can't be must not make us search for ever. */
-			bool const search = sight == TAP_LAPPED && !found_place;
+			bool const search = sight == TSR_TAP_LAPPED && !found_place;
 
 			tap_pass(tap, search ? tap_behind(tap) : 1);
 			found_place = found_place || search;
 			continue;
 		}
-		if (tap_take(tap, tap->position, to, bytes, &found)) {
+		if (tsr_tap_take(&tap->attachment->map, &tap->channel, tap->position, to, bytes,
+		                 &found)) {
 			found.sequence = tap->position - tap_first(tap);
 			found.missed = tap->missed;
 			*copy = found;
@@ -189,7 +192,7 @@ tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *c
 bool
 tsr_tap_look(struct tsr_tap_own const *tap)
 {
-	return tap_peek(tap, tap->position) != TAP_LATER;
+	return tsr_tap_peek(&tap->channel, tap->position) != TSR_TAP_LATER;
 }
 
 /* Is the channel that the tap was opened on still there, and its realm? */

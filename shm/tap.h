@@ -32,6 +32,35 @@
 
 #define TSR_TAP_TRIES 64 /* messages that may be taken away under one call */
 
+/* What a slot's word says of a position. */
+enum tsr_tap_sight {
+	TSR_TAP_HERE,   /* its message is in the slot */
+	TSR_TAP_GONE,   /* it was received, or passed over */
+	TSR_TAP_LAPPED, /* that was a lap ago and more */
+	TSR_TAP_LATER,  /* it is not sent yet */
+};
+
+/* tsr_tap_peek - the slot as it is now. */
+enum tsr_tap_sight tsr_tap_peek(struct tsr_channel const *channel, uint64_t position);
+
+/*
+ * tsr_tap_take - copy what the slot at @position names
+ * @copy:	length, copied and stamp are set
+ *
+ * Return: whether the copy is whole.
+ */
+TSR_MUST_CHECK
+bool tsr_tap_take(struct tsr_map const *map, struct tsr_channel const *channel, uint64_t position,
+                  void *to, size_t bytes, struct tsr_copy *copy);
+
+/*
+ * tsr_tap_place - where one begins who wants what @from says: TSR_TAP_* or TSR_FROM_*, which are
+ * the same. Return: 0; -EINVAL no message has that number yet.
+ */
+TSR_MUST_CHECK
+int tsr_tap_place(struct tsr_channel const *channel, uint64_t first, uint32_t from, uint64_t after,
+                  uint64_t *position);
+
 /* tsr_tap_seek - stand where @options say. Return: 0; -EINVAL no message has that number yet. */
 TSR_MUST_CHECK
 int tsr_tap_seek(struct tsr_tap_own *tap, const struct tsr_tap_options *options);

@@ -61,6 +61,8 @@ extern "C" {
 /* Flags of a message. */
 #define TSR_MSG_REDELIVERED UINT32_C(1) /* a receiver that died had taken it before */
 #define TSR_MSG_READ_ONLY   UINT32_C(2) /* it lies in a region that can't be written here */
+#define TSR_MSG_SHARED      UINT32_C(4) /* of a broadcast: others read the same bytes, write none */
+#define TSR_MSG_RETAINED    UINT32_C(8) /* and it was retained */
 
 /* An attached client, an open sender end, an open receiver end: values, made by the calls below. */
 struct tsr_client {
@@ -95,7 +97,7 @@ struct tsr_msg {
 	struct tsr_zdesc zdesc;
 	void *data;      /* the first byte of the range, in shared memory */
 	uint32_t length; /* bytes from @data that the message is; a sender may lower it */
-	uint32_t flags;  /* TSR_MSG_* */
+	uint32_t flags;  /* TSR_MSG_*; the upper half is the library's */
 	uint64_t stamp;  /* when it was sent, in tsr_ticks(); 0 if it was not stamped */
 };
 
@@ -150,11 +152,23 @@ struct tsr_end_options {
 	uint32_t stamp_every; /* senders: stamp one message in so many (a power of two); 0: 64 */
 	uint64_t spin_ns;     /* how long to look again before going to sleep; 0: 20,000 */
 	const struct tsr_channel_options *create; /* how to make the channel if it is not there */
+	uint32_t from;                            /* receivers of a broadcast: TSR_FROM_* */
+	uint32_t reserved;                        /* 0 */
+	uint64_t after; /* TSR_FROM_AFTER: the sequence number before the first one wanted */
 };
+
+/* Where a receiver of a broadcast begins. Sequence numbers count places, from 0 on: tsr_copy. */
+#define TSR_FROM_NEXT   UINT32_C(0) /* the next message that is sent */
+#define TSR_FROM_OLDEST UINT32_C(1) /* the oldest that nobody is about to write over */
+#define TSR_FROM_NEWEST UINT32_C(2) /* the newest that is there */
+#define TSR_FROM_AFTER  UINT32_C(3) /* the one after tsr_end_options.after, or the oldest */
 
 #define TSR_END_MUST_EXIST UINT32_C(1) /* -ENOENT instead of making the channel */
 #define TSR_END_NO_SPIN    UINT32_C(2) /* go to sleep at once */
 #define TSR_END_NO_STAMP   UINT32_C(4) /* never read the clock */
+/* Receivers of a broadcast: hold nobody up, get copies in blocks of one's own, miss what is written
+ * over meanwhile. */
+#define TSR_END_LOSSY UINT32_C(8)
 
 /* tsr_tap_open(): which message is copied first. */
 struct tsr_tap_options {
@@ -329,9 +343,13 @@ TSR_API int tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t dea
  * Context: hot, the receiver's thread; waits for a message until @deadline_ns. The first message
  * of a region that this client has not mapped asks the daemon for it; if it can't be had, the call
  * gives that error (-ENOBUFS, -ENOMEM, -ETIMEDOUT, ...) and the message stays in the channel.
+ * Of a broadcast the message is a view (TSR_MSG_SHARED) that stays where it is until it is
+ * released; at most 64 may be out. A lossy end gets a copy in a block of its own.
  * Return: 0; -EAGAIN empty (TSR_NOWAIT); -ETIMEDOUT; -EPIPE everything was received and every
  * sender has closed; -ECONNRESET the same, and a sender died before it closed; -EPROTO a
- * participant wrote what cannot be (the message was dropped); -ENOTCONN.
+ * participant wrote what cannot be (the message was dropped); -ENOTCONN. Broadcast: -EOVERFLOW this
+ * end was evicted, close it; -ENOBUFS 64 messages are out; lossy: -ENOMEM no block for the copy;
+ * -ESTALE messages were written over while they were copied, 8 times in a row: call again.
  */
 TSR_API int tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns);
 
@@ -365,9 +383,31 @@ TSR_API int tsr_select(struct tsr_select *select, uint64_t deadline_ns);
  * Context: hot, any thread of the client, never blocks; only the last message of a region that its
  * owner has given up asks the daemon.
  * Return: 0; -ESTALE it was released or sent before, or was never this client's; -EINVAL no such
- * ticket; -ENOTCONN.
+ * ticket; -ENOTCONN. A view of a broadcast is released by the thread of its end, in any order; its
+ * slot is free when all before it are released. -EOVERFLOW this end was evicted, or lapped, before
+ * that: what was read may not have been whole.
  */
 TSR_API int tsr_release(struct tsr_client client, struct tsr_msg *msg);
+
+/*
+ * tsr_retain - keep a view of a broadcast past its slot: the senders may go on
+ * @msg:	received and not released; flagged TSR_MSG_RETAINED on success. Give it back with
+ *		tsr_release(), or with the end
+ *
+ * Context: warm, the thread of the end. A message that is no view is the client's own already.
+ * Return: 0; -ENOBUFS the end retains 6 messages already; -EOVERFLOW it was evicted or lapped, and
+ * the message written over; -ESTALE it was released before, or its end is closed; -ENOTCONN.
+ */
+TSR_API int tsr_retain(struct tsr_client client, struct tsr_msg *msg);
+
+/*
+ * tsr_receiver_missed - how many places of a broadcast this end never got to see
+ * @missed:	since it was opened: written over before it had copied them (TSR_END_LOSSY, or
+ *		lapped); with TSR_FROM_AFTER also those that were gone when it came
+ *
+ * Context: the receiver's thread. Return: 0; -EINVAL it is no broadcast; -ENOTCONN.
+ */
+TSR_API int tsr_receiver_missed(struct tsr_receiver receiver, uint64_t *missed);
 
 /*
  * tsr_alloc_batch, tsr_send_batch, tsr_recv_batch, tsr_release_batch - the same for up to @count

@@ -68,6 +68,22 @@ tsr_ticket_send(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
 	tsr_st_rel(&ticket->word, tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
 }
 
+/* tsr_ticket_share - the same for a broadcast: it stays (SHARED, g) until it is freed. */
+TSR_INLINE void
+tsr_ticket_share(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
+{
+	tsr_st_rlx(&ticket->tag, channel_id);
+	/* [T1] pairs with [P1] and [V1]: payload and zdesc are written before it is shared. */
+	tsr_st_rel(&ticket->word, tsr_name_word(name, TSR_TICKET_SHARED, TSR_HOLDER_SHARED));
+}
+
+/* It is shared, in the generation of @name. */
+TSR_INLINE bool
+tsr_word_is_shared(uint64_t word, uint64_t name)
+{
+	return word == tsr_name_word(name, TSR_TICKET_SHARED, TSR_HOLDER_SHARED);
+}
+
 /* tsr_ticket_receive, for a ticket that may be any of the first @count. */
 TSR_INLINE int
 tsr_ticket_receive_of(struct tsr_map const *map, uint64_t name, uint32_t count, uint16_t me,

@@ -17,6 +17,17 @@ tsr_token_rouse(struct tsr_wait_side const *side, uint32_t number, uint64_t word
 	return false;
 }
 
+void
+tsr_crowd_wake(struct tsr_wait_side const *side, uint32_t number)
+{
+	/* [K3] pairs with [W1]. The bit first: who sets it from here on sees the old generation go,
+	 * or the new one. */
+	(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << number));
+	/* [K3] pairs with [W1] and [W3]: what was published is visible to the sleepers. */
+	(void)tsr_add_rel(&side->tokens[number], TSR_TOKEN_CROWD_ONE);
+	(void)tsr_futex_wake(&side->tokens[number]);
+}
+
 /* Claim a token if it is enqueued. Return: true if a sleeper was woken. */
 static bool
 waiters_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
@@ -25,6 +36,10 @@ waiters_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
 	/* [K3] pairs with [W1], [W3] and [W6]: what the sleeper wrote before it enqueued. */
 	uint64_t word = tsr_ld_acq(token);
 
+	if (tsr_token_state(word) == TSR_TOKEN_CROWD) {
+		tsr_crowd_wake(side, number);
+		return true;
+	}
 	if (tsr_token_state(word) != TSR_TOKEN_ENQUEUED)
 		return false;
 	/* [K3] pairs with [W1], [W3] and [W6]: what was published is visible to the sleeper. */
@@ -97,11 +112,14 @@ tsr_token_release(struct tsr_wait_side const *side, uint32_t number, uint16_t me
 uint64_t
 tsr_token_announce(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
 {
-	uint64_t const generation = tsr_token_generation(tsr_ld_rlx(&side->tokens[number])) + 1;
-	uint64_t const word = tsr_token_make(TSR_TOKEN_ENQUEUED, generation, me, 0);
+	/* [W1] pairs with [K3]: a crowd's word is loaded before the bit is set. */
+	uint64_t word = tsr_ld_acq(&side->tokens[number]);
 
-	/* [W1] pairs with [K3]: a waker that sees the bit sees the token enqueued. */
-	tsr_st_rel(&side->tokens[number], word);
+	if (tsr_token_state(word) != TSR_TOKEN_CROWD) {
+		word = tsr_token_make(TSR_TOKEN_ENQUEUED, tsr_token_generation(word) + 1, me, 0);
+		/* [W1] pairs with [K3]: a waker that sees the bit sees the token enqueued. */
+		tsr_st_rel(&side->tokens[number], word);
+	}
 	/* [W1] pairs with [K2] and [K4]: the bit, before the fence. */
 	(void)tsr_or_sc(side->mask, UINT64_C(1) << number);
 	return word;
@@ -146,6 +164,8 @@ tsr_token_withdraw(struct tsr_wait_side const *side, uint32_t number, uint16_t m
 	uint64_t const generation = tsr_token_generation(word);
 	bool claimed = tsr_token_state(word) == TSR_TOKEN_CLAIMED;
 
+	if (tsr_token_state(word) == TSR_TOKEN_CROWD)
+		return false; /* whoever else sleeps there was woken, too */
 	if (tsr_token_state(word) == TSR_TOKEN_ENQUEUED &&
 	    /* [W6] pairs with [K3]: likewise. */
 	    !tsr_cas_acq(&side->tokens[number], &word,

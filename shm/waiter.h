@@ -28,6 +28,10 @@
  * Events	a token that the daemon owns stands for all who wait by descriptor (core/events.h).
  *		Whoever claims it rings the doorbell instead, and goes on: it never takes a wake-up
  *		from a sleeper.
+ * Crowd	the receivers of a broadcast all sleep on one word, for each message wakes them all:
+ *		a sleeper loads it, sets the bit, looks again, and sleeps while it has not changed;
+ *		a waker clears the bit, adds one generation, and wakes everybody. A bit that was set
+ *		in between is cleared too soon, but then the word has changed under its sleeper.
  * Crash	an owner that dies leaves a token and a bit, a claimer a token claimed and not
  *		woken: the reaper settles both.
  */
@@ -45,7 +49,12 @@ enum tsr_token_state {
 	TSR_TOKEN_ENQUEUED = 2,
 	TSR_TOKEN_CLAIMED = 3,
 	TSR_TOKEN_CANCELLED = 4,
+	TSR_TOKEN_CROWD = 5, /* nobody's: any number sleep on it, see Crowd above */
 };
+
+/* The token of a crowd, on a side that has one; its generation has all upper bits. */
+#define TSR_TOKEN_CROWD_NUMBER (TSR_TOKENS_PER_SIDE - 1)
+#define TSR_TOKEN_CROWD_ONE    (UINT64_C(1) << 3)
 
 #define TSR_TOKEN_GENERATION_MASK UINT64_C(0x1fffffff)
 
@@ -117,6 +126,9 @@ unsigned tsr_waiters_wake_one(struct tsr_wait_side const *side, uint16_t me);
 
 /* tsr_waiters_wake_all - the same for all of them: after a close, a death, a repair. */
 unsigned tsr_waiters_wake_all(struct tsr_wait_side const *side, uint16_t me);
+
+/* tsr_crowd_wake - everybody who sleeps on the crowd's token @number. Context: a system call. */
+void tsr_crowd_wake(struct tsr_wait_side const *side, uint32_t number);
 
 /*
  * tsr_token_acquire - a token of one's own

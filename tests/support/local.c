@@ -48,19 +48,26 @@ local_attach(struct tsr_map const *map, uint16_t id, bool fenced, struct tsr_cli
 	return 0;
 }
 
-/* Put the answer to the next request into the socket. */
+/* Put the answer to the next request but @ahead into the socket. */
 static int
-local_answer(struct tsr_client client, uint16_t type, void *reply, size_t bytes)
+local_answer_ahead(struct tsr_client client, uint64_t ahead, uint16_t type, void *reply,
+                   size_t bytes)
 {
 	struct tsr_attachment const *attachment = tsr_attachment_get(client);
 	struct tsr_proto_head head = {.length = (uint32_t)bytes, .type = type | TSR_PROTO_REPLY};
 
 	if (attachment == NULL)
 		return -ENOTCONN;
-	head.cookie = attachment->control.cookie + 1;
+	head.cookie = attachment->control.cookie + 1 + ahead;
 	memcpy(reply, &head, sizeof(head));
 	return send(local_daemon[tsr_handle_index(client.handle)], reply, bytes, 0) < 0 ? -errno
 	                                                                                : 0;
+}
+
+static int
+local_answer(struct tsr_client client, uint16_t type, void *reply, size_t bytes)
+{
+	return local_answer_ahead(client, 0, type, reply, bytes);
 }
 
 /* Take the request that was answered out of the socket. */
@@ -95,7 +102,7 @@ local_answer_open(struct tsr_client client, struct tsr_channel const *channel)
 		.index = (uint32_t)((channel->id & 0x1ffff) - 1),
 		.capacity = channel->capacity,
 		.flags = channel->flags,
-		.kind = TSR_KIND_BUFFERED,
+		.kind = channel->kind,
 		.metrics = UINT32_MAX,
 	};
 
@@ -127,6 +134,26 @@ local_receiver(struct tsr_client client, struct tsr_channel const *channel,
 	if (error != 0)
 		return error;
 	error = tsr_receiver_open(client, "local", options, out);
+	local_forget_request(client);
+	return error;
+}
+
+int
+local_refused(struct tsr_client client, struct tsr_channel const *channel, uint32_t side,
+              struct tsr_end_options const *options)
+{
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+	struct tsr_proto_plain reply;
+	int error = local_answer_open(client, channel);
+
+	if (error == 0)
+		error = local_answer_ahead(client, 1, TSR_PROTO_END_CLOSE, &reply, sizeof(reply));
+	if (error != 0)
+		return error;
+	error = side == TSR_SIDE_SENDER ? tsr_sender_open(client, "local", options, &sender)
+	                                : tsr_receiver_open(client, "local", options, &receiver);
+	local_forget_request(client);
 	local_forget_request(client);
 	return error;
 }

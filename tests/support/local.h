@@ -32,6 +32,10 @@ int local_sender(struct tsr_client client, struct tsr_channel const *channel,
 int local_receiver(struct tsr_client client, struct tsr_channel const *channel,
                    struct tsr_end_options const *options, struct tsr_receiver *out);
 
+/* The same for an end that the library itself refuses after the daemon has opened it. */
+int local_refused(struct tsr_client client, struct tsr_channel const *channel, uint32_t side,
+                  struct tsr_end_options const *options);
+
 /* tsr_sender_close(), tsr_receiver_close(). */
 int local_sender_close(struct tsr_client client, struct tsr_sender sender);
 int local_receiver_close(struct tsr_client client, struct tsr_receiver receiver);

@@ -12,4 +12,11 @@ shape_buffered(uint32_t capacity, uint32_t flags)
 	return (struct tsr_shape){.kind = TSR_KIND_BUFFERED, .capacity = capacity, .flags = flags};
 }
 
+/* A broadcast of so many slots. */
+static inline struct tsr_shape
+shape_broadcast(uint32_t capacity, uint32_t flags)
+{
+	return (struct tsr_shape){.kind = TSR_KIND_BROADCAST, .capacity = capacity, .flags = flags};
+}
+
 #endif

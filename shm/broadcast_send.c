@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+/* The writing side of a broadcast: see broadcast.h. */
+
+#include <errno.h>
+
+#include "shm/broadcast.h"
+#include "shm/clock.h"
+#include "shm/message.h"
+#include "shm/tap.h"
+#include "shm/ticket.h"
+
+int64_t
+tsr_broadcast_behind(struct tsr_channel const *channel, uint64_t position, uint32_t *slowest)
+{
+	struct tsr_broadcast_shm const *const shm = tsr_broadcast_shm(channel);
+	int64_t most = INT64_MIN;
+
+	for (uint32_t i = 0; i < TSR_CURSOR_WORDS; i++) {
+		uint64_t bits = tsr_ld_rlx(&shm->reading[i]);
+
+		for (; bits != 0; bits &= bits - 1) {
+			uint32_t const number = 64 * i + tsr_bit_lowest(bits);
+			struct tsr_cursor const *const cursor = &shm->cursor[number];
+			int64_t behind;
+
+			/* [B2] pairs with [B1]: what it has released, it has read. */
+			behind = tsr_channel_distance(channel, position,
+			                              tsr_ld_acq(&cursor->position));
+			if (tsr_cursor_state(tsr_ld_rlx(&cursor->word)) != TSR_CURSOR_READS ||
+			    behind <= most)
+				continue;
+			most = behind;
+			if (slowest != NULL)
+				*slowest = number;
+		}
+	}
+	return most;
+}
+
+/* Look at all cursors: how far may this sender go? */
+static void
+broadcast_scan(struct tsr_end *end)
+{
+	struct tsr_writer *const own = &end->writer;
+	int64_t behind;
+
+	/* [J2] pairs with [J1]: the cursors of those who have joined. */
+	own->joins_seen = tsr_ld_acq(&tsr_broadcast_shm(&end->channel)->joins);
+	behind = tsr_broadcast_behind(&end->channel, end->position, &own->slowest);
+	own->limit = behind == INT64_MIN ? end->position + ((uint64_t)1 << 62)
+	                                 : end->position - (uint64_t)behind + end->channel.capacity;
+}
+
+static bool
+broadcast_is_free(struct tsr_end const *end)
+{
+	return (int64_t)(end->writer.limit - end->position) > 0;
+}
+
+/* Whoever is in the way at our position is heeded no longer. */
+static void
+broadcast_overtake(struct tsr_end *end)
+{
+	struct tsr_broadcast_shm *const shm = tsr_broadcast_shm(&end->channel);
+	enum tsr_cursor_state const to = (end->channel.flags & TSR_CHANNEL_LAP) != 0
+	                                         ? TSR_CURSOR_LAPPED
+	                                         : TSR_CURSOR_EVICTED;
+
+	for (uint32_t i = 0; i < TSR_CURSORS_MAX; i++) {
+		struct tsr_cursor *const cursor = &shm->cursor[i];
+		uint64_t word = tsr_ld_rlx(&cursor->word);
+		int64_t behind;
+
+		if ((tsr_ld_rlx(&shm->reading[i / 64]) >> i % 64 & 1) == 0 ||
+		    tsr_cursor_state(word) != TSR_CURSOR_READS)
+			continue;
+		/* [B2] pairs with [B1]. */
+		behind = tsr_channel_distance(&end->channel, end->position,
+		                              tsr_ld_acq(&cursor->position));
+		if (behind >= (int64_t)end->channel.capacity)
+			/* [B5] pairs with [B6]: it is told before anything is written over. */
+			(void)tsr_cas_acq_rel(&cursor->word, &word, word ^ TSR_CURSOR_READS ^ to);
+	}
+}
+
+/* Is our position free of readers, and if not, may it be made so? Return: 0; -EAGAIN. */
+static int
+broadcast_room(struct tsr_end *end)
+{
+	/* [J2] pairs with [J1]: behind this look at most one claim is made. */
+	uint64_t const joins = tsr_ld_acq(&tsr_broadcast_shm(&end->channel)->joins);
+
+	if (tsr_likely(joins == end->writer.joins_seen) && tsr_likely(broadcast_is_free(end)))
+		return 0;
+	broadcast_scan(end);
+	if (!broadcast_is_free(end) &&
+	    (end->channel.flags & (TSR_CHANNEL_EVICT | TSR_CHANNEL_LAP)) != 0) {
+		broadcast_overtake(end);
+		broadcast_scan(end);
+	}
+	return broadcast_is_free(end) ? 0 : -EAGAIN;
+}
+
+/* What a slot of the end's lap says when it may be claimed: empty, or a lap ago it was filled. */
+static bool
+broadcast_claimable(struct tsr_end const *end, uint64_t word)
+{
+	return word == end->expect || word == end->expect - TSR_LAP_ONE + TSR_READY;
+}
+
+bool
+tsr_broadcast_held(struct tsr_channel const *channel, uint64_t name)
+{
+	struct tsr_broadcast_shm const *const shm = tsr_broadcast_shm(channel);
+
+	for (uint32_t i = 0; i < TSR_CURSOR_WORDS; i++) {
+		/* [H4] pairs with [H3]: what is no longer held was read. */
+		uint64_t bits = tsr_ld_acq(&shm->holding[i]);
+
+		for (; bits != 0; bits &= bits - 1) {
+			struct tsr_cursor const *const cursor =
+				&shm->cursor[64 * i + tsr_bit_lowest(bits)];
+
+			for (uint32_t k = 0; k < TSR_CURSOR_HOLDS; k++) {
+				/* [H4] pairs with [H3]: likewise. */
+				if (tsr_ld_acq(&cursor->hold[k]) == name)
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* Free one that nobody can get at any more. */
+static void
+broadcast_free(struct tsr_end *end, uint64_t name)
+{
+	tsr_st_rlx(&end->map->tickets[tsr_name_index(name)].word,
+	           tsr_name_word(name, TSR_TICKET_IDLE, end->me));
+	/* [V3] pairs with [V2]: who copies sees that it is no longer shared; no instruction. */
+	tsr_fence_rel();
+	if (tsr_message_release(end->attachment, name) != 0)
+		tsr_count(&end->attachment->state->refused, 1); /* it is swept with this client */
+}
+
+/* Free what is out of its slot and not held. One fence for all of them. */
+static void
+broadcast_flush(struct tsr_end *end)
+{
+	struct tsr_writer *const own = &end->writer;
+	uint32_t kept = 0;
+
+	/* [H2] pairs with [H1]: the slots were claimed before the holds are looked at. */
+	tsr_fence_sc();
+	for (uint32_t i = 0; i < own->retired; i++) {
+		if (tsr_broadcast_held(&end->channel, own->name[i]))
+			own->name[kept++] = own->name[i];
+		else
+			broadcast_free(end, own->name[i]);
+	}
+	own->retired = kept;
+}
+
+/* The daemon is responsible for what is left. */
+static void
+broadcast_bequeath(struct tsr_end *end)
+{
+	struct tsr_writer *const own = &end->writer;
+
+	for (uint32_t i = 0; i < own->retired; i++)
+		tsr_st_rlx(&end->map->tickets[tsr_name_index(own->name[i])].tag,
+		           tsr_tag_shared(end->channel_id, TSR_HOLDER_DAEMON));
+	own->retired = 0;
+}
+
+void
+tsr_broadcast_retire(struct tsr_end *end)
+{
+	broadcast_flush(end);
+	broadcast_bequeath(end);
+}
+
+/* The slot is ours, and the ticket @name in it: from here on it is ours to free. */
+static void
+broadcast_take_out(struct tsr_end *end, uint64_t name)
+{
+	struct tsr_writer *const own = &end->writer;
+	struct tsr_ticket *ticket;
+
+	if (tsr_name_index(name) >= end->map->tickets_count)
+		return;
+	ticket = &end->map->tickets[tsr_name_index(name)];
+	if (!tsr_word_is_shared(tsr_ld_rlx(&ticket->word), name)) {
+		tsr_count(&end->attachment->state->refused, 1);
+		return;
+	}
+	tsr_st_rlx(&ticket->tag, tsr_tag_shared(end->channel_id, end->me));
+	own->name[own->retired++] = name;
+	/* Written down before the slot names another one. */
+	tsr_barrier_compiler();
+}
+
+/* Time to look which of the tickets that are out of their slots are free? Where there are few of a
+ * size, a few are many. */
+static void
+broadcast_tidy(struct tsr_end *end)
+{
+	struct tsr_writer const *const own = &end->writer;
+	struct tsr_map const *const map = end->map;
+	uint32_t klass;
+
+	if (own->retired == 0)
+		return;
+	klass = map->blocks[tsr_name_index(own->name[own->retired - 1])].klass;
+	if (own->retired < TSR_WRITER_RETIRED &&
+	    (klass >= map->classes_count || own->retired < map->klass[klass].batch))
+		return;
+	broadcast_flush(end);
+	if (own->retired > TSR_WRITER_RETIRED / 2)
+		broadcast_bequeath(end); /* or they would be looked at with every message */
+}
+
+/* Wake every reader that sleeps. */
+TSR_COLD static void
+broadcast_wake(struct tsr_end *end)
+{
+	if ((tsr_ld_rlx(end->others.mask) & TSR_WAITING_FENCED) != 0)
+		/* [K2] pairs with [W1]: what was published, before the next look at the mask. */
+		tsr_fence_sc();
+	if (tsr_waiters_wake_all(&end->others, end->me) > 0) {
+		TSR_TRACE(wake, tsr_end_describe(end));
+		tsr_count(&end->attachment->state->wakes, 1);
+	}
+}
+
+void
+tsr_broadcast_wake_senders(struct tsr_end *end, struct tsr_wait_side const *senders, uint64_t place)
+{
+	if ((tsr_ld_rlx(senders->mask) & TSR_WAITING_FENCED) != 0)
+		/* [K2] pairs with [W1]: what was done, before the next look at the mask. */
+		tsr_fence_sc();
+	if (tsr_tap_peek(&end->channel, place - 1) == TSR_TAP_HERE)
+		return; /* what is before it has not been written over yet */
+	if (tsr_waiters_wake_all(senders, end->me) > 0)
+		tsr_count(&end->attachment->state->wakes, 1);
+}
+
+/* The slot at our position is claimed: @word is what it was. */
+static void
+broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct tsr_zdesc zdesc)
+{
+	/* [V3] pairs with [V2]: who copies sees the claim if it sees what follows. */
+	tsr_fence_rel();
+	if (tsr_slot_phase(word) == TSR_READY)
+		broadcast_take_out(end, tsr_ld_rlx(&slot->name));
+	tsr_st_rlx(&slot->name, zdesc.name);
+	tsr_st_rlx(&slot->range, zdesc.range);
+	tsr_st_rlx(&slot->stamp, ((uint32_t)end->position & end->stamp_mask) == end->stamp_mask
+	                                 ? tsr_clock_ticks()
+	                                 : 0);
+	tsr_ticket_share(&end->map->tickets[tsr_name_index(zdesc.name)], zdesc.name,
+	                 end->channel_id);
+	if (tsr_unlikely(tsr_trace != NULL))
+		tsr_buffered_tell_send(end, zdesc.name, zdesc.range);
+	/* [S2] pairs with [R1] and [B7]: zdesc, ticket word and payload come first. */
+	tsr_st_rel(&slot->word, end->expect | TSR_READY);
+	tsr_end_step(end);
+	tsr_barrier_compiler();
+	/* [K2] pairs with [W1]: either we see the sleepers' bit or they see our slot. */
+	if (tsr_unlikely(tsr_ld_rlx(&end->shm->receivers_waiting) != 0))
+		broadcast_wake(end);
+	/* [K2] pairs with [W1]: likewise, for a sender that has come round to our slot. */
+	if (!end->alone && tsr_unlikely(tsr_ld_rlx(&end->shm->senders_waiting) != 0))
+		tsr_broadcast_wake_senders(end, &end->mine, end->position - 1);
+	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));
+	broadcast_tidy(end);
+}
+
+/* One step of a sender whose slot is not one that it may claim. */
+static int
+broadcast_step(struct tsr_end *end, uint64_t word)
+{
+	uint64_t const lap = tsr_channel_lap(&end->channel, end->position);
+	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), lap);
+	uint32_t const phase = tsr_slot_phase(word);
+	uint64_t place;
+
+	if (distance == 1 || (distance == 0 && phase != TSR_EMPTY)) {
+		tsr_end_step(end); /* past, or another sender's */
+		return 0;
+	}
+	if (distance == 0 || (distance == -1 && phase == TSR_READY))
+		return 0; /* between the look and the claim somebody died */
+	if (distance == -1 && phase == TSR_CLAIMED)
+		return -EAGAIN; /* a sender is stopped there */
+	place = tsr_channel_find(&end->channel);
+	if (place == end->position)
+		return -EAGAIN;
+	tsr_end_seek(end, place);
+	return 0;
+}
+
+static bool
+broadcast_claim(struct tsr_end *end, struct tsr_slot *slot, uint64_t word)
+{
+	uint64_t const claimed = end->expect | ((uint64_t)end->me << 3) | TSR_CLAIMED;
+
+	if (!end->alone)
+		/* [B7] pairs with [S2]: which ticket was there. */
+		return tsr_cas_acq(&slot->word, &word, claimed);
+	tsr_st_rlx(&slot->word, claimed);
+	return true;
+}
+
+int
+tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
+{
+	struct tsr_ticket *ticket;
+	int error = tsr_ticket_own(end->map, zdesc->name, end->me, &ticket);
+
+	if (error != 0)
+		return error;
+	if (!tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc->name)], zdesc->range))
+		return -EINVAL;
+	if (tsr_name_index(zdesc->name) >= end->map->tickets_count)
+		return -EOPNOTSUPP; /* of a region: readers would have to map it first */
+	/* At most two laps a call: what a hostile participant writes does not hold us for ever. */
+	for (uint64_t steps = 2 * (uint64_t)end->channel.capacity + 4; steps > 0; steps--) {
+		struct tsr_slot *const slot = tsr_end_slot(end);
+		uint64_t word;
+
+		error = broadcast_room(end);
+		if (error != 0)
+			return error;
+		/* [B7] pairs with [S2]: which ticket is there. */
+		word = tsr_ld_acq(&slot->word);
+		if (broadcast_claimable(end, word) && broadcast_claim(end, slot, word)) {
+			broadcast_fill(end, slot, word, *zdesc);
+			return 0;
+		}
+		error = broadcast_step(end, word);
+		if (error != 0)
+			return error;
+	}
+	return -EAGAIN;
+}
+
+bool
+tsr_broadcast_can_send(struct tsr_end const *end)
+{
+	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
+	uint64_t const lap = tsr_channel_lap(&end->channel, end->position);
+	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), lap);
+
+	if (!broadcast_claimable(end, word))
+		/* Another was faster, or the place is lost: go on. */
+		return distance != -1 || tsr_slot_phase(word) == TSR_EMPTY;
+	return tsr_broadcast_behind(&end->channel, end->position, NULL) <
+	               (int64_t)end->channel.capacity ||
+	       (end->channel.flags & (TSR_CHANNEL_EVICT | TSR_CHANNEL_LAP)) != 0;
+}
