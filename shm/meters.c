@@ -102,7 +102,8 @@ meters_move(struct tsr_map const *map, uint32_t number, uint32_t index, uint32_t
 	struct tsr_channel_totals *const totals = &map->totals[index];
 	struct tsr_metrics_seen seen;
 
-	tsr_metrics_read(&map->metrics[number], 0, &seen);
+	/* With the wait that the owner died in: what was told of it before stays told. */
+	tsr_metrics_read(&map->metrics[number], tsr_now_ns(), &seen);
 	tsr_count(&totals->side[side].messages, seen.messages);
 	tsr_count(&totals->side[side].bytes, seen.bytes);
 	tsr_count(&totals->side[side].blocked_ns, seen.blocked_ns);

@@ -12,7 +12,8 @@
  * Writers	the end's owner; the daemon wipes it before it gives it to the next end. Which end
  *		it belongs to stands in the directory, where only the daemon writes.
  * Ordering	messages and bytes are one pair, stored and loaded at once: a reader never sees one
- *		without the other. All others count by themselves.
+ *		without the other. So are the time blocked before and the beginning of the present
+ *		wait: none is counted twice. All others count by themselves.
  * Trust	a reader shows what an owner wrote, and indexes nothing by it.
  * Crash	an owner that dies between the store that sends and the count has sent one message
  *		more than it says.
@@ -36,15 +37,16 @@ enum tsr_metric_cause {
 struct tsr_metrics {
 	struct tsr_pair moved; /* messages, bytes: sent, or received */
 	_Atomic uint64_t reserved0[6];
-	alignas(TSR_CACHELINE) _Atomic uint64_t blocked_ns; /* in all, without the present wait */
-	_Atomic uint64_t blocked_since_ns;                  /* CLOCK_MONOTONIC; 0: not blocked */
-	_Atomic uint64_t waits;                             /* times it was blocked */
+	/* Nanoseconds blocked in all, without the present wait; since when that lasts, by
+	 * CLOCK_MONOTONIC, 0: not blocked. */
+	alignas(TSR_CACHELINE) struct tsr_pair blocked;
+	_Atomic uint64_t waits; /* times it was blocked */
 	_Atomic uint64_t cause[TSR_METRIC_CAUSES];
 	_Atomic uint64_t reserved1;
 	struct tsr_histogram times;
 };
 
-static_assert(offsetof(struct tsr_metrics, blocked_ns) == 64, "layout");
+static_assert(offsetof(struct tsr_metrics, blocked) == 64, "layout");
 static_assert(offsetof(struct tsr_metrics, times) == 128, "layout");
 static_assert(sizeof(struct tsr_metrics) == 2304, "layout");
 

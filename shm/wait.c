@@ -30,7 +30,7 @@ wait_block(struct tsr_wait *wait, uint64_t now_ns)
 		return;
 	wait->blocked_since_ns = now_ns;
 	for (uint32_t i = 0; i < wait->count; i++)
-		tsr_st_rlx(&wait->ends[i]->metrics->blocked_since_ns, now_ns);
+		tsr_pair_add(&wait->ends[i]->metrics->blocked, 0, now_ns);
 }
 
 static void
@@ -43,9 +43,9 @@ wait_unblock(struct tsr_wait *wait)
 	for (uint32_t i = 0; i < wait->count; i++) {
 		struct tsr_metrics *const metrics = wait->ends[i]->metrics;
 
-		tsr_count(&metrics->blocked_ns, ns);
+		/* Since when goes to 0 again. */
+		tsr_pair_add(&metrics->blocked, ns, 0 - wait->blocked_since_ns);
 		tsr_count(&metrics->waits, 1);
-		tsr_st_rlx(&metrics->blocked_since_ns, 0);
 		if (wait->ends[i]->side == TSR_SIDE_SENDER)
 			tsr_histogram_add(&metrics->times, ns);
 	}

@@ -98,6 +98,36 @@ up_is() { [ "$(get /metrics | grep '^tessera_up ')" = "tessera_up $1" ]; }
 	[ "$("$TESSERA" status --json | jq .reaped)" -eq 0 ]
 }
 
+@test "no counter goes down, whoever comes, goes, waits and is woken" {
+	start_daemon
+	start_exporter
+	up_is 1
+	# Ends that come and go, while somebody looks all the time.
+	cat >watch.py <<-'PYTHON'
+		import re, socket, sys, time
+		def metrics():
+		    connection = socket.socket(socket.AF_UNIX)
+		    connection.connect(sys.argv[1])
+		    connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		    data = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+		    return dict(re.findall(r"^(tessera_\w+_total\S*|tessera_\w+_(?:bucket|count|sum)\S*) (\S+)$", data.decode(), re.M))
+		before, end, looks = {}, time.monotonic() + 2, 0
+		while time.monotonic() < end:
+		    now = metrics()
+		    for series in before.keys() & now.keys():
+		        assert float(now[series]) >= float(before[series]), (series, before[series], now[series])
+		    before, looks = now, looks + 1
+		assert looks > 100 and len(before) > 20, (looks, len(before))
+	PYTHON
+	churn() { while :; do head -c 50000 /dev/zero | "$TESSERA" send demo/churn --block-size 50 & "$TESSERA" recv demo/churn >/dev/null; wait $!; done; }
+	background churn
+	# And a sender that is blocked and woken as often as can be.
+	"$TESSERA" channel create demo/narrow --capacity 2
+	background "$TESSERA" send demo/narrow --block-size 64 </dev/zero
+	background "$TESSERA" recv demo/narrow >/dev/null
+	/usr/bin/python3 watch.py "$socket"
+}
+
 @test "it listens on a path or on the loopback, and nowhere else" {
 	for address in 0.0.0.0:9464 10.1.2.3:9464 '[::]:9464' 192.168.0.1:1 example.org:80 9464 127.0.0.1 127.0.0.1:x 127.0.0.1:70000; do
 		run timeout 5 "$TESSERA_EXPORTER" --listen "$address"

@@ -149,6 +149,23 @@ traffic() {
 	grep -qxF 'tessera_client_tickets{realm="demo",client="(not text)",id="3"} 0' metrics
 }
 
+@test "what was told of a wait stays told when its owner dies in it" {
+	start_daemon
+	background "$TESSERA" recv demo/waited >/dev/null
+	receiver=$last
+	blocked() { "$TESSERA" metrics | sed -n 's/^tessera_channel_receivers_blocked_seconds_total{.*"waited"} //p'; }
+	long_blocked() { jq -en "$(blocked) > 0.5"; }
+	until_true 5 long_blocked
+	before=$(blocked)
+	kill -KILL "$receiver"
+	wait "$receiver" || true
+	gone() { "$TESSERA" metrics | grep -qx 'tessera_channel_receivers{realm="demo",channel="waited"} 0'; }
+	until_true 5 gone
+	after=$(blocked)
+	echo "before $before after $after"
+	jq -en "$after >= $before"
+}
+
 @test "ten thousand channels are told, and without histograms by a switch" {
 	start_daemon --set realms.demo.channels=10001
 	cat >create.py <<-'PYTHON'
