@@ -238,3 +238,19 @@ up_is() { [ "$(get /metrics | grep '^tessera_up ')" = "tessera_up $1" ]; }
 	# What is selected are labels that the metrics have.
 	jq -e '[.panels[].targets[].expr | scan("by \\(([^)]*)\\)")[] | split(", ")[]] | unique - ["le", "realm", "channel", "cause"] == []' "$dashboard"
 }
+
+@test "Prometheus understands what the dashboard asks" {
+	command -v promtool >/dev/null || skip "promtool is neither installed nor unpacked by tools/setup"
+	rules() {
+		jq '{groups: [{name: "dashboard", rules: [.panels[].targets[].expr | gsub("\\$__rate_interval"; "1m")] | to_entries
+			| map({record: "asked:\(.key)", expr: .value})}]}' "$1" >rules.yml
+		promtool check rules rules.yml
+	}
+	run rules "$TESSERA_SOURCE/etc/tessera-dashboard.json"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *" 2"[0-9]" rules found"* ]]
+	sed 's/rate(tessera_channel_sent_total/rate((tessera_channel_sent_total/' "$TESSERA_SOURCE/etc/tessera-dashboard.json" >broken
+	run rules broken
+	[ "$status" -ne 0 ]
+}
