@@ -87,8 +87,9 @@ stat_line(struct tsr_rates const *rates, uint64_t line)
 	double const ends_ns = (double)rates->senders * rates->seconds * 1e9;
 
 	if (line % STAT_HEAD_EVERY == 0)
-		(void)printf("%14s %14s %12s %9s %11s %11s %8s %8s %8s\n", "SENT/S", "RECEIVED/S",
-		             "BYTES/S", "DEPTH", "P50", "P99", "BLOCKED", "FULL", "FAILED");
+		(void)printf("%14s %14s %12s %9s %11s %11s %8s %8s %8s %8s\n", "SENT/S",
+		             "RECEIVED/S", "BYTES/S", "DEPTH", "P50", "P99", "BLOCKED", "FULL",
+		             "LOST", "FAILED");
 	tsr_size_format((uint64_t)((double)rates->received_bytes / rates->seconds), bytes);
 	tsr_count_format(rates->depth, depth);
 	tsr_count_format((uint64_t)((double)rates->sent / rates->seconds), sent);
@@ -98,9 +99,10 @@ stat_line(struct tsr_rates const *rates, uint64_t line)
 	}
 	(void)printf("%14s ", sent);
 	tsr_count_format((uint64_t)((double)rates->received / rates->seconds), sent);
-	(void)printf("%14s %12s %9s %11s %11s %7.1f%% %8llu %8llu\n", sent, bytes, depth, p50, p99,
-	             ends_ns > 0.0 ? (double)rates->senders_blocked_ns * 100.0 / ends_ns : 0.0,
-	             (unsigned long long)rates->full, (unsigned long long)rates->failed);
+	(void)printf("%14s %12s %9s %11s %11s %7.1f%% %8llu %8llu %8llu\n", sent, bytes, depth, p50,
+	             p99, ends_ns > 0.0 ? (double)rates->senders_blocked_ns * 100.0 / ends_ns : 0.0,
+	             (unsigned long long)rates->full, (unsigned long long)rates->lost,
+	             (unsigned long long)rates->failed);
 }
 
 /* All wanted channels of two samples, added up. Return: how many there are. */

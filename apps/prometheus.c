@@ -107,6 +107,8 @@ static const struct family families[] = {
          "Messages sent and not received."},
 	{OF_CHANNEL, COUNTER, "full", NULL, SENDS(sum.cause[TSR_METRIC_WOULD_BLOCK]),
          "Sends that found no room and did not wait."},
+	{OF_CHANNEL, COUNTER, "lost", NULL, SENDS(sum.cause[TSR_METRIC_LOST]),
+         "Messages sent, and dropped by a sender as the channel says."},
 	{OF_CHANNEL, COUNTER, "failed", "cause=\"timed_out\"",
          BOTH(PLUS, sum.cause[TSR_METRIC_TIMED_OUT]), "Calls that failed, by cause."},
 	{OF_CHANNEL, COUNTER, "failed", "cause=\"ended\"", BOTH(PLUS, sum.cause[TSR_METRIC_ENDED]),

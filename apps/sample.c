@@ -194,7 +194,7 @@ rates_failures(struct tsr_meter const *meter)
 {
 	uint64_t failures = 0;
 
-	for (uint32_t i = TSR_METRIC_TIMED_OUT; i < TSR_METRIC_CAUSES; i++)
+	for (uint32_t i = TSR_METRIC_TIMED_OUT; i < TSR_METRIC_LOST; i++)
 		failures += meter->sum.cause[i];
 	return failures;
 }
@@ -229,9 +229,12 @@ tsr_rates_add(struct tsr_rates *rates, struct tsr_sample_channel const *before,
 	rates->sent_bytes += rates_difference(sent->sum.bytes, sends->sum.bytes);
 	rates->received += rates_difference(received->sum.messages, receives->sum.messages);
 	rates->received_bytes += rates_difference(received->sum.bytes, receives->sum.bytes);
-	rates->depth += rates_difference(receives->sum.messages, sends->sum.messages);
+	rates->depth += rates_difference(receives->sum.messages + sends->sum.cause[TSR_METRIC_LOST],
+	                                 sends->sum.messages);
 	rates->full += rates_difference(sent->sum.cause[TSR_METRIC_WOULD_BLOCK],
 	                                sends->sum.cause[TSR_METRIC_WOULD_BLOCK]);
+	rates->lost += rates_difference(sent->sum.cause[TSR_METRIC_LOST],
+	                                sends->sum.cause[TSR_METRIC_LOST]);
 	rates->failed += rates_difference(rates_failures(sent) + rates_failures(received),
 	                                  rates_failures(sends) + rates_failures(receives));
 	rates->senders_blocked_ns += rates_difference(sent->sum.blocked_ns, sends->sum.blocked_ns);
@@ -267,6 +270,7 @@ tsr_rates_report(json_t *out, struct tsr_rates const *rates)
 	tsr_report_set(out, "stamped", tsr_report_count(rates->latency.total));
 	tsr_rates_latency(out, rates);
 	tsr_report_set(out, "full", tsr_report_count(rates->full));
+	tsr_report_set(out, "lost", tsr_report_count(rates->lost));
 	tsr_report_set(out, "failed", tsr_report_count(rates->failed));
 	tsr_report_set(out, "senders", json_integer(rates->senders));
 	tsr_report_set(out, "senders_blocked", json_integer(rates->senders_blocked));

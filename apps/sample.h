@@ -81,8 +81,9 @@ struct tsr_rates {
 	uint64_t sent_bytes;
 	uint64_t received;
 	uint64_t received_bytes;
-	uint64_t depth;  /* at the end: sent and not received */
+	uint64_t depth;  /* at the end: sent, not received and not lost */
 	uint64_t full;   /* sends that found no room and didn't wait */
+	uint64_t lost;   /* sent, and dropped as the channel says */
 	uint64_t failed; /* of both sides: timed out, ended, refused */
 	uint64_t senders_blocked_ns;
 	uint64_t receivers_blocked_ns;

@@ -301,6 +301,7 @@ screen_draw_help(void)
 		"WAIT%            of their time, that receivers waited for a message",
 		"FAILED           calls that failed otherwise, since the look before",
 		"FULL             sends that found no room and did not wait, since then",
+		"LOST             messages sent, and dropped as the channel says, since then",
 		"P50 P99          how long stamped messages (one in 64) were under way",
 		"HELD BY, CAUSES% who made senders wait; of the time, that a client did",
 		"IS               what the process does: running, asleep, stopped, zombie, gone",

@@ -23,6 +23,7 @@ static const struct tsr_column view_channels[] = {
 	{"blocked_percent", "BLOCK%", TSR_CELL_SHARE},
 	{"failed", "FAILED", TSR_CELL_COUNT},
 	{"full", "FULL", TSR_CELL_COUNT},
+	{"lost", "LOST", TSR_CELL_COUNT},
 	{"sent_per_s", "SENT/S", TSR_CELL_COUNT},
 	{"capacity", "SLOTS", TSR_CELL_COUNT},
 	{"senders", "SENDERS", TSR_CELL_COUNT},
@@ -33,7 +34,8 @@ static const struct tsr_column view_channels[] = {
 	{"held_by", "HELD BY", TSR_CELL_TEXT},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
-static const uint8_t view_channels_widths[] = {11, 10, 7, 9, 9, 6, 6, 6, 11, 6, 7, 9, 7, 6, 8, 30};
+static const uint8_t view_channels_widths[] = {11, 10, 7, 9, 9, 6, 6, 6, 6,
+                                               11, 6,  7, 9, 7, 6, 8, 30};
 
 static const struct tsr_column view_clients[] = {
 	{"client", "CLIENT", TSR_CELL_TEXT},

@@ -14,6 +14,8 @@
 #include "shm/waiter.h"
 
 #define CHANNELS_ENDS_MAX UINT16_MAX
+#define CHANNELS_WHEN_FULL \
+	(TSR_CHANNEL_DROP_NEWEST | TSR_CHANNEL_DROP_OLDEST | TSR_CHANNEL_EVICT | TSR_CHANNEL_LAP)
 
 static struct tsr_channel_record *
 channels_find(struct tsr_realm const *realm, const char *name)
@@ -87,9 +89,11 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 		return tsr_refuse(refusal, -EINVAL,
 		                  "channel '%s': flags 0x%x, a %s one has none beyond 0x%x",
 		                  wish->name, wish->flags, kind->name, kind->flags);
-	if ((wish->flags & TSR_CHANNEL_EVICT) != 0 && (wish->flags & TSR_CHANNEL_LAP) != 0)
+	if (((wish->flags & CHANNELS_WHEN_FULL) & ((wish->flags & CHANNELS_WHEN_FULL) - 1)) != 0)
 		return tsr_refuse(refusal, -EINVAL,
-		                  "channel '%s': evict and lap, expected one of them", wish->name);
+		                  "channel '%s': flags 0x%x ask for two things to be done when it "
+		                  "is full, expected one",
+		                  wish->name, wish->flags);
 	if (wish->capacity != 0 &&
 	    (wish->capacity < TSR_SLOTS_MIN || wish->capacity > TSR_SLOTS_MAX ||
 	     !tsr_is_power_of_two(wish->capacity)))

@@ -95,6 +95,8 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 	bool const sender = end->side == TSR_SIDE_SENDER;
 	bool const alone = (channel->flags &
 	                    (sender ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER)) != 0;
+	/* A sender that drops the oldest takes it as a receiver does. */
+	bool const takes = !sender || (channel->flags & TSR_CHANNEL_DROP_OLDEST) != 0;
 
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		struct tsr_slot *const slot = &channel->shm->slot[i];
@@ -105,7 +107,7 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 
 		if (sender && phase == TSR_CLAIMED && own)
 			buffered_claimed(map, slot, word, dead, result);
-		else if (!sender && phase == TSR_TAKEN && own)
+		else if (takes && phase == TSR_TAKEN && own)
 			buffered_taken(map, slot, word, dead, result);
 		else if (sender && alone && phase == TSR_EMPTY)
 			buffered_empty(map, slot, dead, result);
@@ -116,7 +118,7 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 		if (tsr_unlikely(tsr_trace != NULL))
 			tsr_reaper_tell_slot(map, channel, i, dead, word);
 	}
-	if (!sender)
+	if (takes)
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
 		 * reaper that was cut short can't know whether it had done so. */
 		(void)tsr_add_rel(&channel->shm->redo, 1);

@@ -3,6 +3,7 @@
 
 #include "shm/buffered.h"
 
+#include "shm/drop.h"
 #include "shm/kind.h"
 #include "shm/message.h"
 #include "shm/region.h"
@@ -139,7 +140,8 @@ buffered_full(struct tsr_end *end)
 {
 	bool const stalled = end->missed_at == (uint32_t)end->position;
 
-	if (end->channel.capacity < BUFFERED_CAPACITY_MIN || stalled)
+	if (end->channel.capacity < BUFFERED_CAPACITY_MIN || stalled ||
+	    (end->channel.flags & TSR_CHANNEL_DROPS) != 0)
 		return;
 	if (buffered_await_free(end, end->position + BUFFERED_NEAR_SLOTS, BUFFERED_NEAR_LOOKS))
 		(void)buffered_await_free(end, end->position + end->channel.capacity / 2,
@@ -206,6 +208,24 @@ tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 	}
 }
 
+/* The same, and what full means in a channel that drops. */
+static int
+buffered_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
+{
+	/* Others may take the room that is made; not for ever. */
+	for (uint64_t tries = 2 * (uint64_t)end->channel.capacity; tries > 0; tries--) {
+		int error = tsr_buffered_try_send(end, zdesc);
+
+		if (error == -EAGAIN)
+			error = tsr_drop_full(end, zdesc);
+		else
+			return error;
+		if (error != 0)
+			return error > 0 ? 0 : error;
+	}
+	return -EAGAIN;
+}
+
 int
 tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 {
@@ -246,9 +266,13 @@ void
 tsr_buffered_wake_mine(struct tsr_end *end)
 {
 	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
+	bool const sends = end->side == TSR_SIDE_SENDER;
 
-	if (!tsr_end_hopes(end, word)) {
-		if (end->side == TSR_SIDE_RECEIVER)
+	/* Where senders take, too, the slot that we let go of may be the one that another waits
+	 * for, wherever we are now. */
+	if (!tsr_end_hopes(end, word) &&
+	    !(sends && (end->channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0)) {
+		if (!sends)
 			buffered_wake_at_end(end);
 		return;
 	}
@@ -313,6 +337,8 @@ buffered_give_back(struct tsr_end *end, struct tsr_slot *slot)
 	/* [K2] pairs with [W1]: before the look at the mask, for a fenced sleeper, too. */
 	tsr_fence_sc();
 	(void)tsr_waiters_wake_one(&end->mine, end->me);
+	if ((end->channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0)
+		(void)tsr_waiters_wake_one(&end->others, end->me);
 }
 
 int
@@ -366,15 +392,17 @@ buffered_has_work(struct tsr_end const *end)
 {
 	uint64_t const word = tsr_ld_rlx(&tsr_end_slot(end)->word);
 
-	if (end->side == TSR_SIDE_RECEIVER && tsr_ld_rlx(&end->shm->redo) != end->redo_seen)
-		return true;
-	return tsr_end_hopes(end, word);
+	if (end->side == TSR_SIDE_SENDER)
+		return tsr_end_hopes(end, word) || tsr_drop_is_possible(end, word);
+	return tsr_end_hopes(end, word) || tsr_ld_rlx(&end->shm->redo) != end->redo_seen;
 }
 
 static bool
 buffered_find_work(struct tsr_end *end)
 {
-	return tsr_buffered_place(end) == 0;
+	return tsr_buffered_place(end) == 0 ||
+	       (end->side == TSR_SIDE_SENDER &&
+	        tsr_drop_is_possible(end, tsr_ld_rlx(&tsr_end_slot(end)->word)));
 }
 
 /* Slots: looked at so seldom that it costs nothing, soon free. */
@@ -388,6 +416,9 @@ buffered_open(struct tsr_end *end, struct tsr_end_options const *options)
 	bool const sends = end->side == TSR_SIDE_SENDER;
 
 	(void)options;
+	/* Where senders take, too, a receiver that is alone must take what it receives. */
+	if (!sends && (end->channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0)
+		end->alone = false;
 	if (sends && end->channel.flags == one_to_one)
 		end->ahead = capacity / 4 < BUFFERED_AHEAD ? capacity / 4 : BUFFERED_AHEAD;
 	tsr_end_seek(end, tsr_channel_find(&end->channel) - (sends ? 0 : capacity));
@@ -396,13 +427,14 @@ buffered_open(struct tsr_end *end, struct tsr_end_options const *options)
 
 struct tsr_kind const tsr_kind_buffered = {
 	.name = "buffered",
-	.flags = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
+	.flags = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER | TSR_CHANNEL_DROP_NEWEST |
+                 TSR_CHANNEL_DROP_OLDEST,
 	.capacity = 1024,
 	.inlined = true,
 	.bytes = tsr_kind_ring_bytes,
 	.format = tsr_kind_ring_format,
 	.open = buffered_open,
-	.try_send = tsr_buffered_try_send,
+	.try_send = buffered_send,
 	.try_recv = tsr_buffered_try_recv,
 	.has_work = buffered_has_work,
 	.find_work = buffered_find_work,

@@ -226,16 +226,16 @@ static_assert(sizeof(struct tsr_end_entry) == 8, "layout");
 
 /* Directory: what closed ends of a channel have counted. Written by the daemon: see meters.h. */
 struct tsr_channel_totals {
-	struct {
-		alignas(TSR_CACHELINE) _Atomic uint64_t messages;
+	alignas(TSR_CACHELINE) struct {
+		_Atomic uint64_t messages;
 		_Atomic uint64_t bytes;
 		_Atomic uint64_t blocked_ns;
 		_Atomic uint64_t waits;
-		_Atomic uint64_t cause[4]; /* by enum tsr_metric_cause */
+		_Atomic uint64_t cause[5]; /* by enum tsr_metric_cause */
 	} side[2];                         /* by enum tsr_side */
 };
 
-static_assert(sizeof(struct tsr_channel_totals) == 128, "layout");
+static_assert(sizeof(struct tsr_channel_totals) == 192, "layout");
 
 /*
  * Directory, at offset 0 of its segment; the channel entries start at channels_offset, the regions'

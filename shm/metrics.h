@@ -31,6 +31,7 @@ enum tsr_metric_cause {
 	TSR_METRIC_TIMED_OUT,   /* -ETIMEDOUT */
 	TSR_METRIC_ENDED,       /* -EPIPE, -ECONNRESET, -ENOTCONN */
 	TSR_METRIC_REFUSED,     /* -ESTALE, -EINVAL, -EPROTO */
+	TSR_METRIC_LOST,        /* no error: sent, and dropped by a sender, as the channel says */
 	TSR_METRIC_CAUSES,
 };
 
@@ -42,7 +43,6 @@ struct tsr_metrics {
 	alignas(TSR_CACHELINE) struct tsr_pair blocked;
 	_Atomic uint64_t waits; /* times it was blocked */
 	_Atomic uint64_t cause[TSR_METRIC_CAUSES];
-	_Atomic uint64_t reserved1;
 	struct tsr_histogram times;
 };
 

@@ -54,6 +54,11 @@ feed() {
 	until_true 10 timed
 }
 
+# sum FILE: in all lines together, 2 of at least 100 messages are left and all others were lost.
+sum() {
+	jq -es '(map(.sent) | add) as $sent | (map(.lost) | add) as $lost | $sent > 100 and $sent - $lost == 2 and .[-1].depth == 2' "$1"
+}
+
 @test "a sender that finds the channel full is shown as blocked, while it is" {
 	start_daemon
 	"$TESSERA" channel create --capacity 2 demo/full
@@ -64,6 +69,21 @@ feed() {
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 3 ]
 	[[ ${lines[0]} == *BLOCKED* ]]
+}
+
+@test "what a channel drops is counted as lost, and its sender ends without a receiver" {
+	start_daemon
+	for full in drop-oldest drop-newest; do
+		"$TESSERA" channel create --capacity 2 --on-full "$full" "demo/$full"
+		background "$TESSERA" stat "demo/$full" --json --interval 50ms >"$full"
+		until_true 5 test -s "$full"
+		head -c 400000 /dev/zero | "$TESSERA" send "demo/$full" --block-size 1000
+		until_true 5 sum "$full"
+	done
+	run "$TESSERA" stat demo/drop-oldest --interval 50ms -n 1
+	[[ ${lines[0]} == *LOST* ]]
+	run -1 "$TESSERA" channel create --on-full evict demo/evict
+	[[ $output == *"a buffered one has none beyond"* ]]
 }
 
 @test "an end too many works, and is not counted" {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/ledger.h"
+#include "shm/drop.h"
 #include "tests/crash/op.h"
 #include "tests/crash/ring.h"
 
@@ -201,7 +202,13 @@ judge_in_ring(uint64_t serial)
 static bool
 judge_run_told(struct run const *run)
 {
+	unsigned dropped = 0;
+
 	for (unsigned i = 0; run->finished && i < run->sends_count; i++) {
+		if (i < run->done && !judge_in_ring(run->sends[i]) && dropped < op_drops_max(0)) {
+			dropped++;
+			continue;
+		}
 		/* The peer may have received it by now. */
 		if (judge_in_ring(run->sends[i]) != (i < run->done) &&
 		    (i >= run->done || scene.peer.receives_max == 0))
@@ -236,7 +243,7 @@ judge_story(void)
 	}
 	for (unsigned i = 0; i < scene.before_count; i++)
 		missing += !judge_in_ring(scene.before[i]);
-	if (missing > scene.victim.receives_max + scene.peer.receives_max)
+	if (missing > scene.victim.receives_max + scene.peer.receives_max + op_drops_max(0))
 		return judge_say("%u messages have gone, of which at most %u can be received",
 		                 missing, scene.victim.receives_max + scene.peer.receives_max);
 	return judge_run_told(&scene.victim);
@@ -372,6 +379,10 @@ static bool
 judge_round(unsigned channel, enum world_client from, enum world_client to)
 {
 	uint32_t const capacity = world.record[channel].channel.capacity;
+	uint32_t const flags = world.record[channel].channel.flags;
+	/* One more than there is room for: which one is dropped? */
+	bool const drops = (flags & TSR_CHANNEL_DROPS) != 0;
+	uint64_t const skip = (flags & TSR_CHANNEL_DROP_OLDEST) != 0;
 	struct tsr_msg msg;
 	uint64_t first = 0;
 	int error;
@@ -382,15 +393,15 @@ judge_round(unsigned channel, enum world_client from, enum world_client to)
 		if (i == 0)
 			first = world_serial(&msg);
 		error = tsr_send(world.sender[from][channel], &msg, TSR_NOWAIT);
-		if (error != (i < capacity ? 0 : -EAGAIN))
+		if (error != (i < capacity || drops ? 0 : -EAGAIN))
 			return judge_say("channel %u: message %u of %u of a new client gave %d",
 			                 channel, i, capacity, error);
 	}
-	if (tsr_release(world.client[from], &msg) != 0)
+	if (!drops && tsr_release(world.client[from], &msg) != 0)
 		return judge_say("a message that was not sent can't be released");
 	for (uint32_t i = 0; i < capacity; i++) {
 		error = tsr_recv(world.receiver[to][channel], &msg, TSR_NOWAIT);
-		if (error != 0 || world_serial(&msg) != first + i || msg.flags != 0)
+		if (error != 0 || world_serial(&msg) != first + skip + i || msg.flags != 0)
 			return judge_say(
 				"channel %u: a new client receives message %u of %u with %d",
 				channel, i, capacity, error);
@@ -464,7 +475,7 @@ judge_peer_since(struct judge_set *then, struct judge_set *now)
 	for (unsigned i = 0; i < scene.before_count; i++)
 		gone += !judge_has(then->serial, then->count, scene.before[i]) &&
 		        !judge_has(scene.peer.received, scene.peer.received_count, scene.before[i]);
-	if (gone > scene.victim.receives_max)
+	if (gone > scene.victim.receives_max + op_drops_max(0))
 		return judge_say("%u messages have gone, and the victim received at most %u", gone,
 		                 scene.victim.receives_max);
 	for (unsigned i = 0; i < scene.peer.received_count; i++) {
@@ -482,16 +493,20 @@ static bool
 judge_follows(struct ring const *now)
 {
 	struct judge_set then, due;
+	unsigned dropped = 0;
 
 	if (!judge_due(&judge_ring, &then) || !judge_due(now, &due))
 		return false;
 	if (scene.peer_is_on && !judge_peer_since(&then, &due))
 		return false;
 	for (unsigned i = 0; i < then.count; i++) {
-		if (!judge_has(due.serial, due.count, then.serial[i]))
+		if (judge_has(due.serial, due.count, then.serial[i]))
+			continue;
+		/* Only a peer that has gone on since may have dropped it. */
+		if (!scene.peer_is_on || dropped++ >= op_drops_max(0))
 			return judge_say("message %ju is lost", (uintmax_t)then.serial[i]);
 	}
-	if (then.count != due.count)
+	if (then.count - dropped != due.count)
 		return judge_say("%u messages became %u", then.count, due.count);
 	return true;
 }

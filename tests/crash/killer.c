@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "shm/drop.h"
 #include "tests/crash/sweep.h"
 
 #define KILLER_SKIPPED    77
@@ -26,6 +27,11 @@ static struct world_shape const killer_shapes[] = {
 	{"one-many", TSR_CHANNEL_ONE_SENDER, TSR_KIND_BUFFERED, 4},
 	{"many-one", TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_BUFFERED, 4},
 	{"one-one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_BUFFERED, 8},
+	{"drop-newest", TSR_CHANNEL_DROP_NEWEST, TSR_KIND_BUFFERED, 4},
+	{"drop-oldest", TSR_CHANNEL_DROP_OLDEST, TSR_KIND_BUFFERED, 4},
+	{"drop-oldest-one",
+         TSR_CHANNEL_DROP_OLDEST | TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
+         TSR_KIND_BUFFERED, 4},
 };
 
 /*
@@ -93,6 +99,10 @@ killer_start(struct op const *op, char const *name)
 static bool
 killer_possible(struct sweep_case const *c)
 {
+	/* Where a channel that drops is not full, it is as any other. */
+	if ((c->shape->flags & TSR_CHANNEL_DROPS) != 0 && c->start->fill != OP_FULL &&
+	    (c->start->flags & START_REDO) == 0)
+		return false;
 	if ((c->start->flags & START_REDO) != 0 &&
 	    (c->shape->flags & TSR_CHANNEL_ONE_RECEIVER) != 0)
 		return false;

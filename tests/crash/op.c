@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shm/depot.h"
+#include "shm/drop.h"
 #include "tests/crash/actor.h"
 
 #define OP_WAIT_NS UINT64_C(1000000000)
@@ -763,6 +764,27 @@ op_find(char const *name)
 			return &op_table[i];
 	}
 	return NULL;
+}
+
+int
+op_want(struct op const *op, struct start const *start)
+{
+	bool const drops = (world.shape->flags & TSR_CHANNEL_DROPS) != 0;
+
+	return drops && (op->ends & OP_SENDER) != 0 && start->fill == OP_FULL ? 0 : start->want;
+}
+
+unsigned
+op_drops_max(unsigned sent_besides)
+{
+	/* What is forwarded is sent once more. */
+	unsigned const again = scene.victim.op->ends == (OP_SENDER | OP_RECEIVER);
+	unsigned const sent = scene.before_count + scene.victim.sends_count + again +
+	                      scene.peer.sends_count + sent_besides;
+
+	if ((world.shape->flags & TSR_CHANNEL_DROPS) == 0 || sent < world.shape->capacity)
+		return 0;
+	return sent - world.shape->capacity;
 }
 
 /* The scene. */

@@ -91,6 +91,12 @@ extern unsigned const op_count;
 
 struct op const *op_find(char const *name);
 
+/* What the operation comes to, if nobody interferes, in a channel of this shape. */
+int op_want(struct op const *op, struct start const *start);
+
+/* At most so many messages can have been dropped: a channel that is not full drops none. */
+unsigned op_drops_max(unsigned sent_besides);
+
 /* Everybody's ends, the messages, what the operation needs. */
 void op_set(struct op const *op, struct start const *start);
 

@@ -105,6 +105,48 @@ ghost_slot_ready(unsigned number, unsigned m)
 		model_set(&model.ghost->message[m], model.ghost->message[m] + 1);
 }
 
+/* Does the process take messages to drop them? */
+static bool
+ghost_drops(unsigned number)
+{
+	return model.process[number].actor->sends &&
+	       (model.record.channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0;
+}
+
+/*
+ * A sender takes a message to drop it. While nobody has died, only the oldest of a full channel:
+ * all other slots hold something.
+ */
+static void
+ghost_slot_taken(unsigned number, uint32_t word)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+
+	if (number == 0 || !ghost_drops(number) || model.ghost->sender_died[0] != 0 ||
+	    model.ghost->receiver_died[0] != 0)
+		return;
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		uint32_t const other = model_memory_word(&channel->shm->slot[i].word);
+		int64_t const newer = tsr_lap_distance(tsr_slot_lap(model_memory_look(other)),
+		                                       tsr_slot_lap(model_memory_look(word)));
+
+		if (other != word && tsr_slot_phase(model_memory_look(other)) == TSR_EMPTY)
+			model_violate("process %u drops a message, and slot %u is empty", number,
+			              i);
+		if (newer < 0 || (newer == 0 && other < word))
+			model_violate("process %u drops a message that is newer than slot %u's",
+			              number, i);
+	}
+}
+
+/* A sender has dropped what it had taken: its ticket may be used again. */
+static void
+ghost_dropped(unsigned number, unsigned m)
+{
+	model_set(&model.ghost->message[m], model.ghost->message[m] + ((uint64_t)number << 16));
+	model_set(&model.ghost->owner[tsr_name_index(model.ghost->name[m])], 0);
+}
+
 static void
 ghost_slot_empty(unsigned number, unsigned m, unsigned phase)
 {
@@ -118,6 +160,8 @@ ghost_slot_empty(unsigned number, unsigned m, unsigned phase)
 	else
 		model_set(&model.ghost->message[m],
 		          model.ghost->message[m] + 1 + ((uint64_t)number << 8));
+	if (model.violation == NULL && ghost_drops(number))
+		ghost_dropped(number, m);
 }
 
 /* Is this the word of a slot? */
@@ -147,6 +191,8 @@ model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
 		ghost_slot_ready(number, m);
 	else if (tsr_slot_phase(v) == TSR_EMPTY && tsr_slot_phase(old) != TSR_EMPTY)
 		ghost_slot_empty(number, m, tsr_slot_phase(old));
+	else if (tsr_slot_phase(v) == TSR_TAKEN)
+		ghost_slot_taken(number, word);
 }
 
 static uint64_t *
@@ -220,6 +266,13 @@ ghost_open(bool sends, unsigned channel)
 void
 model_ghost_sent(struct model_process *self, unsigned m, int error)
 {
+	if (error == 0 && ghost_state(m) == GHOST_BEGUN &&
+	    (model.record.channel.flags & TSR_CHANNEL_DROP_NEWEST) != 0) {
+		/* Dropped. */
+		model_set(&model.ghost->owner[tsr_name_index(model.ghost->name[m])], 0);
+		model_set(&model.ghost->message[m], GHOST_NONE);
+		return;
+	}
 	if (error == 0) {
 		model_set(&model.ghost->message[m], model.ghost->message[m] | GHOST_SENT);
 		return;
@@ -264,11 +317,13 @@ void
 model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL_PROCESSES])
 {
 	unsigned const sender = m < MODEL_MESSAGES ? ghost_sender(m) : 0;
+	bool const senders_take = (model.record.channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0;
 
 	if (sender == 0)
 		return;
 	if (m < next[sender] &&
-	    model.ghost->receiver_died[model.process[sender].actor->second] == 0)
+	    model.ghost->receiver_died[model.process[sender].actor->second] == 0 &&
+	    (!senders_take || model.ghost->sender_died[0] == 0))
 		model_violate("process %u receives message %u after %u", self->number, m,
 		              next[sender] - 1);
 	next[sender] = m + 1;
