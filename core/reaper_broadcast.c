@@ -34,7 +34,7 @@ broadcast_claimed(struct tsr_map const *map, struct tsr_channel const *channel, 
 	broadcast_inherit(map, tsr_ld_rlx(&slot->name), channel->id);
 	tsr_reaper_empty(slot, tsr_slot_lap(word));
 	result->slots_voided++;
-	if (tsr_unlikely(tsr_trace != NULL))
+	if (TSR_TRACED)
 		tsr_reaper_tell_slot(map, channel, index, dead, word);
 }
 

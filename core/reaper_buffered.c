@@ -115,7 +115,7 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 			buffered_ready(map, slot, word, dead, result);
 		else
 			continue;
-		if (tsr_unlikely(tsr_trace != NULL))
+		if (TSR_TRACED)
 			tsr_reaper_tell_slot(map, channel, i, dead, word);
 	}
 	if (takes)

@@ -33,6 +33,8 @@ const struct tsr_perf_case tsr_perf_cases[] = {
          tsr_perf_plan_death},
 	{"idle", "", "", "a stream beside 100,000 idle channels and 1,000 idle clients",
          tsr_perf_plan_idle},
+	{"tracing", "", "", "the path of a message with trace points, and with a sample traced",
+         tsr_perf_plan_tracing},
 	{"jitter", "", "", "what this machine does to a thread that spins", tsr_perf_plan_jitter},
 	{"noise", "", "", "baselines against themselves: the width of a ratio that means nothing",
          tsr_perf_plan_noise},

@@ -40,7 +40,7 @@ reader_received(struct tsr_end *end, struct tsr_msg const *msg)
 	tsr_metrics_moved(end->metrics, msg->length);
 	if (tsr_unlikely(msg->stamp != 0))
 		tsr_end_note_time(end, msg->stamp);
-	if (tsr_unlikely(tsr_trace != NULL))
+	if (TSR_TRACED)
 		tsr_end_tell_receive(end, msg);
 }
 

@@ -262,7 +262,7 @@ broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct
 	                                 : 0);
 	tsr_ticket_share(&end->map->tickets[tsr_name_index(zdesc.name)], zdesc.name,
 	                 end->channel_id);
-	if (tsr_unlikely(tsr_trace != NULL))
+	if (TSR_TRACED)
 		tsr_buffered_tell_send(end, zdesc.name, zdesc.range);
 	/* [S2] pairs with [R1] and [B7]: zdesc, ticket word and payload come first. */
 	tsr_st_rel(&slot->word, end->expect | TSR_READY);

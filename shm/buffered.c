@@ -177,8 +177,9 @@ buffered_empty(struct tsr_end *end)
 void
 tsr_buffered_tell_send(struct tsr_end const *end, uint64_t name, uint64_t range)
 {
-	TSR_TRACE_MESSAGE(send, name, end->map->directory->name, end->me, end->channel.id, name,
-	                  tsr_range_length(range));
+	if (tsr_trace_has(name))
+		TSR_TRACE(send, end->map->directory->name, end->me, end->channel.id, name,
+		          tsr_range_length(range));
 }
 
 int
@@ -233,7 +234,7 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 		enum tsr_fast const fast = tsr_buffered_recv_fast(end, tsr_buffered_look(end), msg);
 		int error;
 
-		if (tsr_unlikely(tsr_trace != NULL) && fast <= TSR_FAST_WAKE)
+		if (TSR_TRACED && fast <= TSR_FAST_WAKE)
 			tsr_end_tell_receive(end, msg);
 		if (fast == TSR_FAST_WAKE)
 			tsr_buffered_after(end, msg);
@@ -363,7 +364,7 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 	}
 	msg->flags |= end->again ? TSR_MSG_REDELIVERED : 0;
 	msg->stamp = tsr_ld_rlx(&slot->stamp);
-	if (tsr_unlikely(tsr_trace != NULL))
+	if (TSR_TRACED)
 		tsr_end_tell_receive(end, msg);
 	fast = tsr_buffered_free(end, slot);
 	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));

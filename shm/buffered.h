@@ -137,7 +137,7 @@ tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32
 	                                 : 0);
 	tsr_ticket_send(ticket, name, end->channel_id);
 	/* Before anybody can receive it, or the trace would tell that first. */
-	if (traced && tsr_unlikely(tsr_trace != NULL))
+	if (traced && TSR_TRACED)
 		tsr_buffered_tell_send(end, name, range);
 	fast = tsr_buffered_publish(end, slot, end->expect | TSR_READY,
 	                            &end->shm->receivers_waiting, &end->shm->senders_waiting);

@@ -265,8 +265,7 @@ tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
 	if (error == 0)
 		error = client_place(&attachment, &index);
 	if (error == 0) {
-		*attachment =
-			(struct tsr_attachment){.control = {.fd = -1}, .traced = tsr_trace != NULL};
+		*attachment = (struct tsr_attachment){.control = {.fd = -1}, .traced = TSR_TRACED};
 		error = client_attach(attachment, options);
 	}
 	if (error == 0) {

@@ -90,7 +90,7 @@ struct tsr_writer {
 	uint64_t name[TSR_WRITER_RETIRED];
 };
 
-#define TSR_END_TRACED      UINT8_C(0xff)
+#define TSR_END_TRACED      UINT8_C(0xf0) /* | its side */
 #define TSR_END_NOT_INLINED UINT8_C(0xfe)
 
 /* One open end. The first line is all that a message needs when nobody is in its way. */
@@ -99,12 +99,12 @@ struct tsr_end {
 	struct tsr_slot *slots;
 	struct tsr_channel_shm *shm;
 	struct tsr_map const *map;
-	uint64_t position;   /* where it looks next */
-	uint64_t expect;     /* the word it hopes for: empty (senders) or ready, of that lap */
-	uint32_t mask;       /* capacity - 1 */
-	uint16_t me;         /* client id */
-	bool alone;          /* the one end of its side: no claim, no take */
-	uint8_t inlined;     /* its side, for inlined calls; else TSR_END_TRACED, _NOT_INLINED */
+	uint64_t position; /* where it looks next */
+	uint64_t expect;   /* the word it hopes for: empty (senders) or ready, of that lap */
+	uint32_t mask;     /* capacity - 1 */
+	uint16_t me;       /* client id */
+	bool alone;        /* the one end of its side: no claim, no take */
+	uint8_t inlined;   /* its side, for inlined calls; or TSR_END_TRACED | that, _NOT_INLINED */
 	uint32_t stamp_mask; /* stamp when all these bits of the position are set */
 	uint32_t channel_id;
 	/* The second line: what the sender knows ahead, and what a miss needs. */

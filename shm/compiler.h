@@ -14,6 +14,7 @@
 
 #define TSR_MUST_CHECK   __attribute__((warn_unused_result))
 #define TSR_HOT          __attribute__((hot))
+#define TSR_APART        __attribute__((hot, noinline))
 #define TSR_COLD         __attribute__((cold, noinline))
 #define TSR_INLINE       static inline __attribute__((always_inline))
 #define TSR_PRINTF(f, a) __attribute__((format(printf, f, a)))

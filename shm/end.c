@@ -47,8 +47,9 @@ tsr_end_note_time(struct tsr_end *end, uint64_t stamp)
 void
 tsr_end_tell_receive(struct tsr_end const *end, struct tsr_msg const *msg)
 {
-	TSR_TRACE_MESSAGE(receive, msg->zdesc.name, end->map->directory->name, end->me,
-	                  end->channel.id, msg->zdesc.name, msg->length);
+	if (tsr_trace_has(msg->zdesc.name))
+		TSR_TRACE(receive, end->map->directory->name, end->me, end->channel.id,
+		          msg->zdesc.name, msg->length);
 }
 
 /* What the daemon said, if it was the daemon that refused. */
@@ -178,7 +179,7 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	end->side = (uint8_t)side;
 	end->kind = tsr_kind_get(channel->kind);
 	end->inlined = !end->kind->inlined  ? TSR_END_NOT_INLINED
-	               : attachment->traced ? TSR_END_TRACED
+	               : attachment->traced ? (uint8_t)(TSR_END_TRACED | side)
 	                                    : (uint8_t)side;
 	end->number = reply->end;
 	end->spin_ns = (options->flags & TSR_END_NO_SPIN) != 0 || end_spin_is_vain() ? 0

@@ -55,8 +55,8 @@ message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg 
 		if (magazine->count == 0 && tsr_magazine_refill(attachment, k, magazine) != 0)
 			continue; /* none of that size is free: a larger one will do */
 		tsr_message_fill(map, magazine->name[--magazine->count], bytes, msg);
-		TSR_TRACE_MESSAGE(alloc, msg->zdesc.name, map->directory->name, attachment->me,
-		                  msg->zdesc.name, bytes);
+		if (TSR_TRACED && tsr_trace_has(msg->zdesc.name))
+			(void)tsr_traced_tell_alloc(attachment, msg);
 		return 0;
 	}
 	return -ENOMEM;
@@ -66,13 +66,6 @@ int
 tsr_message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg)
 {
 	return message_told("tsr_alloc", message_alloc(attachment, bytes, msg));
-}
-
-/* For a trace, before anybody can take the ticket again. */
-TSR_COLD static void
-message_tell_release(struct tsr_attachment const *attachment, uint64_t name)
-{
-	TSR_TRACE_MESSAGE(release, name, attachment->map.directory->name, attachment->me, name);
 }
 
 static int
@@ -89,8 +82,8 @@ message_release(struct tsr_attachment *attachment, uint64_t name)
 	if (error != 0)
 		return error;
 	if (tsr_name_index(name) >= attachment->map.tickets_count) {
-		if (tsr_unlikely(tsr_trace != NULL))
-			message_tell_release(attachment, name);
+		if (TSR_TRACED && tsr_trace_has(name))
+			(void)tsr_traced_tell_release(attachment, name);
 		tsr_region_release(attachment, name);
 		return 0;
 	}
@@ -103,8 +96,8 @@ message_release(struct tsr_attachment *attachment, uint64_t name)
 		if (error != 0)
 			return error;
 	}
-	if (tsr_unlikely(tsr_trace != NULL))
-		message_tell_release(attachment, name);
+	if (TSR_TRACED && tsr_trace_has(name))
+		(void)tsr_traced_tell_release(attachment, name);
 	magazines[klass].name[magazines[klass].count++] =
 		tsr_ticket_release(ticket, name, attachment->me);
 	return 0;
@@ -125,29 +118,33 @@ message_release_any(struct tsr_attachment *attachment, struct tsr_msg const *msg
 	return tsr_message_release(attachment, msg->zdesc.name);
 }
 
-/* What the fast form would not do: first use in this thread, an empty magazine, an error. */
+/* What the fast form would not do: a trace, first use in a thread, an empty magazine, an error. */
 int
 tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
 {
-	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+	struct tsr_attachment *attachment;
+	struct tsr_magazine *magazines;
 
-	if (attachment == NULL)
-		return -ENOTCONN;
-	if (attachment->traced && tsr_traced_alloc(attachment, bytes, msg))
-		return 0;
-	return tsr_message_alloc(attachment, bytes, msg);
+	if (tsr_traced_magazines(client, &attachment, &magazines) &&
+	    tsr_likely(tsr_message_alloc_fast(attachment, magazines, bytes, msg)))
+		return tsr_trace_has(msg->zdesc.name) ? tsr_traced_tell_alloc(attachment, msg) : 0;
+	attachment = tsr_attachment_get(client);
+	return attachment != NULL ? tsr_message_alloc(attachment, bytes, msg) : -ENOTCONN;
 }
 
+/* Told when it is done: until this thread's magazine is full nobody else can take the ticket. */
 int
 tsr_message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
 {
-	struct tsr_attachment *const attachment = tsr_attachment_get(client);
+	uint64_t const name = msg->zdesc.name;
+	struct tsr_attachment *attachment;
+	struct tsr_magazine *magazines;
 
-	if (attachment == NULL)
-		return -ENOTCONN;
-	if (attachment->traced && tsr_traced_release(attachment, msg->zdesc.name))
-		return 0;
-	return message_release_any(attachment, msg);
+	if (tsr_traced_magazines(client, &attachment, &magazines) &&
+	    tsr_likely(tsr_message_release_fast(attachment, magazines, name)))
+		return tsr_trace_has(name) ? tsr_traced_tell_release(attachment, name) : 0;
+	attachment = tsr_attachment_get(client);
+	return attachment != NULL ? message_release_any(attachment, msg) : -ENOTCONN;
 }
 
 TSR_HOT int
@@ -222,10 +219,9 @@ tsr_message_count(struct tsr_end *end, int error)
 }
 
 /* The whole of a send: every error told, waiting. */
-int
-tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
+TSR_COLD static int
+message_send(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 {
-	struct tsr_end *const end = tsr_end_get(sender.handle);
 	struct tsr_zdesc zdesc = {.name = msg->zdesc.name};
 	int error;
 
@@ -233,8 +229,6 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t de
 		return -ENOTCONN;
 	if (!tsr_message_range(msg, &zdesc.range))
 		return message_told("tsr_send", -EINVAL);
-	if (end->inlined == TSR_END_TRACED && tsr_traced_send(end, zdesc))
-		return 0;
 	error = end->kind->try_send(end, &zdesc);
 	if (error == -EAGAIN)
 		error = message_wait(end, &zdesc, NULL, deadline_ns);
@@ -242,32 +236,84 @@ tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t de
 	return message_told("tsr_send", tsr_message_count(end, error));
 }
 
+/* What the sample has is told of between two stores of the long way. */
 int
-tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
 {
-	struct tsr_end *const end = tsr_end_get(receiver.handle);
+	struct tsr_end *const end = tsr_end_get(sender.handle);
+	uint64_t const name = msg->zdesc.name;
+	enum tsr_fast fast;
+	uint64_t range;
+
+	if (end == NULL || end->inlined != (TSR_END_TRACED | TSR_SIDE_SENDER) ||
+	    !tsr_message_range(msg, &range) || tsr_trace_has(name))
+		return message_send(end, msg, deadline_ns);
+	fast = tsr_buffered_send_fast(end, name, range);
+	if (tsr_likely(fast == TSR_FAST_DONE))
+		return 0;
+	return fast == TSR_FAST_MISS ? message_send(end, msg, deadline_ns)
+	                             : tsr_message_after(end, fast, msg);
+}
+
+/* Who looks and finds nothing has not failed. */
+static int
+message_received(struct tsr_end *end, int error)
+{
+	return error == -EAGAIN ? error : message_told("tsr_recv", tsr_message_count(end, error));
+}
+
+TSR_COLD static int
+message_recv(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+{
 	int error;
 
 	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
 		return -ENOTCONN;
-	error = end->inlined == TSR_END_TRACED ? tsr_traced_recv(end, msg) : -EAGAIN;
-	/* A traced end comes here at once, and may be looked at again and again. */
-	if (error == -EAGAIN && end->inlined == TSR_END_TRACED && deadline_ns == TSR_NOWAIT &&
-	    tsr_buffered_idle(end, tsr_buffered_look(end)))
-		return -EAGAIN;
-	if (error == -EAGAIN)
-		error = end->kind->try_recv(end, msg);
+	error = end->kind->try_recv(end, msg);
 	if (error == -EAGAIN)
 		error = message_wait(end, NULL, msg, deadline_ns);
-	/* Who looks and finds nothing has not failed. */
-	return error == -EAGAIN ? error : message_told("tsr_recv", tsr_message_count(end, error));
+	return message_received(end, error);
+}
+
+/* Of a traced end, what is not simply received. */
+TSR_COLD static int
+message_recv_traced(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns,
+                    enum tsr_fast fast)
+{
+	if (fast == TSR_FAST_MISS)
+		return message_recv(end, msg, deadline_ns);
+	if (fast == TSR_FAST_REFUSE)
+		return message_received(end, tsr_buffered_settle(end, msg));
+	tsr_end_tell_receive(end, msg);
+	if (fast == TSR_FAST_WAKE)
+		tsr_buffered_after(end, msg);
+	return 0;
+}
+
+int
+tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	struct tsr_end *const end = tsr_end_get(receiver.handle);
+	enum tsr_fast fast;
+	uint64_t word;
+
+	if (end == NULL || end->inlined != (TSR_END_TRACED | TSR_SIDE_RECEIVER))
+		return message_recv(end, msg, deadline_ns);
+	word = tsr_buffered_look(end);
+	fast = tsr_buffered_recv_fast(end, word, msg);
+	if (tsr_likely(fast == TSR_FAST_DONE) && !tsr_trace_has(msg->zdesc.name))
+		return 0;
+	/* A traced end comes here at once, and may be looked at again and again. */
+	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end, word))
+		return -EAGAIN;
+	return message_recv_traced(end, msg, deadline_ns, fast);
 }
 
 int
 tsr_message_send_all(struct tsr_sender sender, struct tsr_msg *msgs, size_t count,
                      uint64_t deadline_ns, size_t *done)
 {
-	struct tsr_end const *const end = tsr_end_get(sender.handle);
+	struct tsr_end *const end = tsr_end_get(sender.handle);
 	int error = 0;
 
 	*done = 0;
@@ -286,7 +332,7 @@ int
 tsr_message_recv_all(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t count,
                      uint64_t deadline_ns, size_t *done)
 {
-	struct tsr_end const *const end = tsr_end_get(receiver.handle);
+	struct tsr_end *const end = tsr_end_get(receiver.handle);
 	int error = 0;
 
 	*done = 0;

@@ -101,10 +101,17 @@ struct tsr_trace_provider {
 /* NULL: no provider. */
 extern struct tsr_trace_provider const *tsr_trace;
 
+/* Is there a provider? TSR_TRACE_NEVER: a build without trace points, to measure what they cost. */
+#ifdef TSR_TRACE_NEVER
+#define TSR_TRACED false
+#else
+#define TSR_TRACED tsr_unlikely(tsr_trace != NULL)
+#endif
+
 /* TSR_TRACE(event, arguments...) - tell the provider, if there is one. */
 #define TSR_TRACE(event, ...)                          \
 	do {                                           \
-		if (tsr_unlikely(tsr_trace != NULL))   \
+		if (TSR_TRACED)                        \
 			tsr_trace->event(__VA_ARGS__); \
 	} while (0)
 
@@ -122,12 +129,12 @@ tsr_trace_hash(uint64_t name)
 	return (uint32_t)(((name & ~together) * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
 }
 
-/* TSR_TRACE, for a single message. */
-#define TSR_TRACE_MESSAGE(event, name, ...)                                                     \
-	do {                                                                                    \
-		if (tsr_unlikely(tsr_trace != NULL) && tsr_trace_hash(name) <= tsr_trace_limit) \
-			tsr_trace->event(__VA_ARGS__);                                          \
-	} while (0)
+/* Is the ticket of that name told of? Of single messages ask this first, then TSR_TRACE. */
+TSR_INLINE bool
+tsr_trace_has(uint64_t name)
+{
+	return tsr_unlikely(tsr_trace_hash(name) <= tsr_trace_limit);
+}
 
 /*
  * tsr_trace_load - find the provider: a preloaded one, or with TESSERA_TRACE=1 the one that was

@@ -4,30 +4,33 @@
 #define TSR_SHM_TRACED_H
 
 /*
- * The calls of a message's path in a traced process: the fast forms of message.h and buffered.h
- * once more, with a look at the sample. The long way begins with them, so that a ticket that is not
- * in the sample costs little.
+ * The calls of a message's path in a traced process: the fast forms of message.h and buffered.h,
+ * with a look at the sample around them. What is not in the sample goes no longer way than this.
  *
- * Context	warm, as the calls themselves; @attachment and @end are traced.
+ * Context	hot, in a traced process; @attachment and @end are traced.
  */
 
 #include "shm/message.h"
 
-/*
- * tsr_traced_alloc, tsr_traced_release - by this thread's magazine
- * tsr_traced_send - what is not in the sample: the rest is told of between two stores
- *
- * Return: true, it is done; false, nothing was done: go the long way.
- */
-TSR_MUST_CHECK
-bool tsr_traced_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg *msg);
-TSR_MUST_CHECK
-bool tsr_traced_release(struct tsr_attachment *attachment, uint64_t name);
-TSR_MUST_CHECK
-bool tsr_traced_send(struct tsr_end *end, struct tsr_zdesc zdesc);
+/* What the provider is told, of a ticket in the sample. Return: 0, so that they can come last. */
+TSR_COLD int tsr_traced_tell_alloc(struct tsr_attachment const *attachment,
+                                   struct tsr_msg const *msg);
+TSR_COLD int tsr_traced_tell_release(struct tsr_attachment const *attachment, uint64_t name);
 
-/* tsr_traced_recv - one look at one slot. Return: 0; -EAGAIN go the long way; an error. */
-TSR_MUST_CHECK
-int tsr_traced_recv(struct tsr_end *end, struct tsr_msg *msg);
+/*
+ * tsr_traced_magazines - this thread's magazines for a traced attachment; false: it has none yet,
+ *		or is not traced, or is gone
+ */
+TSR_INLINE bool
+tsr_traced_magazines(struct tsr_client client, struct tsr_attachment **attachment,
+                     struct tsr_magazine **magazines)
+{
+	uint64_t const index = client.handle % TSR_ATTACHMENTS_MAX;
+
+	*attachment = &tsr_process->attachment[index];
+	*magazines = tsr_thread.magazines[index];
+	return tsr_likely((*attachment)->handle == client.handle) &&
+	       tsr_likely(tsr_thread.handle[index] == ~client.handle);
+}
 
 #endif /* TSR_SHM_TRACED_H */
