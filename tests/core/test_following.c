@@ -272,6 +272,30 @@ test_case(following, who_leaves_without_a_goodbye_is_shown_as_killed_and_then_as
 	raw_close(follower);
 }
 
+/* Not for `following`'s own set-up: it starts and ends its daemon itself. */
+TestSuite(condemned, .timeout = 30);
+
+Test(condemned, realm_of_a_deserter_whom_the_daemon_may_not_kill_is_shown_with_the_reason)
+{
+	struct tsr_proto_row_feed row;
+	struct child child;
+	uint64_t from;
+	int follower;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root, whom the daemon may not kill");
+	daemon_start_as(&daemon_, NULL, OTHER_UID);
+	follower = raw_greet(&daemon_);
+	from = catch_up(follower);
+	child_start(&child, deserter, NULL);
+	row = next_of(follower, from, TSR_FEED_CONDEMN);
+	cr_assert_str_eq(row.realm, "demo");
+	cr_assert_not_null(strstr(row.text, "may not be killed"), "%s", row.text);
+	child_kill(&child, SIGKILL);
+	raw_close(follower);
+	daemon_stop(&daemon_);
+}
+
 /* How many refusals the feed tells of in all, and in how many rows. */
 static uint64_t
 refusals(int fd, uint64_t *rows)
