@@ -94,6 +94,10 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 		                  "channel '%s': flags 0x%x ask for two things to be done when it "
 		                  "is full, expected one",
 		                  wish->name, wish->flags);
+	if (wish->capacity != 0 && wish->capacity < kind->capacity_min)
+		return tsr_refuse(refusal, -EINVAL,
+		                  "channel '%s': capacity %u, a %s one has at least %u", wish->name,
+		                  wish->capacity, kind->name, kind->capacity_min);
 	if (wish->capacity != 0 &&
 	    (wish->capacity < TSR_SLOTS_MIN || wish->capacity > TSR_SLOTS_MAX ||
 	     !tsr_is_power_of_two(wish->capacity)))
@@ -345,6 +349,22 @@ channels_open_work(void *argument)
 	return 0;
 }
 
+/* Some kinds have room for so many ends. */
+static int
+channels_check_ends(struct tsr_channel_record const *record, struct tsr_refusal *refusal)
+{
+	struct tsr_kind const *const kind = tsr_kind_get(record->channel.kind);
+	struct tsr_shape const shape = tsr_channel_shape(&record->channel);
+
+	if (kind->ends == NULL ||
+	    record->side[0].count + record->side[1].count < kind->ends(&shape))
+		return 0;
+	return tsr_refuse(refusal, -ENOBUFS,
+	                  "channel '%s' has %u ends open, which is all that a %s one of capacity "
+	                  "%u has room for",
+	                  record->name, kind->ends(&shape), kind->name, shape.capacity);
+}
+
 int
 tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
                   bool fenced, struct tsr_channel_other *other, struct tsr_refusal *refusal)
@@ -360,6 +380,9 @@ tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 		return tsr_refuse(refusal, -EBUSY,
 		                  "channel '%s' is for one %s, and that end is taken", record->name,
 		                  side == TSR_SIDE_SENDER ? "sender" : "receiver");
+	error = channels_check_ends(record, refusal);
+	if (error != 0)
+		return error;
 	if (s->count == CHANNELS_ENDS_MAX)
 		return tsr_refuse(refusal, -ENOBUFS,
 		                  "channel '%s' has all of its %u ends of that side", record->name,
@@ -385,6 +408,10 @@ tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 static bool
 channels_is_empty(struct tsr_channel const *channel)
 {
+	struct tsr_kind const *const kind = tsr_kind_get(channel->kind);
+
+	if (kind->is_empty != NULL)
+		return kind->is_empty(channel);
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		if (tsr_slot_phase(tsr_ld_rlx(&channel->shm->slot[i].word)) != TSR_EMPTY)
 			return false;

@@ -13,9 +13,9 @@ tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap)
 	tsr_st_rel(&slot->word, tsr_slot_word(lap + 1, 0, TSR_EMPTY));
 }
 
-static void
-buffered_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
-                 struct tsr_reap_result *result)
+void
+tsr_reaper_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
+                   struct tsr_reap_result *result)
 {
 	if (tsr_reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL, dead))
 		result->tickets++;
@@ -23,9 +23,9 @@ buffered_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word
 	result->slots_voided++;
 }
 
-static void
-buffered_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
-               struct tsr_reap_result *result)
+void
+tsr_reaper_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word, uint16_t dead,
+                 struct tsr_reap_result *result)
 {
 	if (!tsr_reaper_restore(map, tsr_ld_rlx(&slot->name), dead)) {
 		tsr_reaper_empty(slot, tsr_slot_lap(word));
@@ -106,9 +106,9 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 		bool const own = tsr_slot_owner(word) == dead;
 
 		if (sender && phase == TSR_CLAIMED && own)
-			buffered_claimed(map, slot, word, dead, result);
+			tsr_reaper_claimed(map, slot, word, dead, result);
 		else if (takes && phase == TSR_TAKEN && own)
-			buffered_taken(map, slot, word, dead, result);
+			tsr_reaper_taken(map, slot, word, dead, result);
 		else if (sender && alone && phase == TSR_EMPTY)
 			buffered_empty(map, slot, dead, result);
 		else if (!sender && alone && phase == TSR_READY)
@@ -124,9 +124,9 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 		(void)tsr_add_rel(&channel->shm->redo, 1);
 }
 
-static void
-buffered_drain(struct tsr_map const *map, struct tsr_channel const *channel,
-               struct tsr_reap_result *result)
+void
+tsr_reaper_drain_ring(struct tsr_map const *map, struct tsr_channel const *channel,
+                      struct tsr_reap_result *result)
 {
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		struct tsr_slot *const slot = &channel->shm->slot[i];
@@ -144,5 +144,5 @@ buffered_drain(struct tsr_map const *map, struct tsr_channel const *channel,
 
 struct tsr_reaper_kind const tsr_reaper_buffered = {
 	.slots = buffered_slots,
-	.drain = buffered_drain,
+	.drain = tsr_reaper_drain_ring,
 };

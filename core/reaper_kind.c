@@ -6,6 +6,7 @@
 static struct tsr_reaper_kind const *const reaper_kinds[] = {
 	[TSR_KIND_BUFFERED] = &tsr_reaper_buffered,
 	[TSR_KIND_BROADCAST] = &tsr_reaper_broadcast,
+	[TSR_KIND_CONFLATED] = &tsr_reaper_conflated,
 };
 
 struct tsr_reaper_kind const *

@@ -25,12 +25,22 @@ struct tsr_reaper_kind const *tsr_reaper_kind(uint32_t kind);
 
 extern struct tsr_reaper_kind const tsr_reaper_buffered;
 extern struct tsr_reaper_kind const tsr_reaper_broadcast;
+extern struct tsr_reaper_kind const tsr_reaper_conflated;
 
 /*
  * tsr_reaper_shared - tickets of broadcasts that are out of their slots: those of the @dead become
  *		the daemon's responsibility, and all of the daemon's that no reader holds are freed
  */
 void tsr_reaper_shared(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+
+/* What several kinds do with a ring: the slot that @dead had claimed, the one that it had taken,
+ * all of them when the channel is removed. */
+void tsr_reaper_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
+                        uint16_t dead, struct tsr_reap_result *result);
+void tsr_reaper_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
+                      uint16_t dead, struct tsr_reap_result *result);
+void tsr_reaper_drain_ring(struct tsr_map const *map, struct tsr_channel const *channel,
+                           struct tsr_reap_result *result);
 
 /* tsr_reaper_empty - void a slot: empty, of the next lap */
 void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);

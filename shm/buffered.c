@@ -250,9 +250,8 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 	}
 }
 
-/* What we held was perhaps the last: other receivers may wait to see that the stream has ended. */
-static void
-buffered_wake_at_end(struct tsr_end *end)
+void
+tsr_buffered_wake_at_end(struct tsr_end *end)
 {
 	/* [K4] pairs with [W1]: who sleeps because no sender is there has seen that before. */
 	uint64_t const waiting = tsr_ld_acq(end->mine.mask);
@@ -274,7 +273,7 @@ tsr_buffered_wake_mine(struct tsr_end *end)
 	if (!tsr_end_hopes(end, word) &&
 	    !(sends && (end->channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0)) {
 		if (!sends)
-			buffered_wake_at_end(end);
+			tsr_buffered_wake_at_end(end);
 		return;
 	}
 	if (tsr_waiters_wake_one(&end->mine, end->me) > 0)
@@ -282,7 +281,7 @@ tsr_buffered_wake_mine(struct tsr_end *end)
 }
 
 void
-tsr_buffered_wake(struct tsr_end *end)
+tsr_buffered_wake_others(struct tsr_end *end)
 {
 	if ((tsr_ld_rlx(end->others.mask) & TSR_WAITING_FENCED) != 0)
 		/* [K2] pairs with [W1]: what was published, before the next look at the masks. */
@@ -291,6 +290,12 @@ tsr_buffered_wake(struct tsr_end *end)
 		TSR_TRACE(wake, tsr_end_describe(end));
 		tsr_count(&end->attachment->state->wakes, 1);
 	}
+}
+
+void
+tsr_buffered_wake(struct tsr_end *end)
+{
+	tsr_buffered_wake_others(end);
 	if (!end->alone)
 		tsr_buffered_wake_mine(end);
 }

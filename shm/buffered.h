@@ -36,7 +36,11 @@ TSR_COLD TSR_MUST_CHECK int tsr_buffered_place(struct tsr_end *end);
 
 /* Wake one who sleeps on the other side; and one on ours if the slot at our position is for it. */
 TSR_COLD void tsr_buffered_wake(struct tsr_end *end);
+TSR_COLD void tsr_buffered_wake_others(struct tsr_end *end);
 TSR_COLD void tsr_buffered_wake_mine(struct tsr_end *end);
+
+/* What we held was perhaps the last: wake receivers that wait to see that the stream has ended. */
+TSR_COLD void tsr_buffered_wake_at_end(struct tsr_end *end);
 
 /* What TSR_FAST_WAKE asks for: note how long a stamped message was under way, wake who sleeps. */
 TSR_COLD void tsr_buffered_after(struct tsr_end *end, struct tsr_msg const *msg);
@@ -109,25 +113,15 @@ tsr_buffered_claim(struct tsr_end *end, struct tsr_slot *slot)
 TSR_COLD void tsr_buffered_tell_send(struct tsr_end const *end, uint64_t name, uint64_t range);
 
 /*
- * One look at one slot: send there if the ticket, one of @count, is ours and the slot is free.
+ * Send in the slot at our position, which is ours to fill: the ticket is, too.
  * @traced:	a constant: whether a trace is told of it, if there is one
  */
 TSR_INLINE enum tsr_fast
-tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32_t count,
-                      bool traced)
+tsr_buffered_fill(struct tsr_end *end, struct tsr_slot *slot, struct tsr_ticket *ticket,
+                  uint64_t name, uint64_t range, bool traced)
 {
-	struct tsr_map const *const map = end->map;
-	uint32_t const index = tsr_name_index(name);
-	struct tsr_slot *const slot = tsr_end_slot(end);
-	struct tsr_ticket *const ticket = &map->tickets[index];
 	enum tsr_fast fast;
 
-	if (tsr_unlikely(index >= count) ||
-	    tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, end->me)) ||
-	    tsr_unlikely(!tsr_block_holds(&map->blocks[index], range)))
-		return TSR_FAST_MISS;
-	if (tsr_unlikely(!tsr_buffered_claim(end, slot)))
-		return TSR_FAST_MISS;
 	/* [V3] pairs with [V2]: the slot was seen empty before it is written; no instruction. */
 	tsr_fence_rel();
 	tsr_st_rlx(&slot->name, name);
@@ -143,6 +137,28 @@ tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32
 	                            &end->shm->receivers_waiting, &end->shm->senders_waiting);
 	tsr_metrics_moved(end->metrics, tsr_range_length(range));
 	return fast;
+}
+
+/*
+ * One look at one slot: send there if the ticket, one of @count, is ours and the slot is free.
+ * @traced:	a constant: whether a trace is told of it, if there is one
+ */
+TSR_INLINE enum tsr_fast
+tsr_buffered_send_one(struct tsr_end *end, uint64_t name, uint64_t range, uint32_t count,
+                      bool traced)
+{
+	struct tsr_map const *const map = end->map;
+	uint32_t const index = tsr_name_index(name);
+	struct tsr_slot *const slot = tsr_end_slot(end);
+	struct tsr_ticket *const ticket = &map->tickets[index];
+
+	if (tsr_unlikely(index >= count) ||
+	    tsr_unlikely(!tsr_word_is(tsr_ld_rlx(&ticket->word), name, end->me)) ||
+	    tsr_unlikely(!tsr_block_holds(&map->blocks[index], range)))
+		return TSR_FAST_MISS;
+	if (tsr_unlikely(!tsr_buffered_claim(end, slot)))
+		return TSR_FAST_MISS;
+	return tsr_buffered_fill(end, slot, ticket, name, range, traced);
 }
 
 /* The same for what lies in an arena, which is nearly everything. */

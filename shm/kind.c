@@ -13,6 +13,7 @@ static const char *const kind_names[KIND_COUNT] = {NULL,        "buffered",  "re
 static struct tsr_kind const *const kind_table[KIND_COUNT] = {
 	[TSR_KIND_BUFFERED] = &tsr_kind_buffered,
 	[TSR_KIND_BROADCAST] = &tsr_kind_broadcast,
+	[TSR_KIND_CONFLATED] = &tsr_kind_conflated,
 };
 
 struct tsr_kind const *

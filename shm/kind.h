@@ -17,12 +17,15 @@
 #include "shm/client.h"
 
 struct tsr_kind {
-	const char *name;  /* as --kind and --json say it */
-	uint32_t flags;    /* TSR_CHANNEL_* that it knows */
-	uint32_t capacity; /* of one that is made without saying which */
-	bool inlined;      /* its ends are for the inlined calls, too */
-	bool crowd;        /* its receivers sleep on one token: see waiter.h */
+	const char *name;      /* as --kind and --json say it */
+	uint32_t flags;        /* TSR_CHANNEL_* that it knows */
+	uint32_t capacity;     /* of one that is made without saying which */
+	uint32_t capacity_min; /* 0: TSR_SLOTS_MIN */
+	bool inlined;          /* its ends are for the inlined calls, too */
+	bool crowd;            /* its receivers sleep on one token: see waiter.h */
 
+	/* How many ends may be open at once, of both sides; NULL: as many as there may be. */
+	uint32_t (*ends)(struct tsr_shape const *shape);
 	/* Context: the daemon, and whoever binds a channel. Room in the channels segment. */
 	uint64_t (*bytes)(struct tsr_shape const *shape);
 	/* Context: the daemon. Everything behind the head: the waiting masks and redo are 0. */
@@ -48,6 +51,9 @@ struct tsr_kind {
 	bool (*has_work)(struct tsr_end const *end);
 	/* The same, going to the place where it may: what an event loop asks. */
 	bool (*find_work)(struct tsr_end *end);
+	/* Context: any. Nothing there is to be received, or may be so again; NULL: all slots are
+	 * empty. */
+	bool (*is_empty)(struct tsr_channel const *channel);
 	/* No sender is there any more: is everything received that was sent? */
 	bool (*is_drained)(struct tsr_end const *end);
 	/* A wake-up was spent on an end that has helped itself: hand it on if there is work. */
@@ -70,5 +76,6 @@ void tsr_kind_ring_format(struct tsr_channel_shm *shm, struct tsr_shape const *s
 
 extern struct tsr_kind const tsr_kind_buffered;
 extern struct tsr_kind const tsr_kind_broadcast;
+extern struct tsr_kind const tsr_kind_conflated;
 
 #endif /* TSR_SHM_KIND_H */

@@ -103,7 +103,7 @@ static_assert(sizeof(struct tsr_slot) == 32, "layout");
 struct tsr_channel_shm {
 	/* Receivers write the mask when they go to sleep and wake up; the reaper writes redo. */
 	alignas(TSR_CACHELINE) _Atomic uint64_t receivers_waiting; /* one bit a token */
-	_Atomic uint64_t reserved;
+	_Atomic uint64_t newest; /* conflated: the position of the message that counts */
 	_Atomic uint64_t redo; /* incremented when something before the receivers is ready again */
 	/* Senders write it when they go to sleep and wake up. */
 	alignas(TSR_CACHELINE) _Atomic uint64_t senders_waiting;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "shm/conflated.h"
 #include "shm/ticket.h"
 
 #define TAP_DEADLINE_MS 5000
@@ -52,8 +53,11 @@ int
 tsr_tap_place(struct tsr_channel const *channel, uint64_t first, uint32_t from, uint64_t after,
               uint64_t *position)
 {
-	uint64_t const next = tsr_channel_find(channel);
-	uint64_t const held = next - first < channel->capacity ? next - first : channel->capacity;
+	bool const conflated = channel->kind == TSR_KIND_CONFLATED;
+	uint64_t const next =
+		conflated ? tsr_ld_rlx(&channel->shm->newest) + 1 : tsr_channel_find(channel);
+	uint64_t const most = conflated ? 1 : channel->capacity;
+	uint64_t const held = next - first < most ? next - first : most;
 
 	switch (from) {
 	case TSR_TAP_NEXT:
@@ -153,6 +157,20 @@ tap_behind(struct tsr_tap_own const *tap)
 	return behind > 1 ? (uint64_t)behind : 1;
 }
 
+/* Of a conflated channel only the newest message counts. */
+static void
+tap_follow(struct tsr_tap_own *tap)
+{
+	uint64_t newest;
+
+	if (tap->channel.kind != TSR_KIND_CONFLATED)
+		return;
+	/* [N2] pairs with [N1]: its slot is ready, or somebody has taken it since. */
+	newest = tsr_ld_acq(&tap->channel.shm->newest);
+	if (tsr_conflated_newer(newest, tap->position))
+		tap_pass(tap, newest - tap->position);
+}
+
 int
 tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *copy)
 {
@@ -161,8 +179,10 @@ tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *c
 	bool found_place = false;
 
 	for (uint64_t steps = 2 * (uint64_t)tap->channel.capacity + 4; steps > 0; steps--) {
-		enum tsr_tap_sight const sight = tsr_tap_peek(&tap->channel, tap->position);
+		enum tsr_tap_sight sight;
 
+		tap_follow(tap);
+		sight = tsr_tap_peek(&tap->channel, tap->position);
 		if (sight == TSR_TAP_LATER)
 			return -EAGAIN;
 		if (sight == TSR_TAP_GONE || sight == TSR_TAP_LAPPED) {
@@ -192,7 +212,10 @@ tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *c
 bool
 tsr_tap_look(struct tsr_tap_own const *tap)
 {
-	return tsr_tap_peek(&tap->channel, tap->position) != TSR_TAP_LATER;
+	struct tsr_tap_own now = *tap;
+
+	tap_follow(&now);
+	return tsr_tap_peek(&now.channel, now.position) != TSR_TAP_LATER;
 }
 
 /* Is the channel that the tap was opened on still there, and its realm? */

@@ -197,6 +197,33 @@ Test(limits, channels_of_a_realm)
 	daemon_stop(&daemon_);
 }
 
+Test(limits, ends_of_a_conflated_channel_and_its_slots)
+{
+	struct tsr_channel_options options = slots(2);
+	struct tsr_receiver receiver;
+	struct tsr_sender sender[2];
+	struct tsr_client client;
+
+	limits_start(NULL, NULL);
+	client = daemon_attach(&daemon_, 0);
+	options.kind = TSR_KIND_CONFLATED;
+	test_is(tsr_channel_create(client, "newest", &options), -EINVAL);
+	says("at least 4");
+	options.capacity = 4;
+	options.flags = TSR_CHANNEL_DROP_OLDEST;
+	test_is(tsr_channel_create(client, "newest", &options), -EINVAL);
+	options.flags = 0;
+	test_ok(tsr_channel_create(client, "newest", &options));
+	test_ok(tsr_sender_open(client, "newest", NULL, &sender[0]));
+	test_ok(tsr_receiver_open(client, "newest", NULL, &receiver));
+	test_is(tsr_sender_open(client, "newest", NULL, &sender[1]), -ENOBUFS);
+	says("capacity 4");
+	test_ok(tsr_receiver_close(receiver));
+	test_ok(tsr_sender_open(client, "newest", NULL, &sender[1]));
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
 Test(limits, slots_of_a_realm)
 {
 	struct tsr_channel_options const half = slots(512), whole = slots(1024), small = slots(2);

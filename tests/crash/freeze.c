@@ -10,6 +10,7 @@
 
 #include "shm/drop.h"
 #include "tests/crash/judge.h"
+#include "tests/crash/newest.h"
 #include "tests/crash/op.h"
 #include "tests/crash/ring.h"
 
@@ -28,6 +29,21 @@ freeze_holds(struct ring_entry const *entry)
 	       entry->owner == WORLD_VICTIM;
 }
 
+/* A peer gets the newest message, or none. */
+static bool
+freeze_receive_newest(struct ring_entry const *due)
+{
+	unsigned const first = freeze_got.count;
+
+	if (!judge_drain(WORLD_PEER_RECEIVER, &freeze_got))
+		return false;
+	if (freeze_got.count - first != (due != NULL) ||
+	    (due != NULL && freeze_got.serial[first] != due->serial))
+		return judge_say("a peer receives %u messages, expected the newest",
+		                 freeze_got.count - first);
+	return true;
+}
+
 /* A peer takes all that is ready up to the first slot that the victim has claimed. */
 static bool
 freeze_receive(unsigned long *held)
@@ -38,6 +54,8 @@ freeze_receive(unsigned long *held)
 	if (!world_has_end(WORLD_PEER_RECEIVER, 0, TSR_SIDE_RECEIVER))
 		return true;
 	ring_read(&ring);
+	if (newest_is_on())
+		return freeze_receive_newest(newest_entry(&ring));
 	if (!judge_drain(WORLD_PEER_RECEIVER, &freeze_got))
 		return false;
 	for (unsigned i = 0; i < ring.count; i++) {
@@ -72,7 +90,7 @@ freeze_send_want(struct ring const *ring)
 {
 	uint32_t const flags = world.shape->flags;
 
-	if (ring->room || (flags & TSR_CHANNEL_DROP_NEWEST) != 0)
+	if (ring->room || (flags & TSR_CHANNEL_DROP_NEWEST) != 0 || newest_is_on())
 		return 0;
 	for (unsigned i = 0; i < ring->count; i++) {
 		if (ring->entry[i].position == ring->next - (int64_t)world.shape->capacity &&
@@ -176,6 +194,8 @@ freeze_work(enum tsr_side side)
 	struct ring ring;
 
 	ring_read(&ring);
+	if (newest_is_on())
+		return side == TSR_SIDE_SENDER || newest_entry(&ring) != NULL;
 	if (side == TSR_SIDE_SENDER)
 		return ring.room;
 	for (unsigned i = 0; i < ring.count; i++) {
@@ -272,6 +292,8 @@ freeze_account(struct judge_set *got)
 	    !freeze_expect(got, scene.victim.received, scene.victim.received_count, "victim") ||
 	    !freeze_expect(got, scene.peer.received, scene.peer.received_count, "peer"))
 		return false;
+	if (newest_is_on())
+		return newest_account(got, freeze_sent, freeze_sent_count);
 	for (unsigned i = 0; i < due.count; i++) {
 		bool found = false;
 

@@ -10,6 +10,7 @@
 
 #include "core/ledger.h"
 #include "shm/drop.h"
+#include "tests/crash/newest.h"
 #include "tests/crash/op.h"
 #include "tests/crash/ring.h"
 
@@ -202,10 +203,11 @@ judge_in_ring(uint64_t serial)
 static bool
 judge_run_told(struct run const *run)
 {
+	unsigned const drops_max = newest_is_on() ? run->sends_count : op_drops_max(0);
 	unsigned dropped = 0;
 
 	for (unsigned i = 0; run->finished && i < run->sends_count; i++) {
-		if (i < run->done && !judge_in_ring(run->sends[i]) && dropped < op_drops_max(0)) {
+		if (i < run->done && !judge_in_ring(run->sends[i]) && dropped < drops_max) {
 			dropped++;
 			continue;
 		}
@@ -243,6 +245,8 @@ judge_story(void)
 	}
 	for (unsigned i = 0; i < scene.before_count; i++)
 		missing += !judge_in_ring(scene.before[i]);
+	if (newest_is_on())
+		return newest_story(&judge_ring) && judge_run_told(&scene.victim);
 	if (missing > scene.victim.receives_max + scene.peer.receives_max + op_drops_max(0))
 		return judge_say("%u messages have gone, of which at most %u can be received",
 		                 missing, scene.victim.receives_max + scene.peer.receives_max);
@@ -268,6 +272,11 @@ static bool
 judge_due(struct ring const *ring, struct judge_set *due)
 {
 	due->count = 0;
+	if (newest_is_on()) {
+		struct ring_entry const *const entry = newest_entry(ring);
+
+		return entry == NULL || judge_add(due, entry->serial, entry->again, "the slots");
+	}
 	for (unsigned i = 0; i < ring->count; i++) {
 		struct ring_entry const *const entry = &ring->entry[i];
 
@@ -440,7 +449,8 @@ judge_rounds(void)
 		if (!judge_opened(channel, TSR_SIDE_SENDER, &from) ||
 		    !judge_opened(channel, TSR_SIDE_RECEIVER, &to))
 			return false;
-		if (!judge_round(channel, from, to))
+		if (!(channel == 0 && newest_is_on() ? newest_round(channel, from, to)
+		                                     : judge_round(channel, from, to)))
 			return false;
 	}
 	return true;
@@ -495,6 +505,8 @@ judge_follows(struct ring const *now)
 	struct judge_set then, due;
 	unsigned dropped = 0;
 
+	if (newest_is_on())
+		return newest_follows(&judge_ring, now);
 	if (!judge_due(&judge_ring, &then) || !judge_due(now, &due))
 		return false;
 	if (scene.peer_is_on && !judge_peer_since(&then, &due))

@@ -32,6 +32,7 @@ static struct world_shape const killer_shapes[] = {
 	{"drop-oldest-one",
          TSR_CHANNEL_DROP_OLDEST | TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
          TSR_KIND_BUFFERED, 4},
+	{"conflated", 0, TSR_KIND_CONFLATED, 8},
 };
 
 /*
@@ -99,6 +100,8 @@ killer_start(struct op const *op, char const *name)
 static bool
 killer_possible(struct sweep_case const *c)
 {
+	if ((c->start->flags & START_REDO) != 0 && c->shape->kind == TSR_KIND_CONFLATED)
+		return false;
 	/* Where a channel that drops is not full, it is as any other. */
 	if ((c->shape->flags & TSR_CHANNEL_DROPS) != 0 && c->start->fill != OP_FULL &&
 	    (c->start->flags & START_REDO) == 0)

@@ -769,7 +769,8 @@ op_find(char const *name)
 int
 op_want(struct op const *op, struct start const *start)
 {
-	bool const drops = (world.shape->flags & TSR_CHANNEL_DROPS) != 0;
+	bool const drops = (world.shape->flags & TSR_CHANNEL_DROPS) != 0 ||
+	                   world.shape->kind == TSR_KIND_CONFLATED;
 
 	return drops && (op->ends & OP_SENDER) != 0 && start->fill == OP_FULL ? 0 : start->want;
 }
@@ -832,6 +833,10 @@ op_set_messages(uint32_t count)
 		    tsr_send(world.sender[from][0], &msg, TSR_NOWAIT) != 0)
 			world_give_up("the channel can't be filled");
 		scene.before[scene.before_count++] = world.serial;
+	}
+	if (world.shape->kind == TSR_KIND_CONFLATED) {
+		scene.before[0] = world.serial;
+		scene.before_count = 1;
 	}
 	if (guest && tsr_sender_close(world.sender[from][0]) != 0)
 		world_give_up("close");

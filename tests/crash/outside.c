@@ -47,7 +47,7 @@ static int
 outside_open(uint16_t id, void const *packet, void *reply_packet)
 {
 	struct tsr_proto_end_open request;
-	struct tsr_proto_end_open_reply reply = {.kind = TSR_KIND_BUFFERED};
+	struct tsr_proto_end_open_reply reply = {0};
 	struct tsr_channel_other other;
 	struct tsr_refusal refusal;
 	struct tsr_channel_record *record;
@@ -64,6 +64,7 @@ outside_open(uint16_t id, void const *packet, void *reply_packet)
 	reply.index = record->index;
 	reply.capacity = record->channel.capacity;
 	reply.flags = record->channel.flags;
+	reply.kind = record->channel.kind;
 	reply.seen = other.seen;
 	reply.stream = other.stream;
 	memcpy(reply_packet, &reply, sizeof(reply));

@@ -39,6 +39,7 @@ ring_read(struct ring *ring)
 	uint64_t word;
 
 	memset(ring, 0, sizeof(*ring));
+	ring->base = base;
 	ring->next = -2 * capacity;
 	for (int64_t i = 0; i < capacity; i++) {
 		int64_t lap;

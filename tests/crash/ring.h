@@ -27,8 +27,9 @@ struct ring_entry {
 struct ring {
 	struct ring_entry entry[WORLD_CAPACITY_MAX];
 	unsigned count;
-	int64_t next; /* behind the newest position that any slot shows */
-	bool room;    /* the slot there is empty, for that lap */
+	uint64_t base; /* lap from which positions count */
+	int64_t next;  /* behind the newest position that any slot shows */
+	bool room;     /* the slot there is empty, for that lap */
 };
 
 void ring_read(struct ring *ring);

@@ -105,12 +105,67 @@ ghost_slot_ready(unsigned number, unsigned m)
 		model_set(&model.ghost->message[m], model.ghost->message[m] + 1);
 }
 
+/* The position of slot @i, if its message is of this word: of a conflated channel. */
+static uint64_t
+ghost_position(uint32_t i, uint64_t word)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+	uint64_t const newest = model_memory_look(model_memory_word(&channel->shm->newest));
+	int64_t const laps = tsr_lap_distance(tsr_slot_lap(word), tsr_channel_lap(channel, newest));
+
+	return (newest & ~(uint64_t)channel->mask) + i + (uint64_t)laps * channel->capacity;
+}
+
+static uint64_t
+ghost_newest(void)
+{
+	return model_memory_look(model_memory_word(&model.record.channel.shm->newest));
+}
+
+static bool
+ghost_conflated(void)
+{
+	return model.record.channel.kind == TSR_KIND_CONFLATED;
+}
+
+/* Who takes a message of a conflated channel to drop it, or receives it. */
+static void
+ghost_conflated_taken(unsigned number, uint32_t i, uint64_t word)
+{
+	if (number != 0 && model.process[number].actor->sends &&
+	    (int64_t)(ghost_newest() - ghost_position(i, word)) <= 0)
+		model_violate("process %u drops a message, and none is newer", number);
+}
+
+static void
+ghost_conflated_received(unsigned number, uint32_t i, uint64_t word)
+{
+	uint64_t const position = ghost_position(i, word) + 1; /* 0: none yet */
+
+	if (number == 0 || model.process[number].actor->sends)
+		return;
+	if (model.ghost->got[number] != 0 && (int64_t)(position - model.ghost->got[number]) <= 0)
+		model_violate("process %u receives an older message after a newer one", number);
+	model_set(&model.ghost->got[number], position);
+}
+
+static void
+ghost_conflated_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
+{
+	uint32_t const i = (word - model_memory_word(model.record.channel.shm->slot)) / 4;
+
+	if (tsr_slot_phase(v) == TSR_TAKEN)
+		ghost_conflated_taken(number, i, v);
+	if (tsr_slot_phase(v) == TSR_EMPTY && tsr_slot_phase(old) == TSR_TAKEN)
+		ghost_conflated_received(number, i, old);
+}
+
 /* Does the process take messages to drop them? */
 static bool
 ghost_drops(unsigned number)
 {
 	return model.process[number].actor->sends &&
-	       (model.record.channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0;
+	       (ghost_conflated() || (model.record.channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0);
 }
 
 /*
@@ -191,8 +246,10 @@ model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
 		ghost_slot_ready(number, m);
 	else if (tsr_slot_phase(v) == TSR_EMPTY && tsr_slot_phase(old) != TSR_EMPTY)
 		ghost_slot_empty(number, m, tsr_slot_phase(old));
-	else if (tsr_slot_phase(v) == TSR_TAKEN)
+	else if (tsr_slot_phase(v) == TSR_TAKEN && !ghost_conflated())
 		ghost_slot_taken(number, word);
+	if (ghost_conflated())
+		ghost_conflated_wrote(number, word, old, v);
 }
 
 static uint64_t *
@@ -322,7 +379,8 @@ model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL
 	if (sender == 0)
 		return;
 	if (m < next[sender] &&
-	    model.ghost->receiver_died[model.process[sender].actor->second] == 0 &&
+	    (ghost_conflated() ||
+	     model.ghost->receiver_died[model.process[sender].actor->second] == 0) &&
 	    (!senders_take || model.ghost->sender_died[0] == 0))
 		model_violate("process %u receives message %u after %u", self->number, m,
 		              next[sender] - 1);
@@ -356,8 +414,11 @@ ghost_waits(unsigned m)
 		struct tsr_slot *const slot = &channel->shm->slot[i];
 		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
 
-		if (model_memory_look(model_memory_word(&slot->name)) != model.ghost->name[m] ||
-		    tsr_slot_phase(word) != TSR_TAKEN)
+		if (model_memory_look(model_memory_word(&slot->name)) != model.ghost->name[m])
+			continue;
+		if (ghost_conflated() && ghost_position(i, word) != ghost_newest())
+			return false; /* it counts no more */
+		if (tsr_slot_phase(word) != TSR_TAKEN)
 			continue;
 		for (unsigned p = 1; p < model.processes; p++) {
 			if (model.process[p].attachment->me == tsr_slot_owner(word) &&
@@ -460,6 +521,22 @@ ghost_in_channel(unsigned m)
 	return found == 1;
 }
 
+/* What is ready in a conflated channel is the newest, or older. */
+static void
+ghost_nothing_newer(void)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		uint64_t const word =
+			model_memory_look(model_memory_word(&channel->shm->slot[i].word));
+
+		if (tsr_slot_phase(word) == TSR_READY &&
+		    (int64_t)(ghost_position(i, word) - ghost_newest()) > 0)
+			model_violate("slot %u is newer than the newest", i);
+	}
+}
+
 /* Nobody can do anything any more: all must have come to their end, and nothing may be missing. */
 void
 model_ghost_terminal(void)
@@ -482,6 +559,8 @@ model_ghost_terminal(void)
 			model_violate("message %u is lost: process %u freed its slot", m,
 			              ghost_receiver(m));
 	}
+	if (model.violation == NULL && ghost_conflated())
+		ghost_nothing_newer();
 	if (model.violation == NULL)
 		ghost_ledger();
 }

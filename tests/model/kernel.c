@@ -172,7 +172,7 @@ kernel_reply_open(void *reply, unsigned number, uint64_t words, uint64_t stream)
 		.index = record->index,
 		.capacity = channel->capacity,
 		.flags = channel->flags,
-		.kind = TSR_KIND_BUFFERED,
+		.kind = channel->kind,
 		.end = (uint32_t)words,
 		.seen = (uint32_t)(words >> 32),
 		.stream = stream,

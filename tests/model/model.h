@@ -177,6 +177,7 @@ struct model_ghost {
 	uint64_t sender_died[MODEL_CHANNELS], receiver_died[MODEL_CHANNELS];
 	uint64_t message[MODEL_MESSAGES]; /* enum model_message | process << 8 */
 	uint64_t name[MODEL_MESSAGES];    /* under which it was sent */
+	uint64_t got[MODEL_PROCESSES];    /* conflated: 1 + position of what it received last */
 	uint64_t owner[MODEL_TICKETS];    /* as the calls say: 0 nobody, a process, or in flight */
 };
 

@@ -168,7 +168,7 @@ trace_channel(uint32_t at, uint64_t v, char *name, char *value, size_t bytes)
 	} else if (at == 0 || at == offsetof(struct tsr_channel_shm, senders_waiting) / 8) {
 		(void)snprintf(name, bytes, at == 0 ? "receivers_waiting" : "senders_waiting");
 	} else {
-		(void)snprintf(name, bytes, at == 2 ? "redo" : "reserved");
+		(void)snprintf(name, bytes, at == 2 ? "redo" : "newest");
 	}
 }
 

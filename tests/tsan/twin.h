@@ -80,10 +80,9 @@ twin_map(struct twin *twin, struct tsr_realm_geometry *geometry)
 
 /* A channel, and an end on each of its sides as far as the directory says. */
 static inline void
-twin_channel(struct twin *twin, uint32_t index, uint32_t capacity, uint32_t flags,
-             struct tsr_channel *channel)
+twin_channel_of(struct twin *twin, uint32_t index, struct tsr_shape shape,
+                struct tsr_channel *channel)
 {
-	struct tsr_shape const shape = shape_buffered(capacity, flags);
 	uint64_t const offset = index * tsr_kind_ring_bytes(&shape);
 	uint64_t const id = tsr_channel_id(index, 1);
 
@@ -93,15 +92,28 @@ twin_channel(struct twin *twin, uint32_t index, uint32_t capacity, uint32_t flag
 	tsr_st_rel(&channel->entry->receivers, tsr_ends_make(1, false, 1));
 }
 
+static inline void
+twin_channel(struct twin *twin, uint32_t index, uint32_t capacity, uint32_t flags,
+             struct tsr_channel *channel)
+{
+	twin_channel_of(twin, index, shape_buffered(capacity, flags), channel);
+}
+
 /* A realm with one channel. */
 static inline void
-twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
+twin_make_of(struct twin *twin, struct tsr_shape shape)
 {
 	struct tsr_realm_geometry geometry;
 
 	twin_map(twin, &geometry);
 	twin_is(tsr_realm_format(&twin->map, &geometry), 0);
-	twin_channel(twin, 0, capacity, flags, &twin->channel);
+	twin_channel_of(twin, 0, shape, &twin->channel);
+}
+
+static inline void
+twin_make(struct twin *twin, uint32_t capacity, uint32_t flags)
+{
+	twin_make_of(twin, shape_buffered(capacity, flags));
 }
 
 /* Between two looks: the other thread may need this core. */
