@@ -236,6 +236,24 @@ exchange() {
 	[ "$(value '[.traceEvents[] | select(.ph == "M") | .args.name] | index("tessera") != null')" = true ]
 }
 
+@test "what export writes keeps to the Trace Event Format, with an arrow for each message" {
+	start_daemon
+	record --messages -- bash -c "$(exchange "$BATS_TEST_TMPDIR" --block-size 1000)"
+	"$TESSERA" trace export "$BATS_TEST_TMPDIR/trace.json" "$trace"
+	show
+	receives=$(value '.channels[0].receives')
+	[ "$receives" -ge 100 ]
+	output=$(/usr/bin/python3 "$BATS_TEST_DIRNAME/chrome_trace.py" "$BATS_TEST_TMPDIR/trace.json")
+	echo "$output"
+	[ "$(value .f)" -eq "$receives" ]
+	[ "$(value .b)" -eq "$(value .e)" ]
+	[ "$(value .b)" -ge "$((3 * receives))" ]
+	# Two clients, the daemon is not traced.
+	[ "$(value .M)" -ge 2 ]
+	sed 's/"ph":"e"/"ph":"b"/' "$BATS_TEST_TMPDIR/trace.json" >"$BATS_TEST_TMPDIR/bad.json"
+	run ! /usr/bin/python3 "$BATS_TEST_DIRNAME/chrome_trace.py" "$BATS_TEST_TMPDIR/bad.json"
+}
+
 @test "an ordinary user records without any rights" {
 	[ "$(id -u)" -eq 0 ] || skip "we are one: every test of this file shows it"
 	home=$(mktemp -d)
