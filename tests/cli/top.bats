@@ -172,6 +172,68 @@ shows() { screen | grep -qE -- "$1"; }
 	[ "$(cat ended)" -eq 0 ]
 }
 
+@test "ten thousand channels are shown, sorted and filtered, and cost a fraction of a core" {
+	start_daemon --set realms.demo.channels=10010 --set realms.demo.slots=65536 --set limits.bytes_per_user=1G
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/crowd.py" "$TESSERA_BUILD/shm/libtessera.so" 9999
+	"$TESSERA" channel create --capacity 2 demo/beta
+	feed demo/beta
+	open_screen 80 24
+	until_true 20 shows '^10,000 of 10,000, by RECEIVED/S'
+	press '>' '>' '>' '>' '>'
+	until_true 10 shows '10,000 of 10,000, by BLOCK%'
+	# The one whose sender is blocked comes first, and the last one is found.
+	until_true 10 eval "screen | sed -n 5p | grep -E '^beta '"
+	press End
+	until_true 10 shows '^crowd.09998 '
+	press Home
+	until_true 10 shows '^beta '
+	press / 0 4 2 4 2 Enter
+	until_true 10 shows '^1 of 10,000,.*/04242$'
+	shows '^crowd.04242 '
+	press Escape
+	until_true 10 shows '^10,000 of 10,000'
+	# In clock ticks, of which a second has 100: a look every 100 ms.
+	pid=$("$TESSERA" --json clients | jq '[.clients[] | select(.role == "observer").pid] | max')
+	busy() { awk '{ print $14 + $15 }' "/proc/$pid/stat"; }
+	before=$(busy) began=$(date +%s%N)
+	sleep 3
+	spent=$((($(busy) - before) * 10000000)) took=$(($(date +%s%N) - began))
+	echo "$((spent / 1000000)) ms of $((took / 1000000)) ms"
+	[ "$spent" -gt 0 ]
+	[ "$spent" -lt "$((took * 9 / 10))" ]
+	kill -STOP "$daemon"
+	until_true 10 shows 'does not answer, process .* is stopped'
+	shows '^10,000 of 10,000'
+	kill -CONT "$daemon"
+	until_true 10 shows '^daemon .* up '
+	press q
+	until_true 10 test -s ended
+}
+
+@test "the screen lives through clients that are stopped, go on and are killed" {
+	start_daemon
+	"$TESSERA" channel create --capacity 2 demo/held
+	background "$TESSERA" recv demo/held >/dev/null
+	receiver=$last
+	feed demo/held
+	open_screen 80 24
+	press 2
+	until_true 10 shows "^tessera +$receiver +asleep "
+	kill -STOP "$receiver"
+	head -c 6000 /dev/zero >&7
+	until_true 10 shows "^tessera +$receiver +stopped +[1-9][0-9.]+ "
+	press 1
+	until_true 10 shows "held up: tessera $receiver: stopped"
+	kill -CONT "$receiver"
+	until_true 10 shows '^held .* 0\.0 +0$'
+	kill -KILL "$receiver"
+	press 2
+	until_true 10 eval "! shows '^tessera +$receiver '"
+	press q
+	until_true 5 test -s ended
+	[ "$(cat ended)" -eq 0 ]
+}
+
 @test "the screen lives through a daemon that stops, dies and comes back" {
 	start_daemon
 	"$TESSERA" channel create demo/first
@@ -191,6 +253,16 @@ shows() { screen | grep -qE -- "$1"; }
 	press q
 	until_true 5 test -s ended
 	[ "$(cat ended)" -eq 0 ]
+}
+
+@test "the tool that writes doc/screens.md sees the one that holds up a channel" {
+	command -v tmux >/dev/null || skip "tmux is not installed"
+	run "$TESSERA_SOURCE/tools/screens" --build "$TESSERA_BUILD" held 3>&-
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *"3 of 3, by BLOCK%; held up: pager "*": stopped"*"alarms "*" 100.0 "* ]]
+	# Nothing is left of it.
+	run ! pgrep --full "$TESSERA_BUILD/shm/libtessera.so (send|recv) (pager|watch)"
 }
 
 @test "what is not there is said" {
