@@ -38,3 +38,32 @@ page() {
 	[ "$status" -eq 1 ]
 	[ ! -e no.html ]
 }
+
+@test "the README's table is written between its markers, each class by itself" {
+	object() { jq -nc --arg case "$1" --arg class "$2" --arg name "$3" --argjson ours "$4" --argjson ratio "$5" '{case: $case, class: $class, unit: "M/s",
+		better: "higher", must: null, reach: null, runs: 1, lost: 0, ratio: $ratio, ours: {name: "ours", median: $ours}, baseline: {name: $name, median: 1},
+		conditions: {ratio_min: $ratio, ratio_max: $ratio, limits_bind: "ratio", commit: "abc", compiler: "c", clock: {name: "t", step: 1}, priority: "p", page: "4K"}}'; }
+	{ object stream-64 near pipe 44.4 14.8; object stream-64 far pipe 13.5 14.0; object rtt far "bare two-line ping-pong" 534.8 1.11; } >some.ndjson
+	printf '%s\n' before '<!-- figures: old -->' '| 1 |' '<!-- end of figures -->' after >README.md
+	page --from some.ndjson -o page.html --readme README.md
+	cat README.md
+	[ "$(head -n 1 README.md)" = before ]
+	[ "$(tail -n 1 README.md)" = after ]
+	grep -q '^<!-- figures: .* commit abc, ' README.md
+	grep -qxF '| 64-byte messages, written and read in full | 44 M/s, 15 times a pipe | 14 M/s, 14 times a pipe |' README.md
+	grep -qE '^\| round trip .* \| - \| 0.53 µs, 1.1 times two bare cache lines \|$' README.md
+	run ! grep -q '| 1 |' README.md
+	# Once more, it is the same.
+	cp README.md once
+	page --from some.ndjson -o page.html --readme README.md
+	cmp once README.md
+	echo nothing >other.md
+	run "$TESSERA_SOURCE/tools/perf-report" --from some.ndjson -o page.html --readme other.md
+	[ "$status" -eq 1 ]
+	[ "$(cat other.md)" = nothing ]
+}
+
+@test "the README of this tree has its figures from there" {
+	grep -q '^<!-- figures: written by tools/perf-report --readme, from commit ' "$TESSERA_SOURCE/README.md"
+	grep -qx '<!-- end of figures -->' "$TESSERA_SOURCE/README.md"
+}
