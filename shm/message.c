@@ -119,8 +119,8 @@ message_release_any(struct tsr_attachment *attachment, struct tsr_msg const *msg
 }
 
 /* What the fast form would not do: a trace, first use in a thread, an empty magazine, an error. */
-int
-tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
+TSR_APART static int
+message_alloc_warm(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
 {
 	struct tsr_attachment *attachment;
 	struct tsr_magazine *magazines;
@@ -133,8 +133,8 @@ tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg 
 }
 
 /* Told when it is done: until this thread's magazine is full nobody else can take the ticket. */
-int
-tsr_message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
+TSR_APART static int
+message_release_warm(struct tsr_client client, struct tsr_msg const *msg)
 {
 	uint64_t const name = msg->zdesc.name;
 	struct tsr_attachment *attachment;
@@ -145,6 +145,18 @@ tsr_message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
 		return tsr_trace_has(name) ? tsr_traced_tell_release(attachment, name) : 0;
 	attachment = tsr_attachment_get(client);
 	return attachment != NULL ? message_release_any(attachment, msg) : -ENOTCONN;
+}
+
+int
+tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes, struct tsr_msg *msg)
+{
+	return message_alloc_warm(client, bytes, msg);
+}
+
+int
+tsr_message_release_slow(struct tsr_client client, struct tsr_msg const *msg)
+{
+	return message_release_warm(client, msg);
 }
 
 TSR_HOT int
@@ -237,8 +249,8 @@ message_send(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 }
 
 /* What the sample has is told of between two stores of the long way. */
-int
-tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
+TSR_APART static int
+message_send_warm(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
 {
 	struct tsr_end *const end = tsr_end_get(sender.handle);
 	uint64_t const name = msg->zdesc.name;
@@ -290,8 +302,8 @@ message_recv_traced(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_
 	return 0;
 }
 
-int
-tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+TSR_APART static int
+message_recv_warm(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
 {
 	struct tsr_end *const end = tsr_end_get(receiver.handle);
 	enum tsr_fast fast;
@@ -307,6 +319,18 @@ tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_
 	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end, word))
 		return -EAGAIN;
 	return message_recv_traced(end, msg, deadline_ns, fast);
+}
+
+int
+tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	return message_send_warm(sender, msg, deadline_ns);
+}
+
+int
+tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	return message_recv_warm(receiver, msg, deadline_ns);
 }
 
 int

@@ -84,16 +84,17 @@ tsr_message_range(struct tsr_msg const *msg, uint64_t *range)
  * The calls of a message's path once more, inlined: tessera.h has their contract. What the fast
  * forms would not do goes to the slow functions: first use in a thread, an empty or full magazine,
  * a slot that is not the one expected, errors, waiting. In a traced process every call goes there,
- * so they begin with the fast forms once more (traced.h), and only what comes after these is cold.
+ * so each hands over to a warm one, which begins with the fast form once more (traced.h); itself it
+ * is cold, or compilers would lay out the caller as if it were called now and then.
  */
-TSR_APART TSR_MUST_CHECK int tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes,
-                                                    struct tsr_msg *msg);
-TSR_APART TSR_MUST_CHECK int tsr_message_release_slow(struct tsr_client client,
-                                                      struct tsr_msg const *msg);
-TSR_APART TSR_MUST_CHECK int tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg,
-                                                   uint64_t deadline_ns);
-TSR_APART TSR_MUST_CHECK int tsr_message_recv_slow(struct tsr_receiver receiver,
-                                                   struct tsr_msg *msg, uint64_t deadline_ns);
+TSR_COLD TSR_MUST_CHECK int tsr_message_alloc_slow(struct tsr_client client, uint32_t bytes,
+                                                   struct tsr_msg *msg);
+TSR_COLD TSR_MUST_CHECK int tsr_message_release_slow(struct tsr_client client,
+                                                     struct tsr_msg const *msg);
+TSR_COLD TSR_MUST_CHECK int tsr_message_send_slow(struct tsr_sender sender, struct tsr_msg *msg,
+                                                  uint64_t deadline_ns);
+TSR_COLD TSR_MUST_CHECK int tsr_message_recv_slow(struct tsr_receiver receiver, struct tsr_msg *msg,
+                                                  uint64_t deadline_ns);
 
 /* The same for batches on an end that is not for inlined calls. */
 TSR_COLD TSR_MUST_CHECK int tsr_message_send_all(struct tsr_sender sender, struct tsr_msg *msgs,
