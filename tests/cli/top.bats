@@ -154,10 +154,10 @@ shows() { screen | grep -qE -- "$1"; }
 	press Enter Escape
 	until_true 5 shows '2 of 2'
 	# The columns move so that the one that sorts is in sight.
-	for _ in {1..13}; do press '>'; done
+	for _ in {1..25}; do press '>'; done
 	until_true 5 shows '^CHANNEL .* HELD BY$'
 	until_true 5 shows '^beta .* nobody receives'
-	for _ in {1..16}; do press '<'; done
+	for _ in {1..25}; do press '<'; done
 	until_true 5 shows '^CHANNEL +RECEIVED/S .* BLOCK% FAILED$'
 	press 2
 	until_true 5 shows '^tessera .* asleep .* attached'
