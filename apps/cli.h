@@ -60,13 +60,16 @@ struct tsr_command {
 	int (*run)(int argc, char **argv);
 };
 
+int tsr_cmd_bw(int argc, char **argv);
 int tsr_cmd_channel(int argc, char **argv);
 int tsr_cmd_channels(int argc, char **argv);
 int tsr_cmd_clients(int argc, char **argv);
+int tsr_cmd_delay(int argc, char **argv);
 int tsr_cmd_demo(int argc, char **argv);
 int tsr_cmd_doctor(int argc, char **argv);
 int tsr_cmd_dump(int argc, char **argv);
 int tsr_cmd_events(int argc, char **argv);
+int tsr_cmd_hz(int argc, char **argv);
 int tsr_cmd_ledger(int argc, char **argv);
 int tsr_cmd_metrics(int argc, char **argv);
 int tsr_cmd_ping(int argc, char **argv);

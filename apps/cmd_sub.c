@@ -383,8 +383,7 @@ tsr_cmd_sub(int argc, char **argv)
 		sub_summary(&sub);
 	free(sub.room);
 	free(sub.next);
-	/* A daemon that does not answer is not waited for: it hears of our end from the kernel. */
-	if (sub.now || sub.follow.fd >= 0)
-		(void)tsr_detach(sub.client);
+	/* No detach: a daemon that is stopped would be waited for. It hears of our end from the
+	 * kernel. */
 	return status;
 }

@@ -209,6 +209,36 @@ tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *c
 	return -ESTALE;
 }
 
+int
+tsr_tap_glance(struct tsr_tap_own *tap, struct tsr_copy *copy)
+{
+	struct tsr_slot const *const slot = tsr_channel_slot(&tap->channel, tap->position);
+	/* [R1] pairs with [S2]: name, range and stamp as they were published. */
+	uint64_t const word = tsr_ld_acq(&slot->word);
+	enum tsr_tap_sight const sight = tap_see(&tap->channel, tap->position, word);
+	uint64_t const name = tsr_ld_rlx(&slot->name);
+	uint64_t const range = tsr_ld_rlx(&slot->range);
+	uint64_t const stamp = tsr_ld_rlx(&slot->stamp);
+
+	if (sight == TSR_TAP_LATER)
+		return -EAGAIN;
+	/* [V2] pairs with [V3]: the second look comes after the first. */
+	tsr_fence_acq();
+	if (sight == TSR_TAP_LAPPED ||
+	    (sight == TSR_TAP_GONE && tsr_slot_phase(word) != TSR_EMPTY) || name == TSR_NAME_NONE ||
+	    tsr_ld_rlx(&slot->word) != word) {
+		tap_pass(tap, sight == TSR_TAP_LAPPED ? tap_behind(tap) : 1);
+		return -ESTALE;
+	}
+	*copy = (struct tsr_copy){.sequence = tap->position - tap_first(tap),
+	                          .missed = tap->missed,
+	                          .stamp = stamp,
+	                          .length = (uint32_t)tsr_range_length(range)};
+	tap->position++;
+	tap->missed = 0;
+	return 0;
+}
+
 bool
 tsr_tap_look(struct tsr_tap_own const *tap)
 {

@@ -69,6 +69,17 @@ int tsr_tap_seek(struct tsr_tap_own *tap, const struct tsr_tap_options *options)
 TSR_MUST_CHECK
 int tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *copy);
 
+/*
+ * tsr_tap_glance - go on by one message, and see what its slot still tells of it, received or not
+ * @copy:	set on success: sequence, stamp, length
+ *
+ * Of a ring of slots. It is a figure, not a proof: a tap that is a lap behind may be told of the
+ * message that is just being written over it.
+ * Return: 0; -EAGAIN nothing was sent there yet; -ESTALE it is written over, and passed.
+ */
+TSR_MUST_CHECK
+int tsr_tap_glance(struct tsr_tap_own *tap, struct tsr_copy *copy);
+
 /* tsr_tap_look - may there be something to copy, or to count as missed? */
 bool tsr_tap_look(struct tsr_tap_own const *tap);
 

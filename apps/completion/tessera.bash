@@ -25,7 +25,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status stat metrics events why top realms clients channels regions channel send recv pub sub ping tickets dump ledger reload
+	local commands="demo doctor status stat hz bw delay metrics events why top realms clients channels regions channel send recv pub sub ping tickets dump ledger reload
 		trace stop"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
@@ -98,7 +98,7 @@ _tessera()
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
 	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
 	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
-	send | recv | pub | sub | stat | why) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
+	send | recv | pub | sub | stat | hz | bw | delay | why) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
 	trace)
 		if [ ${#words[@]} -eq 1 ]; then
 			mapfile -t COMPREPLY < <(compgen -W "record show export" -- "$current")

@@ -186,6 +186,56 @@ test_case(tap, slot_that_the_reaper_passed_over_counts_as_missed)
 	copies(2, 1);
 }
 
+static void
+glances(uint64_t i, uint64_t missed, uint64_t stamp)
+{
+	struct tsr_copy copy = {0};
+
+	test_ok(tsr_tap_glance(&tap, &copy));
+	test_same(copy.sequence, i);
+	test_same(copy.missed, missed);
+	test_same(copy.length, 8);
+	test_same(copy.stamp, stamp);
+}
+
+test_case(tap, glance_tells_of_messages_that_are_received_until_they_are_written_over)
+{
+	struct tsr_copy copy;
+
+	seek(TSR_TAP_NEXT, 0);
+	for (uint64_t i = 0; i < CAPACITY; i++) {
+		message(i, TSR_READY, 0);
+		tsr_st_rlx(&tsr_channel_slot(channel, i)->stamp, 100 + i);
+	}
+	/* Received; lying; received and being written over; written over. */
+	realm_slot(channel, CAPACITY, 0, TSR_EMPTY, names[0], 8);
+	realm_slot(channel, CAPACITY + 2, SENDER, TSR_CLAIMED, names[2], 8);
+	realm_slot(channel, CAPACITY + 3, 0, TSR_READY, names[3], 8);
+	tsr_st_rlx(&tsr_channel_slot(channel, 0)->stamp, 100);
+	glances(0, 0, 100);
+	glances(1, 0, 101);
+	test_is(tsr_tap_glance(&tap, &copy), -ESTALE);
+	test_is(tsr_tap_glance(&tap, &copy), -ESTALE);
+	/* Of the next lap: slot 0 is empty, of slot 3 message 7 is there. */
+	test_is(tsr_tap_glance(&tap, &copy), -EAGAIN);
+	realm_slot(channel, 2 * CAPACITY, 0, TSR_EMPTY, TSR_NAME_NONE, 0);
+	test_is(tsr_tap_glance(&tap, &copy), -ESTALE);
+	tap.position = CAPACITY + 3;
+	glances(CAPACITY + 3, 3, tsr_ld_rlx(&tsr_channel_slot(channel, 3)->stamp));
+}
+
+test_case(tap, glance_that_is_laps_behind_finds_its_place)
+{
+	struct tsr_copy copy;
+
+	tap.position = 0;
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		realm_slot(channel, 5 * CAPACITY + i, 0, TSR_READY, names[i], 8);
+	test_is(tsr_tap_glance(&tap, &copy), -ESTALE);
+	test_same(tap.position, 5 * CAPACITY);
+	glances(5 * CAPACITY, 5 * CAPACITY, tsr_ld_rlx(&tsr_channel_slot(channel, 0)->stamp));
+}
+
 test_case(tap, call_gives_up_when_all_is_taken_away_under_it)
 {
 	struct tsr_copy copy;
