@@ -102,6 +102,7 @@ static const struct tsr_column measure_hz_columns[] = {
 	{"gaps", "GAPS", TSR_CELL_COUNT},
 	{"gap_messages", "OF EACH", TSR_CELL_SHARE},
 	{"gaps_by", "BY", TSR_CELL_TEXT},
+	{"lost", "LOST", TSR_CELL_COUNT},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
 
@@ -125,10 +126,15 @@ measure_hz(json_t *out, const struct tsr_slice *slice)
 }
 
 static const struct tsr_column measure_bw_columns[] = {
-	{"bytes_rate", "BYTES/S", TSR_CELL_BYTES}, {"rate", "MESSAGES/S", TSR_CELL_SHARE},
-	{"size_mean", "MEAN", TSR_CELL_BYTES},     {"size_min", "MIN", TSR_CELL_BYTES},
-	{"size_max", "MAX", TSR_CELL_BYTES},       {"looked", "LOOKED AT", TSR_CELL_COUNT},
-	{"missed", "MISSED", TSR_CELL_COUNT},      {NULL, NULL, TSR_CELL_TEXT},
+	{"bytes_rate", "BYTES/S", TSR_CELL_BYTES},
+	{"rate", "MESSAGES/S", TSR_CELL_SHARE},
+	{"size_mean", "MEAN", TSR_CELL_BYTES},
+	{"size_min", "MIN", TSR_CELL_BYTES},
+	{"size_max", "MAX", TSR_CELL_BYTES},
+	{"looked", "LOOKED AT", TSR_CELL_COUNT},
+	{"missed", "MISSED", TSR_CELL_COUNT},
+	{"lost", "LOST", TSR_CELL_COUNT},
+	{NULL, NULL, TSR_CELL_TEXT},
 };
 
 /* The mean is of all that the senders counted; least and greatest of what was looked at. */
@@ -219,6 +225,7 @@ measure_report(const struct measure_request *request, const struct tsr_slice *sl
 	               tsr_report_count(
 			       slice->passed > slice->looked ? slice->passed - slice->looked : 0));
 	tsr_report_set(out, "full", tsr_report_count(slice->rates.full));
+	tsr_report_set(out, "lost", tsr_report_count(slice->rates.lost));
 	tsr_report_set(out, "failed", tsr_report_count(slice->rates.failed));
 	request->report(out, slice);
 	return out;

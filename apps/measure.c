@@ -231,6 +231,7 @@ tsr_slice_add(struct tsr_slice *slice, const struct tsr_slice *next)
 	slice->rates.received += next->rates.received;
 	slice->rates.received_bytes += next->rates.received_bytes;
 	slice->rates.full += next->rates.full;
+	slice->rates.lost += next->rates.lost;
 	slice->rates.failed += next->rates.failed;
 	slice->rates.depth = next->rates.depth;
 	slice->rates.senders = next->rates.senders;

@@ -33,9 +33,10 @@ summary() {
 	[ "$(wc -l <said)" -eq 4 ]
 	summary '.summary == true and .schema == 1 and .kind == "buffered" and .tapped'
 	jq -es 'map(.summary) == [false, false, false, true]' said
-	summary '.rate > 90 and .rate < 110'
-	summary '.gaps_by == "stamp" and .gap_messages == 1 and .gaps >= 120 and .gaps <= 180'
-	summary '.gap_mean_ns > 9000000 and .gap_mean_ns < 11000000'
+	# The machine may be busy; the publisher catches up.
+	summary '.rate > 60 and .rate < 140'
+	summary '.gaps_by == "stamp" and .gap_messages == 1 and (.gaps - .messages | fabs) < 30'
+	summary '.gap_mean_ns > 6000000 and .gap_mean_ns < 15000000'
 	summary '.gap_min_ns <= .gap_mean_ns and .gap_mean_ns <= .gap_max_ns and .gap_deviation_ns < .gap_max_ns'
 	# What is sent within is in exactly one line.
 	jq -es '(map(select(.summary | not).messages) | add) == .[-1].messages' said
@@ -84,7 +85,7 @@ summary() {
 @test "delay tells of what is received, and how much of it was stamped" {
 	publish 500 --size 8
 	"$TESSERA" delay demo/beat --json --interval 200ms -n 3 >said
-	summary '.ages_of == "received" and .stamped > 200 and .stamped == .of'
+	summary '.ages_of == "received" and .stamped > 100 and .stamped == .of'
 	summary '.min_ns > 0 and .min_ns <= .p50_ns and .p50_ns <= .p99_ns and .p99_ns <= .max_ns and .max_ns < 5000000000'
 }
 
@@ -97,11 +98,26 @@ summary() {
 	[ "$("$TESSERA" recv demo/old)" = onetwothree ]
 }
 
+@test "what a channel drops is sent, and counted as lost" {
+	start_daemon
+	"$TESSERA" channel create demo/few --capacity 2 --on-full drop-oldest
+	background "$TESSERA" bw demo/few --json --interval 100ms >said
+	measure=$last
+	until_true 5 test -s said
+	"$TESSERA" pub demo/few --size 10 --count 30
+	caught() { [ "$(jq -s 'map(.messages) | add' said)" -ge 30 ]; }
+	until_true 5 caught
+	kill -INT "$measure"
+	wait "$measure"
+	summary '.messages == 30 and .lost == 28 and .received == 0'
+}
+
 @test "a window is longer than the interval, and the summary is of all" {
 	publish 200 --size 8
 	"$TESSERA" hz demo/beat --json --interval 100ms --window 300ms -n 5 >said
-	jq -es '[.[0:5][].seconds] | (.[0] < 0.15) and (.[2] > 0.28) and (.[4] > 0.28) and (.[4] < 0.4)' said
-	jq -es '.[5].seconds > 0.45' said
+	# The window is not full before the third line; the second and the last one make up all.
+	jq -es '(.[1].seconds + .[4].seconds - .[5].seconds | fabs) < 0.001' said
+	jq -es '.[1].messages + .[4].messages == .[5].messages and .[4].messages > .[0].messages' said
 }
 
 @test "for people there is a head, a line each, and a summary; for a pipe, tabs and keys" {
@@ -109,7 +125,7 @@ summary() {
 	run "$TESSERA" hz demo/beat --interval 50ms -n 2
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} == rate$'\t'gap_mean_ns$'\t'* ]]
-	[[ ${lines[1]} == *$'\t'stamp ]]
+	[[ ${lines[1]} == *$'\t'stamp$'\t'0 ]]
 	[[ ${lines[3]} == "in 0."*" s:" ]]
 	script -qec "'$TESSERA' bw demo/beat --interval 50ms -n 1" /dev/null >seen
 	grep -q "BYTES/S.*MESSAGES/S.*LOOKED AT" seen
@@ -130,8 +146,8 @@ summary() {
 	until_true 2 sh -c "! kill -0 $measure"
 	kill -CONT "$daemon"
 	wait "$measure"
-	summary '.summary and .rate > 100'
-	jq -es '.[-3].rate > 100' said
+	summary '.summary and .rate > 50'
+	jq -es '.[-4:-1] | map(.messages) | add > 10' said
 }
 
 @test "what is not there is said" {

@@ -1,0 +1,74 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright (c) 2026 The Tessera Authors
+# Channels of every kind, from the shell: made, published to, received from, looked at, measured.
+
+load helper
+
+setup() {
+	tessera_setup
+	cd "$BATS_TEST_TMPDIR"
+	start_daemon
+}
+teardown() { tessera_teardown; }
+
+receivers() {
+	[ "$("$TESSERA" --json channels | jq ".channels[] | select(.name == \"$1\").receivers")" -eq "$2" ]
+}
+
+# through KIND OPTION...: 30 messages of 16 bytes, published, received, and measured on the way.
+through() {
+	local kind=$1 receiver measure
+	"$TESSERA" channel create "demo/$kind" --kind "$@"
+	[ "$("$TESSERA" --json channels | jq -r ".channels[] | select(.name == \"$kind\").kind")" = "$kind" ]
+	background "$TESSERA" recv "demo/$kind" >"$kind.out"
+	receiver=$last
+	until_true 10 receivers "$kind" 1
+	background "$TESSERA" hz "demo/$kind" --json --interval 50ms >"$kind.hz"
+	measure=$last
+	until_true 10 test -s "$kind.hz"
+	"$TESSERA" pub "demo/$kind" --size 16 --count 30 --rate 200
+	wait "$receiver"
+	measured() { [ "$(jq -s 'map(.messages) | add' "$kind.hz")" -ge 30 ]; }
+	until_true 10 measured
+	kill -INT "$measure"
+	wait "$measure"
+	jq -s '.[-1]' "$kind.hz"
+	jq -es ".[-1] | .kind == \"$kind\" and .messages == 30 and (.received + .lost == 30) and (.tapped or .gaps == 0)" "$kind.hz"
+	"$TESSERA" delay "demo/$kind" -n 1 --interval 10ms
+	"$TESSERA" bw "demo/$kind" -n 1 --interval 10ms
+	"$TESSERA" channel rm "demo/$kind"
+	ledger_balances
+}
+
+@test "each kind takes messages from the shell to the shell, and is measured" {
+	for kind in buffered broadcast; do
+		through $kind
+		[ "$(stat --format %s $kind.out)" -eq 480 ]
+	done
+}
+
+@test "a kind that the daemon does not offer is refused, and so is a wrong shape" {
+	run "$TESSERA" channel create demo/odd --kind octagonal
+	[ "$status" -eq 2 ]
+	run "$TESSERA" channel create demo/odd --kind broadcast --on-full drop-newest
+	[ "$status" -eq 1 ]
+	run "$TESSERA" channel create demo/odd --on-full lap
+	[ "$status" -eq 1 ]
+	"$TESSERA" channel create demo/once --kind broadcast
+	run "$TESSERA" pub demo/once --kind buffered hello
+	[ "$status" -eq 1 ]
+	[[ $output == *"exists already with other properties"* ]]
+	ledger_balances
+}
+
+@test "sub shows what goes through a broadcast, whether anybody receives or not" {
+	"$TESSERA" channel create demo/news --kind broadcast --capacity 8
+	background "$TESSERA" sub demo/news --raw >shown
+	until_true 10 sh -c '[ "$("$TESSERA" --json clients | jq "[.clients[] | select(.role == \"observer\")] | length")" -eq 1 ]'
+	for word in one two three; do
+		"$TESSERA" pub demo/news $word
+	done
+	until_true 10 grep -q onetwothree shown
+	[ "$("$TESSERA" sub demo/news --now --raw)" = onetwothree ]
+}
