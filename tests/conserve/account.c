@@ -123,7 +123,8 @@ account_lost(unsigned c, uint64_t lost, struct conserve_toll const *toll,
 
 char const *
 conserve_account(uint32_t lives, struct conserve_toll const *toll,
-                 uint64_t const lost[CONSERVE_CHANNELS], struct conserve_sum *sum)
+                 uint64_t const lost[CONSERVE_CHANNELS], uint64_t carried[CONSERVE_CHANNELS],
+                 struct conserve_sum *sum)
 {
 	for (unsigned c = 0; conserve_table[c].name != NULL; c++) {
 		struct conserve_sum one = {.sent = 0};
@@ -133,6 +134,7 @@ conserve_account(uint32_t lives, struct conserve_toll const *toll,
 			wrong = account_lost(c, lost[c], toll, &one);
 		if (wrong != NULL)
 			return wrong;
+		carried[c] += one.received;
 		sum->sent += one.sent;
 		sum->received += one.received;
 		sum->again += one.again;

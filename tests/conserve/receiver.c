@@ -123,8 +123,8 @@ receiver_open(struct receiver *receiver, unsigned channel)
 		return true;
 	error = tsr_receiver_open(receiver->client, conserve_table[channel].name, NULL,
 	                          &receiver->end[channel]);
-	child_check(receiver->report, error == 0 || error == -EBUSY, "%s: open gave %d",
-	            conserve_table[channel].name, error);
+	child_check(receiver->report, error == 0 || error == -EBUSY || error == -ENOBUFS,
+	            "%s: open gave %d", conserve_table[channel].name, error);
 	receiver->open[channel] = error == 0;
 	/* What was sent while it was closed others got, or nobody. */
 	memset(receiver->behind[channel], 0, sizeof(receiver->behind[channel]));

@@ -53,9 +53,9 @@ sender_open(struct sender *sender, unsigned channel)
 		return true;
 	error = tsr_sender_open(sender->client, conserve_table[channel].name, NULL,
 	                        &sender->end[channel]);
-	/* A dead predecessor is not buried yet. */
-	child_check(sender->report, error == 0 || error == -EBUSY, "%s: open gave %d",
-	            conserve_table[channel].name, error);
+	/* A dead predecessor is not buried yet, and has the only end, or the last. */
+	child_check(sender->report, error == 0 || error == -EBUSY || error == -ENOBUFS,
+	            "%s: open gave %d", conserve_table[channel].name, error);
 	sender->open[channel] = error == 0;
 	return error == 0;
 }

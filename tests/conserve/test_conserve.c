@@ -31,6 +31,7 @@ struct daemon conserve_daemon;
 static struct child child[ACTORS];
 static struct conserve_actor actor[ACTORS];
 static uint32_t lives;
+static uint64_t carried[CONSERVE_CHANNELS];
 static uint32_t connections; /* of the daemon, when nobody is there */
 
 static void
@@ -231,7 +232,7 @@ play(uint64_t seed)
 	count_lost(lost);
 	for (unsigned i = 0; i < CONSERVE_CHANNELS; i++)
 		lost[i] -= before[i];
-	wrong = conserve_account(lives, &toll, lost, &sum);
+	wrong = conserve_account(lives, &toll, lost, carried, &sum);
 	fprintf(stderr,
 	        "round %#jx: %ju sent, %ju received, %ju again, %ju dropped, %ju kept, %ju in "
 	        "doubt; %u senders and %u receivers killed, %ju of at most %ju unnoted\n",
@@ -255,6 +256,13 @@ test_case(conserve, each_message_is_accounted_for_whoever_dies)
 	for (int round = 0; round < rounds; round++) {
 		play(seed);
 		seed = test_random(&seed);
+	}
+	for (unsigned i = 0; conserve_table[i].name != NULL; i++) {
+		fprintf(stderr, "%s: %ju received%s\n", conserve_table[i].name,
+		        (uintmax_t)carried[i],
+		        conserve_world->offered[i] ? "" : ": the daemon does not offer it");
+		cr_assert(!conserve_world->offered[i] || carried[i] > 0, "nothing went through %s",
+		          conserve_table[i].name);
 	}
 	test_same(daemon_missed_wakes(&conserve_daemon), 0);
 }

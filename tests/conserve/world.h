@@ -130,10 +130,12 @@ struct conserve_sum {
 /*
  * conserve_account - look through the notes of @lives lives
  * @lost:	what the senders of each channel counted as lost
+ * @carried:	of each channel, increased by what was received
  *
  * Return: NULL; or the first thing that can't be, in a static buffer.
  */
 char const *conserve_account(uint32_t lives, struct conserve_toll const *toll,
-                             uint64_t const lost[CONSERVE_CHANNELS], struct conserve_sum *sum);
+                             uint64_t const lost[CONSERVE_CHANNELS],
+                             uint64_t carried[CONSERVE_CHANNELS], struct conserve_sum *sum);
 
 #endif /* TSR_TESTS_CONSERVE_WORLD_H */
