@@ -71,6 +71,28 @@ teardown() { tessera_teardown; }
 	ledger_balances
 }
 
+receivers() {
+	[ "$("$TESSERA" --json channels | jq "[.channels[] | select(.name == \"$1\").receivers] | add")" -eq "$2" ]
+}
+
+@test "news: each reader of the broadcast gets every word" {
+	background "$examples/news" read >first
+	first=$last
+	background "$examples/news" read >second
+	second=$last
+	background "$examples/news" glance >glanced
+	glance=$last
+	until_true 10 receivers news 3
+	"$examples/news" tell all the news
+	for reader in $first $second $glance; do
+		wait "$reader"
+	done
+	for output in first second glanced; do
+		[ "$(tr -d '\0' <$output)" = $'all\nthe\nnews\n0 missed' ]
+	done
+	ledger_balances
+}
+
 @test "the examples say what to do when no daemon is there" {
 	kill "$daemon"
 	wait "$daemon"
