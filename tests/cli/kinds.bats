@@ -72,3 +72,16 @@ through() {
 	until_true 10 grep -q onetwothree shown
 	[ "$("$TESSERA" sub demo/news --now --raw)" = onetwothree ]
 }
+
+@test "the lines of doc/channels.md that make a channel do" {
+	sed -n 's/^    tessera channel create //p; s/.*`tessera \(pub demo[^`]*\)`.*/\1/p' "$TESSERA_SOURCE/doc/channels.md" >lines
+	[ "$(wc -l <lines)" -ge 2 ]
+	while read -r line; do
+		[[ $line == pub* ]] || line="channel create $line"
+		# shellcheck disable=SC2086
+		"$TESSERA" $line || { echo "$line"; false; }
+		"$TESSERA" channel rm "$(grep -o 'demo/[a-z]*' <<<"$line")"
+	done <lines
+	"$TESSERA" pub demo/frames --on-full drop-oldest --capacity 4 1 2 3 4 5 6
+	[ "$("$TESSERA" sub demo/frames --now --raw)" = 3456 ]
+}

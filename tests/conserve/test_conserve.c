@@ -51,7 +51,7 @@ conserve_teardown(void)
 	daemon_stop(&conserve_daemon);
 }
 
-TestSuite(conserve, .timeout = 900);
+TestSuite(conserve, .timeout = 3600);
 
 /* Channels are made anew now and then; kinds that the daemon does not offer are left out. */
 static void
