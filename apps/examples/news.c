@@ -4,7 +4,7 @@
  * news: one tells, all who listen hear. A broadcast channel.
  *
  *	news read		every message from now on, until the last sender has closed
- *	news glance		the same, but hold nobody up: what is too fast is missed, and counted
+ *	news glance		the same, but hold nobody up: what is too fast is missed
  *	news tell WORD...
  */
 

@@ -93,6 +93,18 @@ receivers() {
 	ledger_balances
 }
 
+@test "position: who follows sees the newest, never an older one, and the last" {
+	background "$examples/position" follow >seen
+	follower=$last
+	until_true 10 receivers position 1
+	"$examples/position" move 100000
+	wait "$follower"
+	[ "$(tail -n 1 seen)" -eq 100000 ]
+	sort -nuc seen
+	[ "$(wc -l <seen)" -lt 1000 ]
+	ledger_balances
+}
+
 @test "the examples say what to do when no daemon is there" {
 	kill "$daemon"
 	wait "$daemon"

@@ -8,8 +8,6 @@
 #include "tests/conserve/world.h"
 #include "tests/support/check.h"
 
-#define SENDER_BYTES_MAX 1500
-
 struct sender {
 	struct conserve_actor const *actor;
 	struct child_report *report;
@@ -80,7 +78,7 @@ sender_deadline(struct sender *sender)
 static bool
 sender_write(struct sender *sender, unsigned channel, struct tsr_msg *msg)
 {
-	uint32_t const room = SENDER_BYTES_MAX - sizeof(struct conserve_text) - 8;
+	uint32_t const room = CONSERVE_BYTES - sizeof(struct conserve_text) - 8;
 	struct conserve_text text = {
 		.magic = CONSERVE_MAGIC,
 		.channel = channel,

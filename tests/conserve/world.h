@@ -29,13 +29,14 @@
 #define CONSERVE_LIVES     64   /* of senders, in one round */
 #define CONSERVE_MESSAGES  8192 /* of one life on one channel */
 #define CONSERVE_BATCH     4
-#define CONSERVE_HELD      3 /* messages that a receiver keeps for a while */
+#define CONSERVE_BYTES     1500 /* of one message, at most */
+#define CONSERVE_HELD      3    /* messages that a receiver keeps for a while */
 
 /* What the messages of a channel may do, besides being received once. */
 #define CONSERVE_DROPS     1U /* vanish: the sender drops one when the channel is full */
 #define CONSERVE_REQUEUES  2U /* come again, flagged, if who held it died */
 #define CONSERVE_EVERYBODY 4U /* each receiver gets it */
-#define CONSERVE_LAPS      8U /* receivers may miss some */
+#define CONSERVE_LAPS      8U /* receivers may miss some, and what they read be written over */
 
 struct conserve_channel {
 	const char *name;
