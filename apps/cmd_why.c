@@ -63,7 +63,8 @@ static const struct tsr_column why_ends[] = {
 	{"end", "END", TSR_CELL_TEXT},         {"client", "CLIENT", TSR_CELL_TEXT},
 	{"pid", "PROCESS", TSR_CELL_TEXT},     {"process", "IS", TSR_CELL_TEXT},
 	{"blocked", "WAITS", TSR_CELL_TEXT},   {"blocked_percent", "WAIT%", TSR_CELL_SHARE},
-	{"messages", "MOVED", TSR_CELL_COUNT}, {NULL, NULL, TSR_CELL_TEXT},
+	{"messages", "MOVED", TSR_CELL_COUNT}, {"spin_ns", "SPINS", TSR_CELL_NS},
+	{NULL, NULL, TSR_CELL_TEXT},
 };
 
 static error_t
@@ -244,6 +245,7 @@ why_end(struct why const *why, uint32_t number)
 	tsr_report_set(out, "blocked_percent",
 	               json_real((double)blocked_ns / 1e7 / why->rates.seconds));
 	tsr_report_set(out, "messages", tsr_report_count(end->seen.messages - before->messages));
+	tsr_report_set(out, "spin_ns", tsr_report_count(end->seen.spin_ns));
 	return out;
 }
 

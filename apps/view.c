@@ -32,10 +32,11 @@ static const struct tsr_column view_channels[] = {
 	{"waiting_percent", "WAIT%", TSR_CELL_SHARE},
 	{"stamped", "STAMPED", TSR_CELL_COUNT},
 	{"held_by", "HELD BY", TSR_CELL_TEXT},
+	{"spin_ns", "SPINS", TSR_CELL_NS},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
-static const uint8_t view_channels_widths[] = {11, 10, 7, 9, 9, 6, 6, 6, 6,
-                                               11, 6,  7, 9, 7, 6, 8, 30};
+static const uint8_t view_channels_widths[] = {11, 10, 7, 9, 9, 6, 6, 6,  6,
+                                               11, 6,  7, 9, 7, 6, 8, 30, 9};
 
 static const struct tsr_column view_clients[] = {
 	{"client", "CLIENT", TSR_CELL_TEXT},
@@ -180,6 +181,7 @@ view_channel(struct tsr_sample_channel const *now, struct tsr_rates const *rates
 	tsr_rates_report(out, rates);
 	tsr_report_set(out, "blocked_percent",
 	               json_real(view_percent(rates->senders_blocked_ns, rates->senders * ns)));
+	tsr_report_set(out, "spin_ns", tsr_report_count(now->side[TSR_SIDE_RECEIVER].sum.spin_ns));
 	tsr_report_set(out, "waiting_percent",
 	               json_real(view_percent(rates->receivers_blocked_ns, rates->receivers * ns)));
 	return out;

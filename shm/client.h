@@ -114,7 +114,10 @@ struct tsr_end {
 	uint32_t ahead;              /* how many to look at once; 0: each when it is needed */
 	uint64_t redo_seen;
 	uint64_t stream_seen; /* of the other side, when this end was opened */
-	uint64_t spin_ns;
+	uint64_t spin_ns;     /* how long a blocked call may look again before it sleeps */
+	uint64_t window_ns;   /* how long it does, as learned: see wait.c */
+	uint32_t waits;
+	bool adaptive;               /* else it looks again for spin_ns each time */
 	struct tsr_wait_side mine;   /* where this end sleeps */
 	struct tsr_wait_side others; /* where the other side sleeps */
 	uint32_t token;              /* UINT32_MAX: none yet */
@@ -318,6 +321,8 @@ struct tsr_wait {
 	uint32_t spins;
 	bool ready; /* to sleep: enqueued, and looked at again after that */
 	uint64_t deadline_ns;
+	uint64_t begun_ns;
+	uint64_t clock_ns; /* as last read */
 	uint64_t spin_until_ns;
 	uint64_t look_ns;          /* length of the next safety look */
 	uint64_t blocked_since_ns; /* 0: it is not blocked time */

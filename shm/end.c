@@ -17,7 +17,9 @@
 #define END_DEADLINE_MS 5000
 #define END_SPIN_NS     20000
 #define END_STAMP_EVERY 64
-#define END_FLAGS       (TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP | TSR_END_LOSSY)
+#define END_FLAGS \
+	(TSR_END_MUST_EXIST | TSR_END_NO_SPIN | TSR_END_NO_STAMP | TSR_END_LOSSY | TSR_END_SPIN)
+#define END_HOW_TO_SPIN (TSR_END_NO_SPIN | TSR_END_SPIN)
 
 /* Where the ends count for which the realm has no more metrics: nobody reads it. */
 static struct tsr_metrics end_uncounted;
@@ -134,6 +136,19 @@ end_spin_is_vain(void)
 }
 
 static void
+end_spins(struct tsr_end *end, const struct tsr_end_options *options)
+{
+	end->spin_ns = options->spin_ns != 0 ? options->spin_ns : END_SPIN_NS;
+	end->adaptive = (options->flags & END_HOW_TO_SPIN) == 0;
+	if ((options->flags & TSR_END_SPIN) != 0)
+		end->spin_ns = UINT64_MAX;
+	else if (!end->adaptive || end_spin_is_vain())
+		end->spin_ns = 0;
+	end->window_ns = end->spin_ns;
+	tsr_st_rlx(&end->metrics->spin_ns, end->window_ns);
+}
+
+static void
 end_stamps(struct tsr_end *end, const struct tsr_end_options *options)
 {
 	end->stamp_mask = (options->stamp_every != 0 ? options->stamp_every : END_STAMP_EVERY) - 1;
@@ -182,9 +197,7 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	               : attachment->traced ? (uint8_t)(TSR_END_TRACED | side)
 	                                    : (uint8_t)side;
 	end->number = reply->end;
-	end->spin_ns = (options->flags & TSR_END_NO_SPIN) != 0 || end_spin_is_vain() ? 0
-	               : options->spin_ns != 0 ? options->spin_ns
-	                                       : END_SPIN_NS;
+	end_spins(end, options);
 	end_stamps(end, options);
 	/* [Q1] pairs with [Q2]: what is ready again from here on is found by the redo. */
 	end->redo_seen = tsr_ld_acq(&channel->shm->redo);
@@ -212,6 +225,7 @@ end_request(struct tsr_proto_end_open *request, const char *name,
 		return error;
 	if (options->size != sizeof(*options) || (options->flags & ~END_FLAGS) != 0 ||
 	    options->reserved != 0 || (options->after != 0 && options->from != TSR_FROM_AFTER) ||
+	    (options->flags & END_HOW_TO_SPIN) == END_HOW_TO_SPIN ||
 	    (options->stamp_every != 0 && !tsr_is_power_of_two(options->stamp_every)))
 		return -EINVAL;
 	request->side = side;

@@ -16,6 +16,7 @@ meters_add(struct tsr_metrics_seen *sum, struct tsr_metrics_seen const *more)
 	sum->blocked_ns += more->blocked_ns;
 	sum->waits += more->waits;
 	sum->blocked = sum->blocked || more->blocked;
+	sum->spin_ns = more->spin_ns > sum->spin_ns ? more->spin_ns : sum->spin_ns;
 	for (uint32_t i = 0; i < TSR_METRIC_CAUSES; i++)
 		sum->cause[i] += more->cause[i];
 }

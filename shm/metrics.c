@@ -14,6 +14,7 @@ tsr_metrics_read(struct tsr_metrics const *metrics, uint64_t now_ns, struct tsr_
 	if (since_ns != 0 && since_ns < now_ns)
 		seen->blocked_ns += now_ns - since_ns;
 	seen->waits = tsr_ld_rlx(&metrics->waits);
+	seen->spin_ns = tsr_ld_rlx(&metrics->spin_ns);
 	for (uint32_t i = 0; i < TSR_METRIC_CAUSES; i++)
 		seen->cause[i] = tsr_ld_rlx(&metrics->cause[i]);
 }
@@ -24,6 +25,7 @@ tsr_metrics_wipe(struct tsr_metrics *metrics)
 	tsr_pair_wipe(&metrics->moved);
 	tsr_pair_wipe(&metrics->blocked);
 	tsr_st_rlx(&metrics->waits, 0);
+	tsr_st_rlx(&metrics->spin_ns, 0);
 	for (uint32_t i = 0; i < TSR_METRIC_CAUSES; i++)
 		tsr_st_rlx(&metrics->cause[i], 0);
 	tsr_histogram_wipe(&metrics->times);

@@ -36,8 +36,9 @@ enum tsr_metric_cause {
 };
 
 struct tsr_metrics {
-	struct tsr_pair moved; /* messages, bytes: sent, or received */
-	_Atomic uint64_t reserved0[6];
+	struct tsr_pair moved;    /* messages, bytes: sent, or received */
+	_Atomic uint64_t spin_ns; /* how long it looks again before it sleeps, as learned */
+	_Atomic uint64_t reserved0[5];
 	/* Nanoseconds blocked in all, without the present wait; since when that lasts, by
 	 * CLOCK_MONOTONIC, 0: not blocked. */
 	alignas(TSR_CACHELINE) struct tsr_pair blocked;
@@ -64,6 +65,7 @@ struct tsr_metrics_seen {
 	uint64_t blocked_ns; /* the present wait included */
 	uint64_t waits;
 	uint64_t cause[TSR_METRIC_CAUSES];
+	uint64_t spin_ns; /* of several ends: the longest */
 	bool blocked;
 };
 

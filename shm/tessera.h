@@ -150,7 +150,7 @@ struct tsr_end_options {
 	size_t size;          /* sizeof(struct tsr_end_options) */
 	uint32_t flags;       /* TSR_END_* */
 	uint32_t stamp_every; /* senders: stamp one message in so many (a power of two); 0: 64 */
-	uint64_t spin_ns;     /* how long to look again before going to sleep; 0: 20,000 */
+	uint64_t spin_ns;     /* how long at most to look again before going to sleep; 0: 20,000 */
 	const struct tsr_channel_options *create; /* how to make the channel if it is not there */
 	uint32_t from;                            /* receivers of a broadcast: TSR_FROM_* */
 	uint32_t reserved;                        /* 0 */
@@ -169,6 +169,9 @@ struct tsr_end_options {
 /* Receivers of a broadcast: hold nobody up, get copies in blocks of one's own, miss what is written
  * over meanwhile. */
 #define TSR_END_LOSSY UINT32_C(8)
+#define TSR_END_SPIN  UINT32_C(16) /* never go to sleep: look again until the deadline */
+/* With neither _SPIN nor _NO_SPIN an end learns how long to look again, up to spin_ns, from how
+ * long it had to wait: not at all where that is always long. */
 
 /* tsr_tap_open(): which message is copied first. */
 struct tsr_tap_options {

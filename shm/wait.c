@@ -19,8 +19,22 @@
 #define WAIT_GRACE_NS      (100 * WAIT_NS_PER_MS)
 #define WAIT_NO_TOKEN_NS   100000 /* every token is taken: look this often */
 #define WAIT_SPINS_A_CLOCK 16     /* looks between two readings of the clock */
+#define WAIT_WAITS_A_PROBE 16     /* so often an end looks again for as long as it may */
+#define WAIT_WINDOW_MIN_NS 2000   /* so long a look costs less than a sleep in any case */
 
 uint64_t tsr_wait_look_ns = 100 * WAIT_NS_PER_MS;
+
+static uint64_t
+wait_earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t
+wait_after(uint64_t now_ns, uint64_t more_ns)
+{
+	return more_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + more_ns;
+}
 
 /* From here on it counts as blocked. */
 static void
@@ -36,10 +50,12 @@ wait_block(struct tsr_wait *wait, uint64_t now_ns)
 static void
 wait_unblock(struct tsr_wait *wait)
 {
-	uint64_t const ns = wait->blocked_since_ns != 0 ? tsr_now_ns() - wait->blocked_since_ns : 0;
+	uint64_t ns;
 
 	if (wait->blocked_since_ns == 0)
 		return;
+	wait->clock_ns = tsr_now_ns();
+	ns = wait->clock_ns - wait->blocked_since_ns;
 	for (uint32_t i = 0; i < wait->count; i++) {
 		struct tsr_metrics *const metrics = wait->ends[i]->metrics;
 
@@ -51,6 +67,37 @@ wait_unblock(struct tsr_wait *wait)
 	}
 }
 
+/*
+ * Looking again is worth it if what we wait for comes sooner than a sleep takes. So an end learns:
+ * it looks for twice as long as a short wait took, and ever less while waits are longer than it may
+ * look. Then it sleeps at once, and now and then looks for as long as it may, or it would never
+ * learn that messages come sooner by now.
+ */
+static uint64_t
+wait_window(struct tsr_end *end)
+{
+	if (!end->adaptive)
+		return end->spin_ns;
+	return end->waits++ % WAIT_WAITS_A_PROBE == 0 ? end->spin_ns : end->window_ns;
+}
+
+static void
+wait_learn(struct tsr_end *end, uint64_t waited_ns)
+{
+	uint64_t const was_ns = end->window_ns;
+	uint64_t best_ns = 2 * waited_ns > WAIT_WINDOW_MIN_NS ? 2 * waited_ns : WAIT_WINDOW_MIN_NS;
+
+	if (!end->adaptive)
+		return;
+	best_ns = wait_earlier(best_ns, end->spin_ns);
+	if (waited_ns <= end->spin_ns)
+		end->window_ns = best_ns > was_ns ? best_ns : was_ns - (was_ns - best_ns) / 8;
+	else
+		end->window_ns = was_ns > WAIT_WINDOW_MIN_NS ? was_ns - was_ns / 4 : 0;
+	if (end->window_ns != was_ns)
+		tsr_st_rlx(&end->metrics->spin_ns, end->window_ns);
+}
+
 /* A sender that finds no room is blocked at once, others only when they go to sleep. */
 void
 tsr_wait_begin(struct tsr_wait *wait, struct tsr_end *const *ends, uint32_t count,
@@ -59,13 +106,18 @@ tsr_wait_begin(struct tsr_wait *wait, struct tsr_end *const *ends, uint32_t coun
 	uint64_t const now_ns = deadline_ns == TSR_NOWAIT ? 0 : tsr_now_ns();
 	uint64_t spin_ns = 0;
 
-	for (uint32_t i = 0; i < count; i++)
-		spin_ns = ends[i]->spin_ns > spin_ns ? ends[i]->spin_ns : spin_ns;
+	for (uint32_t i = 0; deadline_ns != TSR_NOWAIT && i < count; i++) {
+		uint64_t const window_ns = wait_window(ends[i]);
+
+		spin_ns = window_ns > spin_ns ? window_ns : spin_ns;
+	}
 	*wait = (struct tsr_wait){
 		.ends = ends,
 		.count = count,
 		.deadline_ns = deadline_ns,
-		.spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : now_ns + spin_ns,
+		.begun_ns = now_ns,
+		.clock_ns = now_ns,
+		.spin_until_ns = deadline_ns == TSR_NOWAIT ? 0 : wait_after(now_ns, spin_ns),
 		.look_ns = tsr_wait_look_ns,
 	};
 	if (count == 1 && ends[0]->side == TSR_SIDE_SENDER && deadline_ns != TSR_NOWAIT)
@@ -99,18 +151,6 @@ wait_daemon_gone(struct tsr_wait const *wait)
 	struct pollfd fd = {.fd = wait->ends[0]->attachment->control.fd};
 
 	return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
-}
-
-static uint64_t
-wait_earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t
-wait_after(uint64_t now_ns, uint64_t more_ns)
-{
-	return more_ns > UINT64_MAX - now_ns ? UINT64_MAX : now_ns + more_ns;
 }
 
 static uint64_t
@@ -238,6 +278,16 @@ wait_sleep(struct tsr_wait *wait)
 	return error;
 }
 
+/* Who never sleeps looks now and then whether the daemon lives, too. */
+static int
+wait_spin(struct tsr_wait *wait, uint64_t now_ns)
+{
+	if (now_ns - wait->begun_ns < wait->look_ns)
+		return 0;
+	wait->look_ns = wait_after(wait->look_ns, tsr_wait_look_ns);
+	return wait_daemon_gone(wait) ? -ENOTCONN : 0;
+}
+
 /* Say of every end that it is about to sleep; one fence does for all. */
 static void
 wait_enqueue(struct tsr_wait *wait)
@@ -274,10 +324,11 @@ tsr_wait_next(struct tsr_wait *wait)
 	if (wait->ready)
 		return wait_sleep(wait);
 	now = tsr_now_ns();
+	wait->clock_ns = now;
 	if (now >= wait->deadline_ns)
 		return -ETIMEDOUT;
 	if (now < wait->spin_until_ns)
-		return 0;
+		return wait_spin(wait, now);
 	wait->spin_until_ns = 0;
 	wait_block(wait, now);
 	wait_enqueue(wait);
@@ -292,6 +343,10 @@ void
 tsr_wait_end(struct tsr_wait *wait, uint32_t fired)
 {
 	wait_unblock(wait);
+	for (uint32_t i = 0; i < wait->count; i++) {
+		if (fired == TSR_WAIT_NONE || fired == i)
+			wait_learn(wait->ends[i], wait->clock_ns - wait->begun_ns);
+	}
 	/* What woke its end before the try that did it: that try has seen to whatever came next. */
 	if (fired != TSR_WAIT_NONE)
 		wait->spent &= ~wait_bit(fired);

@@ -44,6 +44,7 @@ shows() { screen | grep -qE -- "$1"; }
 	blocked() { "$TESSERA" top --json -i 100ms | jq -e '.channels[] | select(.channel == "full") | .senders_blocked == 1 and .blocked_percent > 90 and .depth == 2'; }
 	until_true 10 blocked
 	output=$("$TESSERA" top --json -i 100ms)
+	[ "$(value '.channels | all(.spin_ns >= 0 and .spin_ns <= 20000)')" = true ]
 	[ "$(value '.channels | length')" -eq 2 ]
 	[ "$(value '.channels[] | select(.channel == "full").held_by')" = "nobody receives" ]
 	[ "$(value '.channels[] | select(.channel == "quiet") | .blocked_percent == 0')" = true ]
@@ -238,7 +239,7 @@ shows() { screen | grep -qE -- "$1"; }
 	start_daemon
 	"$TESSERA" channel create demo/first
 	open_screen 200 50
-	until_true 10 shows '^first .*\.0 +0 -$'
+	until_true 10 shows '^first .*\.0 +0 -( |$)'
 	kill -STOP "$daemon"
 	until_true 10 shows 'does not answer, process .* is stopped'
 	shows '^first '

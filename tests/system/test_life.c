@@ -279,6 +279,27 @@ Test(life, daemon_killed_in_mid_traffic_is_survived_and_its_remains_are_cleared)
 	}
 }
 
+Test(life, who_never_sleeps_notices_that_the_daemon_is_gone)
+{
+	struct tsr_end_options const options = {.size = sizeof(options), .flags = TSR_END_SPIN};
+	struct tsr_receiver receiver;
+	struct tsr_client client;
+	struct tsr_sender sender;
+	uint64_t deadline;
+	struct tsr_msg msg;
+
+	daemon_start(&daemon_, NULL);
+	client = daemon_attach(&daemon_, 0);
+	test_ok(tsr_sender_open(client, "quiet", NULL, &sender));
+	test_ok(tsr_receiver_open(client, "quiet", &options, &receiver));
+	daemon_kill(&daemon_);
+	deadline = test_deadline(10000);
+	test_is(tsr_recv(receiver, &msg, deadline), -ENOTCONN);
+	cr_assert(!test_passed(deadline));
+	test_ok(tsr_detach(client));
+	daemon_clear(&daemon_);
+}
+
 Test(life, stale_socket_of_something_dead_is_replaced)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
