@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "shm/region.h"
+#include "shm/scope.h"
 
 #define CLIENT_DEADLINE_MS 5000
 
@@ -315,6 +316,7 @@ tsr_detach(struct tsr_client client)
 		return -ENOTCONN;
 	}
 	client_forget(attachment);
+	tsr_scope_detach(attachment);
 	attachment->handle = 0;
 	TSR_TRACE(detach, attachment->map.directory->name, attachment->me);
 	tsr_region_views_destroy(attachment);

@@ -26,6 +26,7 @@
 #define TSR_ATTACHMENTS_MAX 8
 #define TSR_ENDS_MAX        4096
 #define TSR_TAPS_MAX        256
+#define TSR_SCOPES_MAX      256
 
 #define TSR_MAGAZINE_ENTRIES (2 * TSR_CELL_ENTRIES - 1) /* and the count: 512 bytes */
 
@@ -131,6 +132,12 @@ struct tsr_end {
 	struct tsr_event_own event;
 	struct tsr_kind const *kind;
 	void *own; /* what the kind keeps for it besides */
+	/* Of an end in a scope, under the scope's lock: see scope.h. */
+	struct tsr_scope_own *scope; /* NULL: in none */
+	struct tsr_end *beside;      /* the next of the scope */
+	struct tsr_zdesc unsent;     /* what a cancelled send left to the scope */
+	bool inside;                 /* a call is */
+	bool cancelled;
 	union {
 		struct tsr_reader reader;
 		struct tsr_writer writer;
@@ -186,10 +193,28 @@ struct tsr_tap_own {
 	struct tsr_channel channel;
 };
 
+/* A scope: see scope.h. */
+struct tsr_scope_own {
+	uint64_t handle; /* 0: free */
+	struct tsr_attachment *attachment;
+	struct tsr_scope_own *parent; /* NULL: none */
+	tsr_undelivered *undelivered; /* NULL: what is not delivered is released */
+	void *argument;
+	struct tsr_end *ends;
+	uint64_t *name; /* of the tickets in it; some may have gone their way */
+	uint32_t names;
+	uint32_t room;
+	bool cancelled;
+	bool cancelling; /* somebody is at it */
+	pthread_mutex_t lock;
+	pthread_cond_t left; /* a call was inside when the scope was cancelled */
+};
+
 struct tsr_process {
 	struct tsr_attachment attachment[TSR_ATTACHMENTS_MAX];
 	struct tsr_end end[TSR_ENDS_MAX];
 	struct tsr_tap_own tap[TSR_TAPS_MAX];
+	struct tsr_scope_own scope[TSR_SCOPES_MAX];
 	uint32_t ends_high; /* beyond the last entry of @end that was ever used */
 };
 
@@ -250,6 +275,9 @@ tsr_tap_get(struct tsr_tap tap)
 
 	return own->handle == tap.handle && tap.handle != 0 ? own : NULL;
 }
+
+/* tsr_end_inlined - for which inlined calls an end is, once it is in no scope */
+uint8_t tsr_end_inlined(struct tsr_end const *end);
 
 /* tsr_event_drop - close an event of the attachment, if there is one. The process lock is held. */
 void tsr_event_drop(struct tsr_attachment *attachment, struct tsr_event_own *event);

@@ -13,6 +13,7 @@
 #include "shm/client.h"
 #include "shm/clock.h"
 #include "shm/kind.h"
+#include "shm/scope.h"
 
 #define END_DEADLINE_MS 5000
 #define END_SPIN_NS     20000
@@ -135,6 +136,14 @@ end_spin_is_vain(void)
 	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
 }
 
+uint8_t
+tsr_end_inlined(struct tsr_end const *end)
+{
+	if (!end->kind->inlined)
+		return TSR_END_NOT_INLINED;
+	return end->attachment->traced ? (uint8_t)(TSR_END_TRACED | end->side) : end->side;
+}
+
 static void
 end_spins(struct tsr_end *end, const struct tsr_end_options *options)
 {
@@ -193,9 +202,7 @@ end_bind(struct tsr_end *end, struct tsr_attachment *attachment, uint32_t side,
 	end->token = UINT32_MAX;
 	end->side = (uint8_t)side;
 	end->kind = tsr_kind_get(channel->kind);
-	end->inlined = !end->kind->inlined  ? TSR_END_NOT_INLINED
-	               : attachment->traced ? (uint8_t)(TSR_END_TRACED | side)
-	                                    : (uint8_t)side;
+	end->inlined = tsr_end_inlined(end);
 	end->number = reply->end;
 	end_spins(end, options);
 	end_stamps(end, options);
@@ -331,6 +338,7 @@ end_close(uint64_t handle, uint32_t side)
 		(void)pthread_mutex_unlock(&tsr_process_lock);
 		return -ENOTCONN;
 	}
+	tsr_scope_forget(end);
 	if (end->token != UINT32_MAX)
 		tsr_token_release(&end->mine, end->token, end->me);
 	TSR_TRACE(close, tsr_end_describe(end));

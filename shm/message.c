@@ -14,6 +14,7 @@
 #include "shm/buffered.h"
 #include "shm/kind.h"
 #include "shm/region.h"
+#include "shm/scope.h"
 #include "shm/traced.h"
 
 /* The smallest class for so many bytes, 1 .. message_bytes_max. */
@@ -224,9 +225,55 @@ tsr_message_count(struct tsr_end *end, int error)
 		cause = TSR_METRIC_WOULD_BLOCK;
 	else if (error == -ETIMEDOUT)
 		cause = TSR_METRIC_TIMED_OUT;
-	else if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN)
+	else if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN ||
+	         error == -ECANCELED)
 		cause = TSR_METRIC_ENDED;
 	tsr_count(&end->metrics->cause[cause], 1);
+	return error;
+}
+
+/* A sender sends @zdesc, a receiver fills @msg. */
+static int
+message_try_or_wait(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg,
+                    uint64_t deadline_ns)
+{
+	int const error = message_try(end, zdesc, msg);
+
+	return error == -EAGAIN ? message_wait(end, zdesc, msg, deadline_ns) : error;
+}
+
+void
+tsr_message_given(struct tsr_msg *msg)
+{
+	msg->zdesc.name = TSR_NAME_NONE;
+	msg->data = NULL;
+}
+
+/* The same of an end in a scope. */
+TSR_COLD static int
+message_send_in_scope(struct tsr_end *end, struct tsr_msg *msg, struct tsr_zdesc *zdesc,
+                      uint64_t deadline_ns)
+{
+	int error = tsr_scope_enter(end);
+
+	if (error != 0)
+		return error;
+	error = message_try_or_wait(end, zdesc, NULL, deadline_ns);
+	msg->zdesc.name = zdesc->name;
+	if (tsr_scope_leave(end, error, zdesc))
+		tsr_message_given(msg);
+	return error;
+}
+
+TSR_COLD static int
+message_recv_in_scope(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	int error = tsr_scope_enter(end);
+
+	if (error != 0)
+		return error;
+	error = message_try_or_wait(end, NULL, msg, deadline_ns);
+	(void)tsr_scope_leave(end, error, NULL);
 	return error;
 }
 
@@ -241,10 +288,12 @@ message_send(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 		return -ENOTCONN;
 	if (!tsr_message_range(msg, &zdesc.range))
 		return message_told("tsr_send", -EINVAL);
-	error = end->kind->try_send(end, &zdesc);
-	if (error == -EAGAIN)
-		error = message_wait(end, &zdesc, NULL, deadline_ns);
-	msg->zdesc.name = zdesc.name;
+	if (end->scope != NULL) {
+		error = message_send_in_scope(end, msg, &zdesc, deadline_ns);
+	} else {
+		error = message_try_or_wait(end, &zdesc, NULL, deadline_ns);
+		msg->zdesc.name = zdesc.name;
+	}
 	return message_told("tsr_send", tsr_message_count(end, error));
 }
 
@@ -281,9 +330,8 @@ message_recv(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 
 	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
 		return -ENOTCONN;
-	error = end->kind->try_recv(end, msg);
-	if (error == -EAGAIN)
-		error = message_wait(end, NULL, msg, deadline_ns);
+	error = end->scope != NULL ? message_recv_in_scope(end, msg, deadline_ns)
+	                           : message_try_or_wait(end, NULL, msg, deadline_ns);
 	return message_received(end, error);
 }
 

@@ -102,6 +102,9 @@ TSR_COLD TSR_MUST_CHECK int tsr_message_send_all(struct tsr_sender sender, struc
 TSR_COLD TSR_MUST_CHECK int tsr_message_recv_all(struct tsr_receiver receiver, struct tsr_msg *msgs,
                                                  size_t count, uint64_t deadline_ns, size_t *done);
 
+/* tsr_message_given - a cancelled send gave it to the end's scope: it is not the caller's */
+TSR_COLD void tsr_message_given(struct tsr_msg *msg);
+
 /* tsr_message_count - count why a call gave up, and return it */
 TSR_COLD int tsr_message_count(struct tsr_end *end, int error);
 

@@ -15,6 +15,7 @@
 #include "shm/buffered.h"
 #include "shm/kind.h"
 #include "shm/message.h"
+#include "shm/scope.h"
 
 /* Every so many looks while spinning, places are found anew: between them slots are enough. */
 #define SELECT_LOOKS_A_SEARCH 16
@@ -24,6 +25,7 @@ struct select_set {
 	uint32_t count;
 	uint32_t turn; /* where the next look begins */
 	uint32_t fired;
+	bool scoped; /* an end of them is in a scope */
 	struct tsr_end *end[TSR_SELECT_MAX];
 	uint64_t range[TSR_SELECT_MAX]; /* to send */
 };
@@ -79,6 +81,7 @@ select_bind_case(struct select_set *set, uint32_t number, struct select_sieve *s
 	if (end == NULL || end->side != (sends ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER))
 		return -ENOTCONN;
 	set->end[number] = end;
+	set->scoped = set->scoped || end->scope != NULL;
 	if (end->attachment != set->end[0]->attachment)
 		return -EINVAL;
 	if (select_sieve_has(sieve, end->channel_id)) {
@@ -205,6 +208,59 @@ select_wait(struct select_set *set, uint64_t deadline_ns)
 	return last == -EAGAIN ? error : last;
 }
 
+static int
+select_do(struct select_set *set, uint64_t deadline_ns)
+{
+	int const error = select_pass(set, deadline_ns == TSR_NOWAIT);
+
+	if (error != -EAGAIN)
+		return error;
+	return deadline_ns == TSR_NOWAIT ? select_miss(set) : select_wait(set, deadline_ns);
+}
+
+/* Leave the scopes of the first @count ends; what a cancelled send had is its scope's. */
+static void
+select_leave(struct select_set *set, uint32_t count, int error)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct tsr_end *const end = set->end[i];
+		struct tsr_msg *const msg = set->cases[i].msg;
+		bool const sends = end->side == TSR_SIDE_SENDER;
+		struct tsr_zdesc const zdesc = {.name = sends ? msg->zdesc.name : TSR_NAME_NONE,
+		                                .range = set->range[i]};
+
+		if (end->scope != NULL && tsr_scope_leave(end, error, sends ? &zdesc : NULL))
+			tsr_message_given(msg);
+	}
+}
+
+static int
+select_enter(struct select_set *set)
+{
+	for (uint32_t i = 0; i < set->count; i++) {
+		int const error = set->end[i]->scope != NULL ? tsr_scope_enter(set->end[i]) : 0;
+
+		if (error == 0)
+			continue;
+		select_leave(set, i, 0);
+		set->fired = i;
+		return error;
+	}
+	return 0;
+}
+
+TSR_COLD static int
+select_in_scopes(struct select_set *set, uint64_t deadline_ns)
+{
+	int error = select_enter(set);
+
+	if (error != 0)
+		return error;
+	error = select_do(set, deadline_ns);
+	select_leave(set, set->count, error);
+	return error;
+}
+
 TSR_COLD static int
 select_failed(struct tsr_end *end, int error)
 {
@@ -224,15 +280,13 @@ tsr_select(struct tsr_select *select, uint64_t deadline_ns)
 	set.count = select->count;
 	set.turn = select->turn;
 	set.fired = TSR_SELECT_NONE;
+	set.scoped = false;
 	error = select_bind(&set);
 	if (error != 0) {
 		select->fired = set.fired;
 		return tsr_trace_error(__func__, error, "");
 	}
-	error = select_pass(&set, deadline_ns == TSR_NOWAIT);
-	if (error == -EAGAIN)
-		error = deadline_ns == TSR_NOWAIT ? select_miss(&set)
-		                                  : select_wait(&set, deadline_ns);
+	error = set.scoped ? select_in_scopes(&set, deadline_ns) : select_do(&set, deadline_ns);
 	select->fired = set.fired;
 	if (set.fired == TSR_SELECT_NONE)
 		return error;

@@ -203,6 +203,23 @@ struct tsr_region_options {
 	uint32_t reserved;
 };
 
+/* A scope: calls, messages and further scopes that are cancelled together. */
+struct tsr_scope {
+	uint64_t handle;
+};
+
+/* What becomes of a message that a cancelled scope did not deliver: it is the callback's to
+ * release, or to send elsewhere. */
+typedef void tsr_undelivered(void *argument, struct tsr_msg *msg);
+
+/* tsr_scope_open(). */
+struct tsr_scope_options {
+	size_t size;                  /* sizeof(struct tsr_scope_options) */
+	struct tsr_scope parent;      /* cancelled with it; handle 0: none */
+	tsr_undelivered *undelivered; /* NULL: such messages are released */
+	void *argument;               /* of the callback */
+};
+
 /* One case of a select: a send or a receive. */
 struct tsr_case {
 	struct tsr_sender sender;     /* send *msg there; or: */
@@ -334,8 +351,8 @@ TSR_API int tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *
  * Context: hot, the sender's thread; waits for room until @deadline_ns.
  * Return: 0, the message is the channel's; else it is still the caller's: -EAGAIN full
  * (TSR_NOWAIT); -ETIMEDOUT; -EPIPE full, and all receivers have closed since; -ECONNRESET full, and
- * all receivers are gone, one by death; -ESTALE the message is not (or no longer) the caller's;
- * -EINVAL the range is not inside the message; -ENOTCONN.
+ * all receivers are gone, one by death; -ECANCELED see tsr_scope_cancel(); -ESTALE the message is
+ * not (or no longer) the caller's; -EINVAL the range is not inside the message; -ENOTCONN.
  */
 TSR_API int tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns);
 
@@ -379,6 +396,54 @@ TSR_API int tsr_recv(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t
  * twice, a send on a rendezvous.
  */
 TSR_API int tsr_select(struct tsr_select *select, uint64_t deadline_ns);
+
+/*
+ * tsr_scope_open - a scope, which ends, messages and further scopes are put into
+ * @options:	NULL: no parent, no callback
+ * @out:	give it back with tsr_scope_close(); it goes with the client
+ *
+ * Context: any thread. Return: 0; -ECANCELED the parent was cancelled; -ENOBUFS the process has 256
+ * scopes; -EINVAL the parent is another client's; -ENOTCONN client or parent.
+ */
+TSR_API int tsr_scope_open(struct tsr_client client, const struct tsr_scope_options *options,
+                           struct tsr_scope *out);
+
+/*
+ * tsr_scope_add_sender, tsr_scope_add_receiver - what is called with this end belongs to the scope
+ *
+ * Each call costs two uncontended locks more from then on. Closing the end takes it out.
+ * tsr_scope_add_msg - a message that this client holds: cancelling releases it, if it was neither
+ * sent nor released meanwhile.
+ * Context: the end's thread; not hot. Return: 0; -EBUSY the end is in a scope; -ECANCELED the scope
+ * was cancelled; -ESTALE, -EINVAL the message is not the client's, or the end another client's;
+ * -ENOMEM; -ENOTCONN.
+ */
+TSR_API int tsr_scope_add_sender(struct tsr_scope scope, struct tsr_sender sender);
+TSR_API int tsr_scope_add_receiver(struct tsr_scope scope, struct tsr_receiver receiver);
+TSR_API int tsr_scope_add_msg(struct tsr_scope scope, const struct tsr_msg *msg);
+
+/*
+ * tsr_scope_cancel - end every call in the scope, and in those below it, and take what is left
+ *
+ * Blocked calls with its ends give -ECANCELED, and so does every later one. When all have left,
+ * each message that was not delivered is handed to the callback of its scope, in this thread, once:
+ * what a cancelled send could not send (its msg->data is NULL then, and the message no longer the
+ * caller's), and what lies in the channel of a receiver, if no other has it open. What lies in a
+ * rendezvous stays its sender's, of a broadcast nothing is handed. Then the scope's messages are
+ * released.
+ * Context: any thread of the client, but not within a callback of the same scope; blocks until the
+ * calls have left. Nobody else may be using the scope's messages.
+ * Return: 0; -ECANCELED it was cancelled before; -ENOTCONN.
+ */
+TSR_API int tsr_scope_cancel(struct tsr_scope scope);
+
+/*
+ * tsr_scope_close - forget the scope, cancelled or not: its ends are in none, and can be used
+ *
+ * Context: any thread. Return: 0; -EBUSY a call is inside, it is being cancelled, or scopes are
+ * open below it; -ENOTCONN.
+ */
+TSR_API int tsr_scope_close(struct tsr_scope scope);
 
 /*
  * tsr_release - give a block back

@@ -13,6 +13,7 @@
 #include "shm/client.h"
 #include "shm/clock.h"
 #include "shm/kind.h"
+#include "shm/scope.h"
 
 #define WAIT_NS_PER_MS     UINT64_C(1000000)
 #define WAIT_LOOK_MAX_NS   (10000 * WAIT_NS_PER_MS)
@@ -164,8 +165,11 @@ static int
 wait_check(struct tsr_wait *wait)
 {
 	for (uint32_t i = 0; i < wait->count; i++) {
-		int const error = tsr_end_check(wait->ends[i]);
+		struct tsr_end *const end = wait->ends[i];
+		int error = tsr_end_check(end);
 
+		if (error == 0 && end->scope != NULL)
+			error = tsr_scope_check(end);
 		if (error != 0) {
 			wait->ended = i;
 			return error;
@@ -288,24 +292,43 @@ wait_spin(struct tsr_wait *wait, uint64_t now_ns)
 	return wait_daemon_gone(wait) ? -ENOTCONN : 0;
 }
 
-/* Say of every end that it is about to sleep; one fence does for all. */
-static void
+static int
+wait_announce(struct tsr_end *end)
+{
+	int error = 0;
+
+	if (end->scope != NULL)
+		return tsr_scope_announce(end);
+	if (end->token == UINT32_MAX)
+		error = tsr_token_acquire(&end->mine, end->me, &end->token);
+	if (error == 0)
+		end->token_word = tsr_token_announce(&end->mine, end->token, end->me);
+	return error;
+}
+
+/* Say of every end that it is about to sleep; one fence does for all. Return: 0; -ECANCELED. */
+static int
 wait_enqueue(struct tsr_wait *wait)
 {
 	for (uint32_t i = 0; i < wait->count; i++) {
-		struct tsr_end *const end = wait->ends[i];
+		int error;
 
-		if ((wait->enqueued & wait_bit(i)) != 0 ||
-		    (end->token == UINT32_MAX &&
-		     tsr_token_acquire(&end->mine, end->me, &end->token) != 0))
+		if ((wait->enqueued & wait_bit(i)) != 0)
 			continue;
-		end->token_word = tsr_token_announce(&end->mine, end->token, end->me);
+		error = wait_announce(wait->ends[i]);
+		if (error == -ECANCELED) {
+			wait->ended = i;
+			return error;
+		}
+		if (error != 0)
+			continue;
 		wait->enqueued |= wait_bit(i);
 		wait->spent &= ~wait_bit(i);
-		TSR_TRACE(block, tsr_end_describe(end));
+		TSR_TRACE(block, tsr_end_describe(wait->ends[i]));
 	}
 	tsr_token_fence(wait->ends[0]->attachment->fenced);
 	wait->ready = true;
+	return 0;
 }
 
 int
@@ -331,8 +354,7 @@ tsr_wait_next(struct tsr_wait *wait)
 		return wait_spin(wait, now);
 	wait->spin_until_ns = 0;
 	wait_block(wait, now);
-	wait_enqueue(wait);
-	return 0;
+	return wait_enqueue(wait);
 }
 
 /*

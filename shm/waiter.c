@@ -28,9 +28,8 @@ tsr_crowd_wake(struct tsr_wait_side const *side, uint32_t number)
 	(void)tsr_futex_wake(&side->tokens[number]);
 }
 
-/* Claim a token if it is enqueued. Return: true if a sleeper was woken. */
-static bool
-waiters_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
+bool
+tsr_token_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me)
 {
 	_Atomic uint64_t *const token = &side->tokens[number];
 	/* [K3] pairs with [W1], [W3] and [W6]: what the sleeper wrote before it enqueued. */
@@ -60,7 +59,7 @@ waiters_wake(struct tsr_wait_side const *side, uint16_t me, unsigned limit)
 		uint32_t const number = tsr_bit_lowest(mask);
 
 		mask &= mask - 1;
-		if (waiters_claim(side, number, me))
+		if (tsr_token_claim(side, number, me))
 			woken++;
 	}
 	return woken;

@@ -115,6 +115,9 @@ tsr_token_is_event(uint64_t word)
  */
 bool tsr_token_rouse(struct tsr_wait_side const *side, uint32_t number, uint64_t word);
 
+/* tsr_token_claim - claim the token if it is enqueued. Return: true if a sleeper was woken. */
+bool tsr_token_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me);
+
 /*
  * tsr_waiters_wake_one - claim one enqueued token and wake its sleeper; claim event tokens on the
  * way

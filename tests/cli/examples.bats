@@ -51,6 +51,20 @@ teardown() { tessera_teardown; }
 	ledger_balances
 }
 
+@test "scope: what the worker had no time for is told, and nothing is lost" {
+	"$TESSERA" channel create --capacity 8 demo/greetings
+	"$examples/hello_send" One Two Three Four
+	background "$examples/scope" greetings 1000 >output
+	scope=$last
+	until_true 10 grep -q "worked on One" output
+	kill -INT "$scope"
+	wait "$scope"
+	[ "$(tr -d '\0' <output | sed -n 's/^worked on //p; s/^left: //p' | sort | tr '\n' ' ')" = "Four One Three Two " ]
+	grep -q "^left: Four" output
+	grep -q "the worker's call gave: the call, or its scope, was cancelled" output
+	ledger_balances
+}
+
 @test "observe and event_loop: one looks at what the other receives" {
 	"$examples/hello_send" Good morning
 	background "$examples/observe" greetings >observed

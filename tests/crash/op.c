@@ -159,6 +159,34 @@ run_select_send(struct run *run)
 	run->done = run->result == 0;
 }
 
+/* A scope of the receiver is cancelled: what lies before it is handed over. */
+static void
+op_handed(void *argument, struct tsr_msg *msg)
+{
+	struct run *const run = argument;
+
+	run->msg[run->received_count] = *msg;
+	run->received[run->received_count++] = world_serial(msg);
+}
+
+static void
+prepare_cancel(struct run *run)
+{
+	struct tsr_scope_options const options = {
+		.size = sizeof(options), .undelivered = op_handed, .argument = run};
+
+	run->receives_max = world.shape->capacity;
+	if (tsr_scope_open(world.client[run->id], &options, &world.scope) != 0 ||
+	    tsr_scope_add_receiver(world.scope, world.receiver[run->id][0]) != 0)
+		world_give_up("no scope for an operation");
+}
+
+static void
+run_cancel(struct run *run)
+{
+	run->result = tsr_scope_cancel(world.scope);
+}
+
 /* What is received is sent on: the same ticket, from slot to slot. */
 static void
 run_forward(struct run *run)
@@ -571,6 +599,18 @@ struct op const op_table[] = {
 				{.name = "empty"},
 				{.name = "full", .fill = OP_FULL, .want = -ETIMEDOUT},
 				{.name = "woken", .fill = OP_FULL, .flags = START_WOKEN},
+			},
+	},
+	{
+		.name = "cancel",
+		.ends = OP_RECEIVER,
+		.prepare = prepare_cancel,
+		.run = run_cancel,
+		.start =
+			{
+				{.name = "empty"},
+				{.name = "two", .fill = 2},
+				{.name = "asleep", .fill = 1, .flags = START_PEER_SLEEPS},
 			},
 	},
 	{

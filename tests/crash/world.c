@@ -142,6 +142,7 @@ world_open(void)
 	world_keep(tsr_process->attachment, WORLD_CLIENTS * sizeof(struct tsr_attachment));
 	world_keep(tsr_process->end, WORLD_ENDS_TABLE * sizeof(struct tsr_end));
 	world_keep(&tsr_process->ends_high, sizeof(tsr_process->ends_high));
+	world_keep(tsr_process->scope, sizeof(tsr_process->scope[0]));
 	world_keep(&tsr_thread, sizeof(tsr_thread));
 	world_keep(world_magazines, sizeof(world_magazines));
 	world_keep(world_orphans, sizeof(world_orphans));
@@ -245,6 +246,7 @@ world_make(struct world_shape const *shape, struct world_era const *era)
 	memset(world_memory, 0, world_memory_bytes);
 	memset(tsr_process->end, 0, WORLD_ENDS_TABLE * sizeof(struct tsr_end));
 	tsr_process->ends_high = 0;
+	memset(tsr_process->scope, 0, sizeof(tsr_process->scope[0]));
 	tsr_process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	memcpy(world.client, clients, sizeof(clients));
 	world.shape = shape;

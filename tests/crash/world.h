@@ -75,6 +75,7 @@ struct world {
 	/* Whoever uses it takes its tickets, one at a time. */
 	struct tsr_region region[WORLD_CLIENTS];
 	struct tsr_thread thread; /* one that ends */
+	struct tsr_scope scope;   /* of the victim, if it has one */
 	bool daemon_works;        /* is answering: nobody dies in it */
 	uint64_t now_ns;
 	uint64_t woken[WORLD_TOKENS]; /* the word of each token when it was last woken */
