@@ -156,7 +156,7 @@ shows() { screen | grep -qE -- "$1"; }
 	until_true 5 shows '2 of 2'
 	# The columns move so that the one that sorts is in sight.
 	for _ in {1..25}; do press '>'; done
-	until_true 5 shows '^CHANNEL .* HELD BY$'
+	until_true 5 shows '^CHANNEL .* HELD BY( |$)'
 	until_true 5 shows '^beta .* nobody receives'
 	for _ in {1..25}; do press '<'; done
 	until_true 5 shows '^CHANNEL +RECEIVED/S .* BLOCK% FAILED$'

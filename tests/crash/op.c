@@ -185,6 +185,8 @@ static void
 run_cancel(struct run *run)
 {
 	run->result = tsr_scope_cancel(world.scope);
+	if (tsr_scope_close(world.scope) != 0) /* the end can be used again */
+		world_give_up("a scope can't be closed");
 }
 
 /* What is received is sent on: the same ticket, from slot to slot. */
@@ -610,7 +612,7 @@ struct op const op_table[] = {
 			{
 				{.name = "empty"},
 				{.name = "two", .fill = 2},
-				{.name = "asleep", .fill = 1, .flags = START_PEER_SLEEPS},
+				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
 			},
 	},
 	{
