@@ -41,7 +41,7 @@ struct exporter {
 	const char *listen; /* NULL: in the run directory */
 	struct tsr_listener listener;
 	struct tsr_scrape scrape;
-	bool was_up;
+	bool was_up; /* at the last scrape */
 };
 
 static const struct argp_option exporter_options[] = {
@@ -294,6 +294,9 @@ main(int argc, char **argv)
 	}
 	status = exporter_run(&exporter);
 	tsr_listener_close(&exporter.listener);
-	/* The realms are left to the kernel: a goodbye would wait for a daemon that is stopped. */
+	/* A daemon that does not answer learns it from the kernel: a goodbye would wait for it. */
+	if (!exporter.was_up)
+		_exit(status);
+	tsr_scrape_close(&exporter.scrape);
 	return status;
 }

@@ -18,19 +18,38 @@
 
 #define LISTEN_BACKLOG 16
 
+/* The run directory is made if need be, and nobody else's: who owns it can replace what lies there.
+ */
+static int
+listen_folder(const char *folder, char *why, size_t why_bytes)
+{
+	struct stat status;
+
+	if ((mkdir(folder, 0700) != 0 && errno != EEXIST) || lstat(folder, &status) != 0) {
+		(void)snprintf(why, why_bytes, "run directory %s: %s", folder, strerror(errno));
+		return -errno;
+	}
+	if (geteuid() == 0 || (S_ISDIR(status.st_mode) && status.st_uid == geteuid()))
+		return 0;
+	(void)snprintf(why, why_bytes, "run directory %s is not a folder of user %u's own", folder,
+	               geteuid());
+	return -EPERM;
+}
+
 /* A path, ready to be bound. */
 static int
 listen_path(struct tsr_listener *listener, const char *address, const char *name, char *why,
             size_t why_bytes)
 {
 	char folder[sizeof(listener->path)] = "";
-	int length;
+	int error = 0, length;
 
-	if (address == NULL && tsr_run_dir(folder, sizeof(folder)) == 0 &&
-	    mkdir(folder, 0700) != 0 && errno != EEXIST) {
-		(void)snprintf(why, why_bytes, "run directory %s: %s", folder, strerror(errno));
-		return -errno;
-	}
+	if (address == NULL)
+		error = tsr_run_dir(folder, sizeof(folder));
+	if (address == NULL && error == 0)
+		error = listen_folder(folder, why, why_bytes);
+	if (error != 0)
+		return error;
 	length = address != NULL
 	                 ? snprintf(listener->path, sizeof(listener->path), "%s", address)
 	                 : snprintf(listener->path, sizeof(listener->path), "%s/%s", folder, name);
@@ -195,8 +214,7 @@ tsr_listener_open(struct tsr_listener *listener, const char *address, const char
 			error = listen_unix(listener, why, why_bytes);
 	}
 	if (error != 0 && why[0] == '\0')
-		(void)snprintf(why, why_bytes, "%s: %s",
-		               listener->path[0] != '\0' ? listener->path : address,
+		(void)snprintf(why, why_bytes, "%s: %s", address != NULL ? address : name,
 		               strerror(-error));
 	return error;
 }

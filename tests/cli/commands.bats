@@ -8,7 +8,7 @@ load helper
 setup() { tessera_setup; }
 teardown() { tessera_teardown; }
 
-commands="demo doctor status realms clients channels channel send recv ping tickets dump ledger reload trace stop"
+commands="demo doctor status realms clients channels channel send recv ping tickets dump ledger metrics reload trace stop"
 
 # json COMMAND...: it succeeds, and what it writes is one JSON object with a schema.
 json() {
@@ -50,7 +50,7 @@ json() {
 }
 
 @test "without a daemon every command exits with 3 and says in one sentence what to do" {
-	for arguments in status realms clients channels "tickets" "dump demo/x" "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger reload stop; do
+	for arguments in status realms clients channels "tickets" "dump demo/x" "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger metrics reload stop; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$TESSERA" $arguments </dev/null
 		echo "$arguments: $status $stderr"

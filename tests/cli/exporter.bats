@@ -11,7 +11,11 @@ setup() {
 	PATH=$PATH:${XDG_CACHE_HOME:-$HOME/.cache}/tessera/bin
 	socket=$TESSERA_RUNTIME_DIR/exporter.sock
 }
-teardown() { tessera_teardown; }
+teardown() {
+	# A stopped one would not end.
+	[ -z "${daemon:-}" ] || kill -CONT "$daemon" 2>/dev/null || true
+	tessera_teardown
+}
 
 # start_exporter OPTION...
 start_exporter() {
@@ -89,8 +93,8 @@ up_is() { [ "$(get /metrics | grep '^tessera_up ')" = "tessera_up $1" ]; }
 	grep -qx 'tessera_realm_readable{realm="demo"} 1' metrics
 	kill "$exporter"
 	timeout 2 tail --pid="$exporter" -f /dev/null
-	wait "$exporter"
 	kill -CONT "$daemon"
+	wait "$exporter"
 	[ ! -e "$socket" ]
 	# The daemon takes that for an end, and for no death.
 	observers() { [ "$("$TESSERA" status --json | jq '.connections')" -eq 1 ]; }
@@ -211,6 +215,30 @@ up_is() { [ "$(get /metrics | grep '^tessera_up ')" = "tessera_up $1" ]; }
 	for option in $(grep -oE -- '--[a-z][a-z-]*' <<<"$output" | sort -u | grep -vxE -- '--usage'); do
 		grep -q -- "\*$option\*" "$TESSERA_SOURCE/doc/man/tessera-exporter.8.scd" || { echo "$option is in no page"; false; }
 	done
+}
+
+@test "another user is told what he may look at, and makes no socket where he does not own the folder" {
+	[ "$(id -u)" -eq 0 ] || skip "only root can be somebody else"
+	nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	chmod 711 "$BATS_TEST_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_SUITE_TMPDIR" "$BATS_RUN_TMPDIR" "${BATS_TEST_TMPDIR%/*}"
+	chmod 777 "$TESSERA_RUNTIME_DIR"
+	"${nobody[@]}" test -x "$TESSERA_EXPORTER" || skip "nobody can't reach the build folder"
+	run timeout 5 "${nobody[@]}" "$TESSERA_EXPORTER"
+	[ "$status" -eq 1 ]
+	[[ $output == *"$TESSERA_RUNTIME_DIR is not a folder of user 65534's own"* ]]
+	chmod 755 "$TESSERA_RUNTIME_DIR"
+	start_daemon --set socket_mode=0666 --set realms.demo.mode=0664 --set realms.closed.mode=0660
+	"$TESSERA" channel create demo/shown
+	"$TESSERA" channel create closed/hidden
+	"${nobody[@]}" "$TESSERA_EXPORTER" --listen localhost:0 2>exporter.log 3>&- &
+	echo $! >>started
+	until_true 5 grep serves exporter.log
+	curl --silent --max-time 10 "$(grep -o 'http://.*' exporter.log)" >metrics
+	"$BATS_TEST_DIRNAME/exposition.py" <metrics
+	grep -qx 'tessera_realm_readable{realm="demo"} 1' metrics
+	grep -q 'channel="shown"' metrics
+	run grep -E 'hidden|readable{realm="closed"} 1' metrics
+	[ "$status" -eq 1 ]
 }
 
 @test "completion knows its options" {
