@@ -306,6 +306,9 @@ measure_all(struct measure_request *request)
 	uint64_t next = measure->before.at_ns;
 	int error = 0;
 
+	if (measure->tap == NULL)
+		tsr_cli_warn("messages of this kind can't be looked at: only what the ends count");
+
 	for (uint64_t line = 0; error == 0 && line < request->count && !tsr_stop_asked(); line++) {
 		struct tsr_slice *const slice = &request->slices[line % request->slices_count];
 
