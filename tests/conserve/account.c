@@ -38,8 +38,8 @@ account_wrong(struct account_note const *note, unsigned rules, struct conserve_t
 		return came + note->undelivered != 0 ? "it came and was never sent" : NULL;
 	if (note->sent && note->kept)
 		return "its sender was told both that it is sent and that it is not";
-	if (note->kept && came != 0)
-		return "it came, and its sender was told that it is not sent";
+	if (note->kept && came + note->undelivered != 0)
+		return "it came, or was handed back, and its sender was told that it is not sent";
 	if ((rules & CONSERVE_EVERYBODY) != 0)
 		return NULL;
 	if (note->received > 1)
@@ -63,7 +63,8 @@ account_add(struct account_note const *note, unsigned rules, struct conserve_sum
 	sum->kept += note->kept;
 	sum->received += note->received;
 	sum->again += note->again;
-	sum->in_doubt += note->tried && !note->sent && !note->kept;
+	sum->undelivered += note->undelivered;
+	sum->in_doubt += note->tried && !note->sent && !note->kept && note->undelivered == 0;
 	sum->dropped += missing && (rules & (CONSERVE_DROPS | CONSERVE_EVERYBODY)) != 0;
 	sum->unnoted += missing && rules == 0;
 }
@@ -111,7 +112,8 @@ account_lost(unsigned c, uint64_t lost, struct conserve_toll const *toll,
 	uint64_t const uncounted = toll->senders_killed + CONSERVE_UNNOTED(toll);
 
 	if ((conserve_table[c].rules & CONSERVE_DROPS) == 0 ||
-	    (sum->dropped <= lost + uncounted && lost <= sum->dropped + sum->in_doubt))
+	    (sum->dropped <= lost + uncounted &&
+	     lost <= sum->dropped + sum->in_doubt + sum->undelivered))
 		return NULL;
 	(void)snprintf(account_text, sizeof(account_text),
 	               "%s: %ju messages were dropped, or %ju more for deaths, and %ju counted as "
@@ -140,6 +142,7 @@ conserve_account(uint32_t lives, struct conserve_toll const *toll,
 		sum->again += one.again;
 		sum->dropped += one.dropped;
 		sum->kept += one.kept;
+		sum->undelivered += one.undelivered;
 		sum->in_doubt += one.in_doubt;
 		sum->unnoted += one.unnoted;
 	}

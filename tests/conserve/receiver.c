@@ -41,8 +41,14 @@ conserve_check(struct conserve_text const *text)
 	return hash;
 }
 
+uint32_t
+conserve_received(struct tsr_msg const *msg)
+{
+	return (msg->flags & TSR_MSG_REDELIVERED) != 0 ? CONSERVE_AGAIN : CONSERVE_RECEIVED;
+}
+
 char const *
-conserve_note(unsigned channel, struct tsr_msg const *msg)
+conserve_note(unsigned channel, struct tsr_msg const *msg, uint32_t what)
 {
 	static char wrong[160];
 	struct conserve_text text;
@@ -55,9 +61,7 @@ conserve_note(unsigned channel, struct tsr_msg const *msg)
 	if (text.magic == CONSERVE_MAGIC && text.check == conserve_check(&text) &&
 	    end == text.check && text.length == msg->length && text.channel == channel &&
 	    text.life < CONSERVE_LIVES && text.sequence < CONSERVE_MESSAGES) {
-		atomic_fetch_add(&conserve_world->note[channel][text.life][text.sequence],
-		                 (msg->flags & TSR_MSG_REDELIVERED) != 0 ? CONSERVE_AGAIN
-		                                                         : CONSERVE_RECEIVED);
+		atomic_fetch_add(&conserve_world->note[channel][text.life][text.sequence], what);
 		return NULL;
 	}
 	(void)snprintf(wrong, sizeof(wrong),
@@ -74,12 +78,14 @@ receiver_gap(struct receiver *receiver, unsigned channel, uint32_t life, uint32_
 	if (from == 0 || (conserve_table[channel].rules & CONSERVE_EVERYBODY) == 0 ||
 	    (conserve_table[channel].rules & CONSERVE_LAPS) != 0)
 		return;
-	for (uint32_t i = from; i < to; i++)
-		child_check(
-			receiver->report,
-			(atomic_load(&conserve_world->note[channel][life][i]) & CONSERVE_KEPT) != 0,
-			"%s: number %u of life %u did not come; seed of the round %#jx",
-			conserve_table[channel].name, i, life, (uintmax_t)conserve_world->seed);
+	for (uint32_t i = from; i < to; i++) {
+		uint32_t const note = atomic_load(&conserve_world->note[channel][life][i]);
+
+		child_check(receiver->report,
+		            (note & CONSERVE_KEPT) != 0 || note >= CONSERVE_UNDELIVERED,
+		            "%s: number %u of life %u did not come; seed of the round %#jx",
+		            conserve_table[channel].name, i, life, (uintmax_t)conserve_world->seed);
+	}
 }
 
 /* Messages of one sender come in order. */
@@ -167,7 +173,7 @@ receiver_deadline(struct receiver *receiver)
 static void
 receiver_note(struct receiver *receiver, unsigned channel, struct tsr_msg const *msg)
 {
-	char const *const wrong = conserve_note(channel, msg);
+	char const *const wrong = conserve_note(channel, msg, conserve_received(msg));
 
 	child_check(receiver->report, wrong == NULL, "%s: %s; seed of the round %#jx",
 	            conserve_table[channel].name, wrong, (uintmax_t)conserve_world->seed);
@@ -290,6 +296,22 @@ receiver_select(struct receiver *receiver)
 		                error);
 }
 
+/* Receive while somebody cancels: what lies there is handed back, if nobody else receives. */
+static void
+receiver_cancelled(struct receiver *receiver, unsigned channel)
+{
+	struct conserve_scope scope = {.client = receiver->client,
+	                               .channel = channel,
+	                               .after_ns = test_random(&receiver->seed) % 2000000};
+
+	conserve_scope_open(&scope, receiver->report, NULL, &receiver->end[channel]);
+	for (int i = 0; i < 4 && receiver->open[channel]; i++)
+		receiver_receive(receiver, channel);
+	atomic_store(&conserve_world->unnoted[receiver->actor->slot], CONSERVE_HANDED);
+	conserve_scope_close(&scope, receiver->report);
+	atomic_store(&conserve_world->unnoted[receiver->actor->slot], 0);
+}
+
 static void
 receiver_act(struct receiver *receiver)
 {
@@ -305,8 +327,12 @@ receiver_act(struct receiver *receiver)
 		receiver_close(receiver, channel);
 	else if (dice < 64)
 		receiver_select(receiver);
-	else if (receiver_open(receiver, channel))
-		receiver_receive(receiver, channel);
+	else if (receiver_open(receiver, channel)) {
+		if (dice < 72)
+			receiver_cancelled(receiver, channel);
+		else
+			receiver_receive(receiver, channel);
+	}
 }
 
 int

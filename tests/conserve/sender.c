@@ -107,6 +107,9 @@ sender_keep(struct sender *sender, unsigned channel, uint32_t first, struct tsr_
             size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
+		/* A cancelled scope has handed it to its callback. */
+		if (msgs[i].data == NULL)
+			continue;
 		atomic_fetch_or(sender_note(sender, channel, first + (uint32_t)i), CONSERVE_KEPT);
 		child_ok(sender->report, tsr_release(sender->client, &msgs[i]));
 	}
@@ -192,6 +195,22 @@ sender_select(struct sender *sender)
 		sender_failed(sender, channels[0], error);
 }
 
+/* Send while somebody cancels. */
+static void
+sender_cancelled(struct sender *sender, unsigned channel)
+{
+	struct conserve_scope scope = {.client = sender->client,
+	                               .channel = channel,
+	                               .after_ns = test_random(&sender->seed) % 2000000};
+
+	conserve_scope_open(&scope, sender->report, &sender->end[channel], NULL);
+	for (int i = 0; i < 2; i++) {
+		if (sender->next[channel] + CONSERVE_BATCH <= CONSERVE_MESSAGES)
+			sender_send(sender, channel);
+	}
+	conserve_scope_close(&scope, sender->report);
+}
+
 static void
 sender_act(struct sender *sender)
 {
@@ -207,8 +226,12 @@ sender_act(struct sender *sender)
 		sender_close(sender, channel);
 	else if (dice < 48)
 		sender_select(sender);
-	else if (sender_open(sender, channel))
-		sender_send(sender, channel);
+	else if (sender_open(sender, channel)) {
+		if (dice < 56)
+			sender_cancelled(sender, channel);
+		else
+			sender_send(sender, channel);
+	}
 }
 
 int

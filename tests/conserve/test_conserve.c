@@ -167,7 +167,7 @@ drain(void)
 			continue;
 		test_ok(tsr_receiver_open(client, conserve_table[i].name, NULL, &receiver));
 		while (tsr_recv(receiver, &msg, TSR_NOWAIT) == 0) {
-			char const *const wrong = conserve_note(i, &msg);
+			char const *const wrong = conserve_note(i, &msg, conserve_received(&msg));
 
 			cr_assert_null(wrong, "%s: %s", conserve_table[i].name, wrong);
 			test_ok(tsr_release(client, &msg));
@@ -234,12 +234,13 @@ play(uint64_t seed)
 		lost[i] -= before[i];
 	wrong = conserve_account(lives, &toll, lost, carried, &sum);
 	fprintf(stderr,
-	        "round %#jx: %ju sent, %ju received, %ju again, %ju dropped, %ju kept, %ju in "
-	        "doubt; %u senders and %u receivers killed, %ju of at most %ju unnoted\n",
+	        "round %#jx: %ju sent, %ju received, %ju again, %ju dropped, %ju kept, %ju "
+	        "undelivered, %ju in doubt; %u senders and %u receivers killed, %ju of at most %ju "
+	        "unnoted\n",
 	        (uintmax_t)conserve_world->seed, (uintmax_t)sum.sent, (uintmax_t)sum.received,
 	        (uintmax_t)sum.again, (uintmax_t)sum.dropped, (uintmax_t)sum.kept,
-	        (uintmax_t)sum.in_doubt, toll.senders_killed, toll.receivers_killed,
-	        (uintmax_t)sum.unnoted, (uintmax_t)CONSERVE_UNNOTED(&toll));
+	        (uintmax_t)sum.undelivered, (uintmax_t)sum.in_doubt, toll.senders_killed,
+	        toll.receivers_killed, (uintmax_t)sum.unnoted, (uintmax_t)CONSERVE_UNNOTED(&toll));
 	cr_assert_null(wrong, "%s; again: TESSERA_SEED=%#jx", wrong,
 	               (uintmax_t)conserve_world->seed);
 	cr_assert_gt(sum.received, 1000, "too little went through to tell anything");

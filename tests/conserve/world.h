@@ -15,6 +15,7 @@
  * A new kind, or a new property of channels, is a line in table.c.
  */
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +31,8 @@
 #define CONSERVE_MESSAGES  8192 /* of one life on one channel */
 #define CONSERVE_BATCH     4
 #define CONSERVE_BYTES     1500 /* of one message, at most */
-#define CONSERVE_HELD      3    /* messages that a receiver keeps for a while */
+#define CONSERVE_HANDED    64 /* messages of a channel that a cancelled scope hands back, at most */
+#define CONSERVE_HELD      3  /* messages that a receiver keeps for a while */
 
 /* What the messages of a channel may do, besides being received once. */
 #define CONSERVE_DROPS     1U /* vanish: the sender drops one when the channel is full */
@@ -104,8 +106,28 @@ int conserve_receive(struct child_report *report, void *arg);
 /* If it is to die: have the kernel kill it within microseconds, in whatever it does then. */
 void conserve_doom(struct conserve_actor const *actor, struct child_report *report, uint64_t *seed);
 
-/* Note a message that was received by somebody; or end the test saying what is wrong with it. */
-char const *conserve_note(unsigned channel, struct tsr_msg const *msg);
+/* A scope that another thread cancels while its one end is used. */
+struct conserve_scope {
+	struct tsr_client client;
+	struct tsr_scope scope;
+	unsigned channel;
+	uint64_t after_ns; /* until it is cancelled */
+	pthread_t thread;
+	char const *wrong; /* with a message that was handed back */
+};
+
+/*
+ * conserve_scope_open - put the end into a scope that is cancelled after a while
+ * conserve_scope_close - wait until it is; its undelivered messages are noted, and released
+ */
+void conserve_scope_open(struct conserve_scope *scope, struct child_report *report,
+                         struct tsr_sender const *sender, struct tsr_receiver const *receiver);
+void conserve_scope_close(struct conserve_scope *scope, struct child_report *report);
+
+/* Note what happened to a message, as CONSERVE_*. Return: NULL; or what is wrong with it. */
+char const *conserve_note(unsigned channel, struct tsr_msg const *msg, uint32_t what);
+/* CONSERVE_RECEIVED, or, if it is flagged, CONSERVE_AGAIN. */
+uint32_t conserve_received(struct tsr_msg const *msg);
 
 /* What must hold when nobody is there any more. */
 struct conserve_toll {
@@ -124,7 +146,8 @@ struct conserve_sum {
 	uint64_t again;
 	uint64_t dropped;
 	uint64_t kept;
-	uint64_t in_doubt; /* their sender died in the call */
+	uint64_t undelivered; /* handed back by a cancelled scope */
+	uint64_t in_doubt;    /* their sender died in the call */
 	uint64_t unnoted;
 };
 
