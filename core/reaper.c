@@ -8,6 +8,7 @@
 #include "core/reaper_kind.h"
 #include "core/reaper_ticket.h"
 #include "shm/access.h"
+#include "shm/ask.h"
 #include "shm/depot.h"
 #include "shm/ticket.h"
 #include "shm/trace.h"
@@ -156,9 +157,48 @@ reaper_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result 
 
 		if (tsr_word_holder(word) != dead)
 			continue;
-		tsr_st_rlx(&map->tickets[i].word, next);
+		/* [A3] pairs with [A4]: what the dead one had replied. */
+		tsr_st_rel(&map->tickets[i].word, next);
 		TSR_TRACE(reap, tsr_reaper_describe_ticket(map, i, dead, word, next));
 		result->tickets++;
+	}
+}
+
+/* Who waits for a reply on channel @index: its request is gone. */
+static void
+reaper_tell_asker(struct tsr_map const *map, uint32_t index, struct tsr_reap_result *result)
+{
+	struct tsr_channel_entry const *const entry = &map->entries[index];
+	struct tsr_wait_side receivers;
+	struct tsr_channel channel;
+
+	if (tsr_ld_rlx(&entry->id) == 0 ||
+	    tsr_channel_bind(&channel, map, index, entry->offset, tsr_channel_entry_shape(entry),
+	                     tsr_ld_rlx(&entry->id)) != 0)
+		return;
+	receivers = tsr_channel_side(&channel, TSR_SIDE_RECEIVER);
+	result->woken += tsr_waiters_wake_all(&receivers, TSR_HOLDER_DAEMON);
+}
+
+/*
+ * Tickets of the daemon's that were requests: wake who waits for their replies, then forget whose
+ * they were. A reaper that is cut short in between does it once more.
+ */
+static void
+reaper_tell_askers(struct tsr_map const *map, struct tsr_reap_result *result)
+{
+	/* [K2] pairs with [W1]: that the tickets are the daemon's, before the look at the masks. */
+	tsr_fence_sc();
+	for (uint32_t i = 0; i < map->tickets_all; i++) {
+		uint64_t const tag = tsr_ld_rlx(&map->tickets[i].tag);
+		uint32_t const index = tsr_tag_reply_index(tag);
+
+		if (tsr_tag_correlation(tag) == 0 ||
+		    tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word)) != TSR_HOLDER_DAEMON)
+			continue;
+		if (index < map->channels_count)
+			reaper_tell_asker(map, index, result);
+		tsr_st_rlx(&map->tickets[i].tag, 0);
 	}
 }
 
@@ -213,6 +253,7 @@ tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_resul
 	}
 	reaper_tickets(map, dead, result);
 	tsr_reaper_shared(map, dead, result);
+	reaper_tell_askers(map, result);
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k);
 	for (uint32_t i = 0; i < map->tickets_all; i++) {
@@ -239,6 +280,7 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 
 	tsr_reaper_kind(channel->kind)->drain(map, channel, &result);
 	tsr_reaper_shared(map, TSR_HOLDER_DAEMON, &result);
+	reaper_tell_askers(map, &result);
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k);
 	return result.tickets;

@@ -129,7 +129,8 @@ tsr_buffered_fill(struct tsr_end *end, struct tsr_slot *slot, struct tsr_ticket 
 	tsr_st_rlx(&slot->stamp, ((uint32_t)end->position & end->stamp_mask) == end->stamp_mask
 	                                 ? tsr_clock_ticks()
 	                                 : 0);
-	tsr_ticket_send(ticket, name, end->channel_id);
+	/* A request's, or a reply's, tag says more; their ends always come this way. */
+	tsr_ticket_send(ticket, name, traced ? end->channel_id | end->tag : end->channel_id);
 	/* Before anybody can receive it, or the trace would tell that first. */
 	if (traced && TSR_TRACED)
 		tsr_buffered_tell_send(end, name, range);

@@ -317,6 +317,10 @@ tsr_detach(struct tsr_client client)
 	}
 	client_forget(attachment);
 	tsr_scope_detach(attachment);
+	for (uint32_t i = 0; i < TSR_ASKERS_MAX; i++) {
+		if (tsr_process->asker[i].client.handle == client.handle)
+			tsr_process->asker[i].handle = 0;
+	}
 	attachment->handle = 0;
 	TSR_TRACE(detach, attachment->map.directory->name, attachment->me);
 	tsr_region_views_destroy(attachment);

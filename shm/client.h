@@ -27,6 +27,8 @@
 #define TSR_ENDS_MAX        4096
 #define TSR_TAPS_MAX        256
 #define TSR_SCOPES_MAX      256
+#define TSR_ASKERS_MAX      64
+#define TSR_REPLIES_MAX     1024 /* reply channels that this process keeps open */
 
 #define TSR_MAGAZINE_ENTRIES (2 * TSR_CELL_ENTRIES - 1) /* and the count: 512 bytes */
 
@@ -131,7 +133,9 @@ struct tsr_end {
 	uint32_t patience_ns;        /* how long a receiver lets messages gather: see buffered.c */
 	struct tsr_event_own event;
 	struct tsr_kind const *kind;
-	void *own; /* what the kind keeps for it besides */
+	void *own;    /* what the kind keeps for it besides */
+	uint64_t tag; /* beside the channel, for the next request or reply: see ask.h */
+	bool endless; /* that nobody is at the other side says nothing */
 	/* Of an end in a scope, under the scope's lock: see scope.h. */
 	struct tsr_scope_own *scope; /* NULL: in none */
 	struct tsr_end *beside;      /* the next of the scope */
@@ -210,11 +214,38 @@ struct tsr_scope_own {
 	pthread_cond_t left; /* a call was inside when the scope was cancelled */
 };
 
+/* A request on its way. */
+struct tsr_ask_own {
+	uint64_t id;  /* number | place; 0: free */
+	uint64_t tag; /* its correlation */
+	uint32_t ticket;
+	bool answered;
+	struct tsr_msg reply; /* if it is */
+};
+
+/* One asker: see ask.c. */
+struct tsr_asker_own {
+	uint64_t handle; /* 0: free */
+	struct tsr_client client;
+	struct tsr_sender sender;     /* of requests */
+	struct tsr_receiver receiver; /* of replies */
+	uint32_t number;              /* of the last request */
+	uint64_t late;                /* replies that nobody waited for any more */
+	struct tsr_ask_own ask[TSR_ASKS_MAX];
+};
+
+/* An end that this process replies by. */
+struct tsr_reply_own {
+	struct tsr_sender sender;
+};
+
 struct tsr_process {
 	struct tsr_attachment attachment[TSR_ATTACHMENTS_MAX];
 	struct tsr_end end[TSR_ENDS_MAX];
 	struct tsr_tap_own tap[TSR_TAPS_MAX];
 	struct tsr_scope_own scope[TSR_SCOPES_MAX];
+	struct tsr_asker_own asker[TSR_ASKERS_MAX];
+	struct tsr_reply_own reply[TSR_REPLIES_MAX];
 	uint32_t ends_high; /* beyond the last entry of @end that was ever used */
 };
 

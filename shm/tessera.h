@@ -220,6 +220,13 @@ struct tsr_scope_options {
 	void *argument;               /* of the callback */
 };
 
+/* One who sends requests and gets their replies. */
+struct tsr_asker {
+	uint64_t handle;
+};
+
+#define TSR_ASKS_MAX 64 /* requests of an asker that are on their way */
+
 /* One case of a select: a send or a receive. */
 struct tsr_case {
 	struct tsr_sender sender;     /* send *msg there; or: */
@@ -444,6 +451,58 @@ TSR_API int tsr_scope_cancel(struct tsr_scope scope);
  * open below it; -ENOTCONN.
  */
 TSR_API int tsr_scope_close(struct tsr_scope scope);
+
+/*
+ * tsr_asker_open, tsr_asker_close - one who asks those that receive from channel @service
+ *
+ * The channel is made if need be, and is a buffered one. Replies come by a channel of the asker's
+ * own, named reply/CLIENT.N, which stays when it is closed, for the next one.
+ * Context: cold, asks the daemon. An asker is used by one thread at a time; a process may have 64.
+ * Return: 0; -EOPNOTSUPP the channel is of another kind; -ENOBUFS; and as tsr_sender_open().
+ */
+TSR_API int tsr_asker_open(struct tsr_client client, const char *service, struct tsr_asker *out);
+TSR_API int tsr_asker_close(struct tsr_asker asker);
+
+/*
+ * tsr_ask - send a request and wait for its reply
+ * @msg:	the request; on success the reply, which is the caller's
+ *
+ * tsr_ask_begin - send a request; up to TSR_ASKS_MAX may be on their way
+ * @ask:	set: for tsr_ask_end()
+ * tsr_ask_end - wait for the reply to it, in any order
+ *
+ * A request that was received and whose receiver dies, or releases it without a reply, has failed;
+ * one that is still in the channel waits for the next who receives. What fails or passes its
+ * deadline is forgotten: its reply, should it still come, is dropped, and counted by
+ * tsr_asker_late().
+ * Context: warm, the asker's thread. TSR_NOWAIT of tsr_ask_end() looks once.
+ * Return: 0; tsr_ask(), tsr_ask_begin(): what tsr_send() gives, then the message is still the
+ * caller's; -ENOBUFS TSR_ASKS_MAX are on their way. tsr_ask(), tsr_ask_end(), and the request is
+ * gone (msg->data is NULL): -ETIMEDOUT; -ECONNRESET it has failed; -EAGAIN (TSR_NOWAIT) not yet;
+ * -ESTALE no such request is on its way; -ENOTCONN.
+ */
+TSR_API int tsr_ask(struct tsr_asker asker, struct tsr_msg *msg, uint64_t deadline_ns);
+TSR_API int tsr_ask_begin(struct tsr_asker asker, struct tsr_msg *msg, uint64_t deadline_ns,
+                          uint64_t *ask);
+TSR_API int tsr_ask_end(struct tsr_asker asker, uint64_t ask, struct tsr_msg *reply,
+                        uint64_t deadline_ns);
+
+/* tsr_asker_late - how many replies came when nobody waited for them. Return: 0; -ENOTCONN. */
+TSR_API int tsr_asker_late(struct tsr_asker asker, uint64_t *late);
+
+/*
+ * tsr_reply - answer a request
+ * @request:	as received, and not yet released
+ * @reply:	any message of this client; @request itself, to answer in its block
+ *
+ * Sent on to another channel a request can't be answered any more.
+ * Context: warm, any thread; the first reply to an asker asks the daemon. Then release @request, if
+ * it is not @reply.
+ * Return: 0, @reply is sent; else it is still the caller's: -EINVAL it was no request; -EPIPE the
+ * asker is gone; -EAGAIN (TSR_NOWAIT), -ETIMEDOUT its channel is full; -ESTALE; -EPERM; -ENOTCONN.
+ */
+TSR_API int tsr_reply(struct tsr_client client, const struct tsr_msg *request,
+                      struct tsr_msg *reply, uint64_t deadline_ns);
 
 /*
  * tsr_release - give a block back

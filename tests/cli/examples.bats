@@ -51,6 +51,21 @@ teardown() { tessera_teardown; }
 	ledger_balances
 }
 
+@test "ask: a server multiplies, and one that is killed fails its request" {
+	background "$examples/ask" serve
+	server=$last
+	[ "$("$examples/ask" 6 7)" = "6 * 7 = 42" ]
+	[ "$("$examples/ask" 8 9)" = "8 * 9 = 72" ]
+	kill -STOP "$server"
+	background "$examples/ask" 1 2 >output 2>&1
+	asker=$last
+	kill -KILL "$server"
+	background "$examples/ask" serve
+	wait "$asker"
+	[ "$(cat output)" = "1 * 2 = 2" ]
+	ledger_balances
+}
+
 @test "scope: what the worker had no time for is told, and nothing is lost" {
 	"$TESSERA" channel create --capacity 8 demo/greetings
 	"$examples/hello_send" One Two Three Four
