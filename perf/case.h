@@ -39,6 +39,7 @@ int tsr_perf_plan_stream_64k(struct tsr_perf_plan *plan, const struct tsr_perf_r
 int tsr_perf_plan_stream_1m(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_fan_in(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_idle(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
+int tsr_perf_plan_ask(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_select(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_tracing(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);

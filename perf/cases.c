@@ -23,6 +23,7 @@ const struct tsr_perf_case tsr_perf_cases[] = {
 	{"select", "2 16 64", "",
          "a round trip whose way out is one of so many channels, selected from",
          tsr_perf_plan_select},
+	{"ask", "", "", "a request and its reply, by tsr_ask() and tsr_reply()", tsr_perf_plan_ask},
 	{"wake", "", "", "a message to a receiver that sleeps", tsr_perf_plan_wake},
 	{"alloc", "local cross", "bytes of the block (256)",
          "free and allocate a block; and free it in another process", tsr_perf_plan_alloc},

@@ -153,6 +153,17 @@ tsr_perf_link_further(struct tsr_perf_side *side, struct tsr_perf_link *link, un
 	return ours_open_end(side, link, way, side->index == 0);
 }
 
+int
+tsr_perf_link_asker(struct tsr_perf_side *side, struct tsr_perf_link *link, struct tsr_asker *asker)
+{
+	char name[TSR_NAME_BYTES];
+	int error;
+
+	ours_name(side, "out", name, sizeof(name));
+	error = tsr_asker_open(link->client, name, asker);
+	return error != 0 ? tsr_perf_failed_call(side, "tsr_asker_open", error) : 0;
+}
+
 void
 tsr_perf_link_close(struct tsr_perf_link *link)
 {

@@ -61,6 +61,10 @@ int tsr_perf_link_again(struct tsr_perf_side *side, struct tsr_perf_link *link);
 /* tsr_perf_link_further - channel @number, beside the others, from side 0 to side 1 */
 int tsr_perf_link_further(struct tsr_perf_side *side, struct tsr_perf_link *link, unsigned number);
 
+/* tsr_perf_link_asker - side 0: one who asks whoever receives from channel @name */
+int tsr_perf_link_asker(struct tsr_perf_side *side, struct tsr_perf_link *link,
+                        struct tsr_asker *asker);
+
 void tsr_perf_link_close(struct tsr_perf_link *link);
 
 /* tsr_perf_failed_call - report what a call of the library returned */
