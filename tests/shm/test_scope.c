@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "shm/client.h"
+#include "shm/scope.h"
 #include "tests/support/check.h"
 #include "tests/support/local.h"
 #include "tests/support/realm.h"
@@ -173,6 +174,20 @@ test_case(scope, receive_that_sleeps_is_cancelled_and_so_is_every_later_call)
 	test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
 	test_same(*(uint64_t *)msg.data, 1);
 	test_ok(tsr_release(me, &msg));
+}
+
+/* It was cancelled between its last look and its sleep. */
+test_case(scope, call_that_is_about_to_sleep_is_not_let)
+{
+	struct tsr_end *const end = tsr_end_get(receiver.handle);
+
+	if (end == NULL)
+		cr_assert_fail("it is not open");
+	test_ok(tsr_scope_add_receiver(scope, receiver));
+	test_ok(tsr_scope_cancel(scope));
+	test_is(tsr_scope_announce(end), -ECANCELED);
+	test_same(atomic_load(&channel->shm->receivers_waiting), 0);
+	test_ok(tsr_scope_close(scope));
 }
 
 test_case(scope, send_that_sleeps_is_cancelled_and_its_message_handed_over_once)

@@ -152,7 +152,7 @@ answering(void *argument)
 
 test_case(wait, end_that_slept_learns_again_that_messages_come_soon)
 {
-	struct tsr_receiver const receiver = open_receiver(back, 0, 200000);
+	struct tsr_receiver const receiver = open_receiver(back, 0, 5000);
 	struct tsr_end const *const end = end_of(receiver);
 	uint64_t const deadline = test_deadline(20000);
 	struct tsr_sender sender;
