@@ -11,6 +11,7 @@
 #include "shm/access.h"
 #include "shm/format.h"
 #include "shm/kind.h"
+#include "shm/requeue.h"
 #include "shm/waiter.h"
 
 #define CHANNELS_ENDS_MAX UINT16_MAX
@@ -94,6 +95,13 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 		                  "channel '%s': flags 0x%x ask for two things to be done when it "
 		                  "is full, expected one",
 		                  wish->name, wish->flags);
+	if ((wish->flags & TSR_CHANNEL_REQUEUE) != 0 &&
+	    (wish->flags & TSR_CHANNEL_DROP_OLDEST) != 0)
+		return tsr_refuse(
+			refusal, -EINVAL,
+			"channel '%s': requeue keeps what was received, drop-oldest drops "
+			"it: expected one of them",
+			wish->name);
 	if (wish->capacity != 0 && wish->capacity < kind->capacity_min)
 		return tsr_refuse(refusal, -EINVAL,
 		                  "channel '%s': capacity %u, a %s one has at least %u", wish->name,
@@ -410,6 +418,8 @@ channels_is_empty(struct tsr_channel const *channel)
 {
 	struct tsr_kind const *const kind = tsr_kind_get(channel->kind);
 
+	if (tsr_requeue_pending(channel))
+		return false;
 	if (kind->is_empty != NULL)
 		return kind->is_empty(channel);
 	for (uint32_t i = 0; i < channel->capacity; i++) {

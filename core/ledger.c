@@ -8,6 +8,7 @@
 
 #include "shm/access.h"
 #include "shm/broadcast.h"
+#include "shm/requeue.h"
 #include "shm/ticket.h"
 #include "shm/waiter.h"
 
@@ -15,6 +16,8 @@
 struct ledger_count {
 	struct tsr_map const *map;
 	struct tsr_ledger *ledger;
+	struct tsr_channel const *channels;
+	size_t channels_count;
 	bool const *living;
 	uint8_t *named; /* [tickets_all] */
 };
@@ -139,6 +142,20 @@ ledger_tokens(struct ledger_count *count, _Atomic uint64_t *tokens, uint64_t wai
 	}
 }
 
+/* Is it a message of a channel that is there, and comes again? */
+static bool
+ledger_requeued(struct ledger_count const *count, uint32_t index, uint64_t word)
+{
+	uint64_t const tag = tsr_ld_rlx(&count->map->tickets[index].tag);
+
+	for (size_t i = 0; i < count->channels_count; i++) {
+		if (tsr_requeue_is_on(&count->channels[i]) &&
+		    tsr_requeue_names(word, tag, count->channels[i].id))
+			return true;
+	}
+	return false;
+}
+
 static void
 ledger_ticket(struct ledger_count *count, uint32_t index)
 {
@@ -149,6 +166,10 @@ ledger_ticket(struct ledger_count *count, uint32_t index)
 	/* Of a broadcast, and out of its slot: who is responsible? */
 	if (holder == TSR_HOLDER_SHARED && !named)
 		holder = tsr_tag_responsible(tsr_ld_rlx(&count->map->tickets[index].tag));
+	if (!named && ledger_requeued(count, index, word)) {
+		count->ledger->in_channels++;
+		return;
+	}
 	if (index >= count->map->tickets_count && !named &&
 	    (holder == TSR_HOLDER_FREE || holder == TSR_HOLDER_DAEMON))
 		count->ledger->in_regions++;
@@ -172,8 +193,12 @@ tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
                 size_t channels_count, bool const *living, uint8_t *named,
                 struct tsr_ledger *ledger)
 {
-	struct ledger_count count = {
-		.map = map, .ledger = ledger, .living = living, .named = named};
+	struct ledger_count count = {.map = map,
+	                             .ledger = ledger,
+	                             .channels = channels,
+	                             .channels_count = channels_count,
+	                             .living = living,
+	                             .named = named};
 
 	*ledger = (struct tsr_ledger){.tickets = map->tickets_all};
 	for (size_t i = 0; i < channels_count; i++) {

@@ -362,6 +362,9 @@ tsr_member_repair(struct tsr_member *member, bool died, struct tsr_reap_result *
 		if (member->ends[i].record != NULL)
 			member_leave_end(&part, &member->ends[i]);
 	}
+	/* Who said goodbye gives back what it holds. */
+	if (died)
+		tsr_reaper_requeue(&member->realm->map, member->id, result);
 	return tsr_reaper_sweep(&member->realm->map, member->id, result);
 }
 

@@ -279,6 +279,7 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 	struct tsr_reap_result result = {0};
 
 	tsr_reaper_kind(channel->kind)->drain(map, channel, &result);
+	tsr_reaper_requeue_drain(map, channel, &result);
 	tsr_reaper_shared(map, TSR_HOLDER_DAEMON, &result);
 	reaper_tell_askers(map, &result);
 	for (uint32_t k = 0; k < map->classes_count; k++)

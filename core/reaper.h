@@ -35,6 +35,7 @@ struct tsr_reap_result {
 	uint32_t cells;          /* of depots */
 	uint32_t cursors;        /* of broadcasts: withdrawn */
 	uint32_t tickets;        /* given back */
+	uint32_t requeued;       /* given back to the channels from which they were received */
 	uint32_t tokens;
 	uint32_t woken;
 };
@@ -57,6 +58,15 @@ void tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end,
 void tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_result *result);
 TSR_MUST_CHECK
 int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+
+/*
+ * tsr_reaper_requeue - before the sweep of one that died: what it had received and not released
+ *		from a channel that is made so is the channel's again, and its receivers are woken
+ * tsr_reaper_requeue_drain - free what so became the channel's
+ */
+void tsr_reaper_requeue(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+void tsr_reaper_requeue_drain(struct tsr_map const *map, struct tsr_channel const *channel,
+                              struct tsr_reap_result *result);
 
 /*
  * tsr_reaper_drain - free every message of a channel that is about to be removed (no ends are open)

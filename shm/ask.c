@@ -120,7 +120,7 @@ tsr_asker_open(struct tsr_client client, const char *service, struct tsr_asker *
 	reply = error == 0 ? tsr_end_get(own->receiver.handle) : NULL;
 	if (error == 0 && (request == NULL || reply == NULL))
 		error = -ENOTCONN;
-	if (error == 0 && request->channel.kind != TSR_KIND_BUFFERED) {
+	if (error == 0 && request != NULL && request->channel.kind != TSR_KIND_BUFFERED) {
 		(void)tsr_sender_close(own->sender);
 		(void)tsr_receiver_close(own->receiver);
 		error = -EOPNOTSUPP;

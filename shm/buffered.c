@@ -231,7 +231,8 @@ int
 tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 {
 	for (;;) {
-		enum tsr_fast const fast = tsr_buffered_recv_fast(end, tsr_buffered_look(end), msg);
+		enum tsr_fast const fast =
+			tsr_buffered_recv_one(end, tsr_buffered_look(end), msg, true);
 		int error;
 
 		if (TSR_TRACED && fast <= TSR_FAST_WAKE)
@@ -248,6 +249,17 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 		if (error != 0)
 			return error;
 	}
+}
+
+/* The same; what a dead receiver held comes first. */
+static int
+buffered_recv(struct tsr_end *end, struct tsr_msg *msg)
+{
+	int error = -EAGAIN;
+
+	if (tsr_requeue_pending(&end->channel))
+		error = tsr_requeue_recv(end, msg);
+	return error != -EAGAIN ? error : tsr_buffered_try_recv(end, msg);
 }
 
 void
@@ -320,6 +332,9 @@ buffered_refuse(struct tsr_end *end, struct tsr_slot *slot)
 	 * does not name it any more, or the reaper would find a ready slot with a stale name. */
 	mine = tsr_ticket_receive_of(end->map, tsr_ld_rlx(&slot->name), end->map->tickets_all,
 	                             end->me, &own) == 0;
+	if (mine)
+		/* Should we die before we release it: it is refused again. */
+		tsr_requeue_note(end, own, tsr_ld_rlx(&slot->range));
 	if (tsr_buffered_free(end, slot) == TSR_FAST_WAKE)
 		tsr_buffered_wake(end);
 	if (mine && tsr_message_release(end->attachment, own) != 0)
@@ -360,7 +375,8 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 	if (index < end->map->tickets_count || index >= end->map->tickets_all ||
 	    !tsr_block_holds(&end->map->blocks[index], zdesc.range))
 		return buffered_refuse(end, slot);
-	error = tsr_region_receive(end->attachment, zdesc, msg);
+	tsr_requeue_note(end, zdesc.name, zdesc.range);
+	error = tsr_region_receive(end->attachment, zdesc, false, msg);
 	if (error == -EPROTO)
 		return buffered_refuse(end, slot);
 	if (error != 0) {
@@ -385,6 +401,8 @@ tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg)
 static bool
 buffered_is_drained(struct tsr_end const *end)
 {
+	if (tsr_requeue_pending(&end->channel))
+		return false;
 	for (uint32_t i = 0; !end->alone && i <= end->mask; i++) {
 		if (tsr_slot_phase(tsr_ld_rlx(&end->slots[i].word)) != TSR_EMPTY)
 			return false;
@@ -400,13 +418,15 @@ buffered_has_work(struct tsr_end const *end)
 
 	if (end->side == TSR_SIDE_SENDER)
 		return tsr_end_hopes(end, word) || tsr_drop_is_possible(end, word);
-	return tsr_end_hopes(end, word) || tsr_ld_rlx(&end->shm->redo) != end->redo_seen;
+	return tsr_end_hopes(end, word) || tsr_ld_rlx(&end->shm->redo) != end->redo_seen ||
+	       tsr_requeue_pending(&end->channel);
 }
 
 static bool
 buffered_find_work(struct tsr_end *end)
 {
 	return tsr_buffered_place(end) == 0 ||
+	       (end->side == TSR_SIDE_RECEIVER && tsr_requeue_pending(&end->channel)) ||
 	       (end->side == TSR_SIDE_SENDER &&
 	        tsr_drop_is_possible(end, tsr_ld_rlx(&tsr_end_slot(end)->word)));
 }
@@ -434,14 +454,14 @@ buffered_open(struct tsr_end *end, struct tsr_end_options const *options)
 struct tsr_kind const tsr_kind_buffered = {
 	.name = "buffered",
 	.flags = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER | TSR_CHANNEL_DROP_NEWEST |
-                 TSR_CHANNEL_DROP_OLDEST,
+                 TSR_CHANNEL_DROP_OLDEST | TSR_CHANNEL_REQUEUE,
 	.capacity = 1024,
 	.inlined = true,
 	.bytes = tsr_kind_ring_bytes,
 	.format = tsr_kind_ring_format,
 	.open = buffered_open,
 	.try_send = buffered_send,
-	.try_recv = tsr_buffered_try_recv,
+	.try_recv = buffered_recv,
 	.has_work = buffered_has_work,
 	.find_work = buffered_find_work,
 	.is_drained = buffered_is_drained,

@@ -11,6 +11,7 @@
 
 #include "shm/client.h"
 #include "shm/clock.h"
+#include "shm/requeue.h"
 #include "shm/ticket.h"
 
 /* What the fast form of a try came to: only the first two have changed anything. */
@@ -196,6 +197,15 @@ tsr_buffered_free(struct tsr_end *end, struct tsr_slot *slot)
 	                            &end->shm->senders_waiting, &end->shm->receivers_waiting);
 }
 
+/* Stamp the ticket that the slot in our hands names; before it, note its range, if need be. */
+TSR_INLINE int
+tsr_buffered_stamp(struct tsr_end *end, uint64_t name, uint64_t range, uint64_t *own, bool noted)
+{
+	if (noted)
+		tsr_requeue_note(end, name, range);
+	return tsr_ticket_receive(end->map, name, end->me, own);
+}
+
 /* The receiver's look at the slot at its position. */
 TSR_INLINE uint64_t
 tsr_buffered_look(struct tsr_end const *end)
@@ -204,9 +214,12 @@ tsr_buffered_look(struct tsr_end const *end)
 	return tsr_ld_acq(&tsr_end_slot(end)->word);
 }
 
-/* Receive what is in the slot at our position, if @ready, the word as just seen, says it is. */
+/*
+ * Receive what is in the slot at our position, if @ready, the word as just seen, says it is.
+ * @noted:	a constant: whether it is noted what it is, if the channel was made so
+ */
 TSR_INLINE enum tsr_fast
-tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
+tsr_buffered_recv_one(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg, bool noted)
 {
 	struct tsr_map const *const map = end->map;
 	struct tsr_slot *const slot = tsr_end_slot(end);
@@ -228,7 +241,7 @@ tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
 	block = &map->blocks[tsr_name_index(own)];
 	if (tsr_unlikely(tsr_name_index(own) >= map->tickets_count) ||
 	    tsr_unlikely(!tsr_block_holds(block, range)) ||
-	    tsr_unlikely(tsr_ticket_receive(map, own, end->me, &own) != 0)) {
+	    tsr_unlikely(tsr_buffered_stamp(end, own, range, &own, noted) != 0)) {
 		end->again = (ready & TSR_READY_AGAIN_BIT) != 0;
 		return TSR_FAST_REFUSE;
 	}
@@ -241,6 +254,13 @@ tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
 	fast = tsr_buffered_free(end, slot);
 	tsr_metrics_moved(end->metrics, tsr_range_length(range));
 	return tsr_unlikely(stamp != 0) ? TSR_FAST_WAKE : fast;
+}
+
+/* The same for ends that are inlined: nothing that they receive comes again once it is received. */
+TSR_INLINE enum tsr_fast
+tsr_buffered_recv_fast(struct tsr_end *end, uint64_t ready, struct tsr_msg *msg)
+{
+	return tsr_buffered_recv_one(end, ready, msg, false);
 }
 
 #endif /* TSR_SHM_BUFFERED_H */

@@ -13,6 +13,7 @@
 #include "shm/client.h"
 #include "shm/clock.h"
 #include "shm/kind.h"
+#include "shm/requeue.h"
 #include "shm/scope.h"
 
 #define END_DEADLINE_MS 5000
@@ -139,7 +140,9 @@ end_spin_is_vain(void)
 uint8_t
 tsr_end_inlined(struct tsr_end const *end)
 {
-	if (!end->kind->inlined)
+	/* What a receiver holds of a channel that requeues must be noted. */
+	if (!end->kind->inlined ||
+	    (end->side == TSR_SIDE_RECEIVER && tsr_requeue_is_on(&end->channel)))
 		return TSR_END_NOT_INLINED;
 	return end->attachment->traced ? (uint8_t)(TSR_END_TRACED | end->side) : end->side;
 }

@@ -133,6 +133,13 @@ tsr_geometry_check(struct tsr_realm_geometry const *g, char *why, size_t why_byt
 	return geometry_check_classes(g, why, why_bytes);
 }
 
+/* The ranges of tickets that may come again lie behind all the rest. */
+static uint64_t
+format_ranges_bytes(struct tsr_realm_geometry const *g, uint32_t tickets)
+{
+	return ((uint64_t)tickets + g->region_tickets) * sizeof(uint64_t);
+}
+
 /* Offsets of tickets, depots and blocks: the one place that decides them. */
 static uint64_t
 geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_CLASSES_MAX],
@@ -167,7 +174,7 @@ geometry_classes(struct tsr_realm_geometry const *g, struct tsr_class klass[TSR_
 		klass[i].cells_offset = offset;
 		offset += (uint64_t)klass[i].cells * sizeof(struct tsr_cell);
 	}
-	*tickets_bytes = offset;
+	*tickets_bytes = offset + format_ranges_bytes(g, *tickets);
 	return arena;
 }
 
@@ -320,6 +327,7 @@ format_directory(struct tsr_directory *directory, struct tsr_realm_geometry cons
 	memcpy(directory->name, g->name, sizeof(directory->name));
 	memcpy(directory->backing, g->backing, sizeof(directory->backing));
 	(void)geometry_classes(g, directory->klass, &directory->tickets, &tickets_bytes);
+	directory->ranges_offset = tickets_bytes - format_ranges_bytes(g, directory->tickets);
 }
 
 int
@@ -393,6 +401,8 @@ tsr_channel_format(struct tsr_map const *map, uint32_t index, uint64_t offset,
 	tsr_st_rlx(&shm->receivers_waiting, 0);
 	tsr_st_rlx(&shm->senders_waiting, 0);
 	tsr_st_rlx(&shm->redo, 0);
+	tsr_st_rlx(&shm->requeue_first, 0);
+	tsr_st_rlx(&shm->requeue_last, 0);
 	tsr_kind_get(shape.kind)->format(shm, &shape, map->first_lap);
 	format_totals(&map->totals[index]);
 	format_tokens(map->tokens[index].receiver);

@@ -6,6 +6,7 @@
 #include "shm/channel.h"
 #include "shm/metrics.h"
 #include "shm/waiter.h"
+#include "shm/zdesc.h"
 
 /* Every number that two builds must agree on. */
 static uint64_t const layout_numbers[] = {
@@ -58,6 +59,9 @@ static uint64_t const layout_numbers[] = {
 	offsetof(struct tsr_directory, klass),
 	offsetof(struct tsr_directory, regions_offset),
 	offsetof(struct tsr_directory, meters_version),
+	offsetof(struct tsr_directory, ranges_offset),
+	offsetof(struct tsr_channel_shm, requeue_first),
+	TSR_TICKET_REQUEUED,
 	offsetof(struct tsr_metrics, times),
 };
 

@@ -107,6 +107,9 @@ struct tsr_channel_shm {
 	_Atomic uint64_t redo; /* incremented when something before the receivers is ready again */
 	/* Senders write it when they go to sleep and wake up. */
 	alignas(TSR_CACHELINE) _Atomic uint64_t senders_waiting;
+	/* What dead receivers held, and comes again: see requeue.h. */
+	_Atomic uint64_t requeue_first;
+	_Atomic uint64_t requeue_last;
 	alignas(TSR_CACHELINE) struct tsr_slot slot[];
 };
 
@@ -267,7 +270,8 @@ struct tsr_directory {
 	uint64_t ends_offset;
 	uint64_t totals_offset;
 	_Atomic uint64_t meters_version; /* odd: an end's counts are being moved */
-	uint64_t reserved1[11];
+	uint64_t ranges_offset;          /* of the tickets' ranges, in the tickets segment */
+	uint64_t reserved1[10];
 };
 
 static_assert(offsetof(struct tsr_directory, tickets) == 56, "layout");

@@ -109,6 +109,9 @@ map_bind_segments(struct tsr_map *map)
 
 	if (!map_holds(&s[TSR_SEGMENT_TICKETS], 0,
 	               (uint64_t)map->tickets_all * sizeof(*map->tickets)) ||
+	    map->directory->ranges_offset % sizeof(uint64_t) != 0 ||
+	    !map_holds(&s[TSR_SEGMENT_TICKETS], map->directory->ranges_offset,
+	               (uint64_t)map->tickets_all * sizeof(*map->ranges)) ||
 	    !map_holds(&s[TSR_SEGMENT_BLOCKS], 0,
 	               (uint64_t)map->tickets_all * sizeof(*map->blocks)) ||
 	    !map_holds(&s[TSR_SEGMENT_METRICS], 0,
@@ -119,6 +122,8 @@ map_bind_segments(struct tsr_map *map)
 	                        (uint64_t)map->channels_count * sizeof(*map->tokens)))
 		return -EPROTO;
 	map->tickets = s[TSR_SEGMENT_TICKETS].base;
+	map->ranges = (_Atomic uint64_t *)(void *)((unsigned char *)map->tickets +
+	                                           map->directory->ranges_offset);
 	map->blocks = s[TSR_SEGMENT_BLOCKS].base;
 	map->states = s[TSR_SEGMENT_STATE].base;
 	map->tokens = s[TSR_SEGMENT_TOKENS].base;

@@ -26,6 +26,7 @@ struct tsr_mapping {
 struct tsr_map {
 	struct tsr_directory *directory; /* read-only in clients */
 	struct tsr_ticket *tickets;
+	_Atomic uint64_t *ranges; /* [tickets_all], see requeue.h */
 	struct tsr_block const *blocks;
 	struct tsr_state *states;  /* [clients]: client id 1 has the first; NULL for an observer */
 	struct tsr_tokens *tokens; /* [channels]; NULL for an observer */

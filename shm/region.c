@@ -180,7 +180,8 @@ tsr_region_fill(struct tsr_region_view const *view, struct tsr_zdesc zdesc, stru
 }
 
 int
-tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, struct tsr_msg *msg)
+tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, bool again,
+                   struct tsr_msg *msg)
 {
 	struct tsr_map const *const map = &attachment->map;
 	struct tsr_region_view *view;
@@ -192,8 +193,10 @@ tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, st
 	error = region_have(attachment, tsr_name_index(zdesc.name), &view);
 	/* Under the lock: who trims sees that the ticket is ours, or still the channel's. */
 	if (error == 0)
-		error = tsr_ticket_receive_of(map, zdesc.name, map->tickets_all, attachment->me,
-		                              &zdesc.name);
+		error = again ? tsr_ticket_receive_again(map, zdesc.name, attachment->me,
+		                                         &zdesc.name)
+		              : tsr_ticket_receive_of(map, zdesc.name, map->tickets_all,
+		                                      attachment->me, &zdesc.name);
 	if (error == 0)
 		tsr_region_fill(view, zdesc, msg);
 	(void)pthread_mutex_unlock(&attachment->regions->lock);

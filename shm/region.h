@@ -65,13 +65,15 @@ void tsr_region_fill(struct tsr_region_view const *view, struct tsr_zdesc zdesc,
 /*
  * tsr_region_receive - take what a slot in our hands names from the channel
  * @zdesc:	its index is that of a region's ticket, its range inside the block
+ * @again:	no slot names it, it is requeued: see requeue.h
  * @msg:	set on success, but for its stamp
  *
  * Context: cold if the region has yet to be mapped: asks the daemon. Return: 0; -EPROTO the ticket
- * is not the channel's; -ENOTCONN, -ETIMEDOUT, -ENOBUFS, -ENOMEM, ...: the region can't be had.
+ * is not the channel's; -EAGAIN it is no longer, with @again; -ENOTCONN, -ETIMEDOUT, -ENOBUFS,
+ * -ENOMEM, ...: the region can't be had.
  */
 TSR_MUST_CHECK
-int tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc,
+int tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, bool again,
                        struct tsr_msg *msg);
 
 /* tsr_region_resolve - the same for a ticket that is ours, @zdesc being checked. */

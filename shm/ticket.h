@@ -62,10 +62,12 @@ tsr_ticket_own(struct tsr_map const *map, uint64_t name, uint16_t me, struct tsr
 TSR_INLINE void
 tsr_ticket_send(struct tsr_ticket *ticket, uint64_t name, uint64_t channel_id)
 {
-	tsr_st_rlx(&ticket->tag, channel_id);
 	/* [T1] pairs with [P1] and [V1]: payload and zdesc are written before it is the
 	 * channel's. */
 	tsr_st_rel(&ticket->word, tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
+	/* Not before: until then it may be a message that we have received, and its tag says from
+	 * which channel, if we die. */
+	tsr_st_rlx(&ticket->tag, channel_id);
 }
 
 /* tsr_ticket_share - the same for a broadcast: it stays (SHARED, g) until it is freed. */
@@ -101,6 +103,28 @@ tsr_ticket_receive_of(struct tsr_map const *map, uint64_t name, uint32_t count, 
 	*own = tsr_name_next(name);
 	tsr_st_rlx(&ticket->word, tsr_name_word(*own, TSR_TICKET_RECEIVED, me));
 	/* [V3] pairs with [V2]: stamped before we write into the block; no instruction on x86. */
+	tsr_fence_rel();
+	return 0;
+}
+
+/*
+ * tsr_ticket_receive_again - the same for one that no slot names: it is requeued, and others want
+ *		it, too
+ *
+ * Return: 0; -EAGAIN somebody else has it.
+ */
+TSR_INLINE int
+tsr_ticket_receive_again(struct tsr_map const *map, uint64_t name, uint16_t me, uint64_t *own)
+{
+	uint64_t word = tsr_name_word(name, TSR_TICKET_REQUEUED, TSR_HOLDER_CHANNEL);
+	uint64_t const mine = tsr_name_next(name);
+
+	/* [Y2] pairs with [Y1]: what the dead one had, as the reaper left it. */
+	if (!tsr_cas_acq(&map->tickets[tsr_name_index(name)].word, &word,
+	                 tsr_name_word(mine, TSR_TICKET_RECEIVED, me)))
+		return -EAGAIN;
+	*own = mine;
+	/* [V3] pairs with [V2]: likewise. */
 	tsr_fence_rel();
 	return 0;
 }

@@ -39,6 +39,7 @@ enum tsr_ticket_kind {
 	TSR_TICKET_IDLE = 0,     /* in a magazine, or allocated and never received */
 	TSR_TICKET_RECEIVED = 1, /* received and not yet released */
 	TSR_TICKET_SHARED = 2,   /* held by a broadcast */
+	TSR_TICKET_REQUEUED = 3, /* the channel's again: see requeue.h */
 };
 
 TSR_INLINE uint64_t

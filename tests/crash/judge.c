@@ -170,6 +170,7 @@ void
 judge_expect(void)
 {
 	ring_read(&judge_ring);
+	ring_add_held(&judge_ring);
 	judge_forget_forged(&judge_ring);
 	judge_had_end = world_has_end(WORLD_VICTIM, 0, TSR_SIDE_SENDER) ||
 	                world_has_end(WORLD_VICTIM, 0, TSR_SIDE_RECEIVER);
@@ -199,6 +200,16 @@ judge_in_ring(uint64_t serial)
 	return false;
 }
 
+static bool
+judge_in_slots(uint64_t serial)
+{
+	for (unsigned i = 0; i < judge_ring.count; i++) {
+		if (judge_ring.entry[i].serial == serial && !judge_ring.entry[i].held)
+			return judge_in_ring(serial);
+	}
+	return false;
+}
+
 /* What it said that it did, it did. */
 static bool
 judge_run_told(struct run const *run)
@@ -223,7 +234,7 @@ judge_run_told(struct run const *run)
 		    !judge_has(scene.peer.sends, scene.peer.sends_count, run->received[i]))
 			return judge_say("%ju was received and never sent",
 			                 (uintmax_t)run->received[i]);
-		if (judge_in_ring(run->received[i]))
+		if (judge_in_slots(run->received[i]))
 			return judge_say("message %ju is in the channel after it was received",
 			                 (uintmax_t)run->received[i]);
 	}
@@ -300,7 +311,7 @@ judge_flags(struct ring const *now)
 
 		for (unsigned k = 0; k < now->count; k++) {
 			if (now->entry[k].serial != then->serial || then->serial == 0 ||
-			    now->entry[k].phase != TSR_READY)
+			    !judge_live_entry(then) || now->entry[k].phase != TSR_READY)
 				continue;
 			if (now->entry[k].again != (held || then->again) &&
 			    (world.shape->flags & TSR_CHANNEL_ONE_RECEIVER) == 0)

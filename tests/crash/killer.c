@@ -33,6 +33,7 @@ static struct world_shape const killer_shapes[] = {
          TSR_CHANNEL_DROP_OLDEST | TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
          TSR_KIND_BUFFERED, 4},
 	{"conflated", 0, TSR_KIND_CONFLATED, 8},
+	{"requeue", TSR_CHANNEL_REQUEUE, TSR_KIND_BUFFERED, 4},
 };
 
 /*
@@ -100,6 +101,10 @@ killer_start(struct op const *op, char const *name)
 static bool
 killer_possible(struct sweep_case const *c)
 {
+	if (((c->start->flags & START_AGAIN) != 0 &&
+	     (c->shape->flags & TSR_CHANNEL_REQUEUE) == 0) ||
+	    ((c->op->ends & OP_RECEIVER) == 0 && (c->shape->flags & TSR_CHANNEL_REQUEUE) != 0))
+		return false;
 	if ((c->start->flags & START_REDO) != 0 && c->shape->kind == TSR_KIND_CONFLATED)
 		return false;
 	/* Where a channel that drops is not full, it is as any other. */

@@ -535,6 +535,7 @@ struct op const op_table[] = {
                                  .fill = OP_FULL,
                                  .flags = START_WATCHED | START_PEER_SLEEPS},
 				{.name = "redo", .fill = 2, .flags = START_REDO},
+				{.name = "again", .fill = 2, .flags = START_AGAIN},
 				{.name = "forged",
                                  .fill = 1,
                                  .want = -EPROTO,
@@ -564,6 +565,7 @@ struct op const op_table[] = {
 				{.name = "empty", .want = -EAGAIN},
 				{.name = "two", .fill = 2},
 				{.name = "full", .fill = OP_FULL},
+				{.name = "again", .fill = 2, .flags = START_AGAIN},
 				{.name = "redo", .fill = 2, .flags = START_REDO},
 			},
 	},
@@ -911,6 +913,19 @@ op_set_redo(void)
 	scene.before_count = 1;
 }
 
+/* The first message is received by somebody who dies before he has released it. */
+static void
+op_set_again(void)
+{
+	struct tsr_reap_result result = {0};
+	struct tsr_msg msg;
+
+	world_open_receiver(WORLD_FRESH_RECEIVER, 0);
+	if (tsr_recv(world.receiver[WORLD_FRESH_RECEIVER][0], &msg, TSR_NOWAIT) != 0 ||
+	    world_reap(WORLD_FRESH_RECEIVER, &result) != 0 || result.requeued != 1)
+		world_give_up("nothing comes again");
+}
+
 static void
 op_set_sleeper(struct op const *op)
 {
@@ -954,6 +969,8 @@ op_set(struct op const *op, struct start const *start)
 	op_set_messages(start->fill);
 	if ((start->flags & START_REDO) != 0)
 		op_set_redo();
+	if ((start->flags & START_AGAIN) != 0)
+		op_set_again();
 	op_set_run(&scene.victim, op, start, WORLD_VICTIM);
 	if ((start->flags & START_WATCHED) != 0)
 		op_set_watch();

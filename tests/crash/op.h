@@ -31,6 +31,7 @@ enum start_flag {
 	START_WOKEN = 2,       /* it is about to sleep, and a peer does what it waits for */
 	START_REDO = 4,        /* a message before its place is ready again */
 	START_WATCHED = 16,    /* somebody waits by descriptor for both sides: event tokens */
+	START_AGAIN = 32,      /* a message that a dead receiver held comes again */
 	START_ALONE = 8,       /* leaves nothing for a peer to be in the middle of */
 };
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/requeue.h"
+
 static int
 ring_order(void const *a, void const *b)
 {
@@ -27,6 +29,62 @@ ring_entry_read(struct ring_entry *entry, struct tsr_slot *slot, uint64_t word)
 	entry->name = atomic_load(&slot->name);
 	entry->forged = tsr_range_length(range) > WORLD_MESSAGE;
 	entry->serial = world_serial_at(entry->name, tsr_range_make(0, WORLD_MESSAGE));
+}
+
+/* Messages of channel 0 that no slot names: tickets of this @holder and @kind. */
+static void
+ring_add_tickets(struct ring *ring, uint16_t holder, enum tsr_ticket_kind kind)
+{
+	struct tsr_map const *const map = &world.realm.map;
+	struct tsr_channel const *const channel = &world.record[0].channel;
+
+	for (uint32_t i = 0; tsr_requeue_is_on(channel) && i < map->tickets_all; i++) {
+		uint64_t const word = atomic_load(&map->tickets[i].word);
+		uint64_t const name = tsr_name_make(i, tsr_word_generation(word));
+		bool const held = holder != TSR_HOLDER_CHANNEL;
+
+		if (tsr_word_holder(word) != holder || tsr_word_kind(word) != (uint8_t)kind ||
+		    (atomic_load(&map->tickets[i].tag) & 0xffffff) != channel->id ||
+		    ring->count == 2 * WORLD_CAPACITY_MAX)
+			continue;
+		ring->entry[ring->count++] = (struct ring_entry){
+			.position = INT64_MIN / 2 + i,
+			.serial = world_serial_at(name, atomic_load(&map->ranges[i])),
+			.phase = held ? TSR_TAKEN : TSR_READY,
+			.owner = held ? holder : 0,
+			.again = !held,
+			.forged = tsr_range_length(atomic_load(&map->ranges[i])) > WORLD_MESSAGE,
+			.held = held,
+			.name = name,
+		};
+	}
+}
+
+static bool
+ring_names(struct ring const *ring, uint64_t name)
+{
+	for (unsigned i = 0; i < ring->count; i++) {
+		if (!ring->entry[i].held && ring->entry[i].phase != TSR_CLAIMED &&
+		    tsr_name_next(ring->entry[i].name) == name)
+			return true;
+	}
+	return false;
+}
+
+void
+ring_add_held(struct ring *ring)
+{
+	unsigned kept = 0;
+
+	ring_add_tickets(ring, WORLD_VICTIM, TSR_TICKET_RECEIVED);
+	/* Not what it has only stamped: its slot is in its hands still. */
+	for (unsigned i = 0; i < ring->count; i++) {
+		struct ring_entry const entry = ring->entry[i];
+
+		if (!entry.held || !ring_names(ring, entry.name))
+			ring->entry[kept++] = entry;
+	}
+	ring->count = kept;
 }
 
 void
@@ -55,6 +113,7 @@ ring_read(struct ring *ring)
 		if (lap * capacity + i >= ring->next)
 			ring->next = lap * capacity + i + 1;
 	}
+	ring_add_tickets(ring, TSR_HOLDER_CHANNEL, TSR_TICKET_REQUEUED);
 	qsort(ring->entry, ring->count, sizeof(ring->entry[0]), ring_order);
 	word = atomic_load(&slots[(uint64_t)ring->next & channel->mask].word);
 	ring->room = tsr_slot_phase(word) == TSR_EMPTY;

@@ -20,18 +20,23 @@ struct ring_entry {
 	uint16_t owner;
 	bool again;  /* flagged as redelivered */
 	bool forged; /* its range is not in its block */
+	bool held;   /* in no slot: the victim has received it */
 	uint64_t word;
 	uint64_t name;
 };
 
 struct ring {
-	struct ring_entry entry[WORLD_CAPACITY_MAX];
+	struct ring_entry entry[2 * WORLD_CAPACITY_MAX];
 	unsigned count;
 	uint64_t base; /* lap from which positions count */
 	int64_t next;  /* behind the newest position that any slot shows */
 	bool room;     /* the slot there is empty, for that lap */
 };
 
+/* What is requeued stands before the slots. */
 void ring_read(struct ring *ring);
+
+/* Add what the victim, who is dead, has received and not released, if that comes again. */
+void ring_add_held(struct ring *ring);
 
 #endif /* TSR_TESTS_CRASH_RING_H */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/ledger.h"
+#include "shm/requeue.h"
 #include "tests/model/model.h"
 
 /* A message: state | who received it << 8 | who was given it << 16 | its send returned 0 << 24. */
@@ -357,6 +358,11 @@ model_ghost_received(struct model_process *self, struct tsr_msg const *msg)
 		              index);
 		return MODEL_MESSAGES;
 	}
+	/* From no slot, but once more. */
+	if (ghost_state(m) == GHOST_PUBLISHED && (msg->flags & TSR_MSG_REDELIVERED) != 0 &&
+	    tsr_requeue_is_on(&model.record.channel))
+		model_set(&model.ghost->message[m],
+		          GHOST_SENT | GHOST_RECEIVED | ((uint64_t)self->number << 8));
 	if (ghost_given(m) != 0)
 		model_violate("process %u receives message %u, which %u has received", self->number,
 		              m, ghost_given(m));
@@ -402,6 +408,23 @@ ghost_channel(unsigned m)
 	return &model_channel(model.process[ghost_sender(m)].actor->second)->channel;
 }
 
+static bool
+ghost_in_slot(unsigned m)
+{
+	struct tsr_channel const *const channel = ghost_channel(m);
+	bool found = false;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
+
+		found = found ||
+		        (tsr_slot_phase(word) != TSR_EMPTY &&
+		         model_memory_look(model_memory_word(&slot->name)) == model.ghost->name[m]);
+	}
+	return found;
+}
+
 /* Published, not yet received, and no living receiver has it in hands. */
 static bool
 ghost_waits(unsigned m)
@@ -409,6 +432,9 @@ ghost_waits(unsigned m)
 	struct tsr_channel const *const channel = ghost_channel(m);
 
 	if (ghost_state(m) != GHOST_PUBLISHED || ghost_given(m) != 0)
+		return false;
+	/* What a dead one held may come again after the end was told. */
+	if (tsr_requeue_is_on(&model.record.channel) && !ghost_in_slot(m))
 		return false;
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		struct tsr_slot *const slot = &channel->shm->slot[i];
@@ -470,6 +496,50 @@ model_ghost_ended(struct model_process *self, unsigned channel, int error)
 		model_violate("process %u is told -ECONNRESET, and none has died", self->number);
 }
 
+/* Is a slot taken by the process, and names the message? */
+static bool
+ghost_in_hands(struct model_process const *p, unsigned m)
+{
+	struct tsr_channel const *const channel = &model.record.channel;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
+
+		if (tsr_slot_phase(word) != TSR_EMPTY &&
+		    model_memory_look(model_memory_word(&slot->name)) == model.ghost->name[m] &&
+		    (tsr_slot_phase(word) == TSR_READY ||
+		     tsr_slot_owner(word) == p->attachment->me))
+			return true;
+	}
+	return false;
+}
+
+static uint64_t
+ghost_ticket(unsigned m)
+{
+	uint32_t const index = tsr_name_index(model.ghost->name[m]);
+
+	return model_memory_look(model_memory_word(&model.map.tickets[index].word));
+}
+
+/* It dies with a message in hands that it has received: that is to come again, under a new name. */
+static void
+ghost_requeue(struct model_process *p)
+{
+	for (unsigned m = 0; m < MODEL_MESSAGES; m++) {
+		uint64_t const own = tsr_name_next(model.ghost->name[m]);
+
+		if ((ghost_state(m) != GHOST_PUBLISHED && ghost_state(m) != GHOST_RECEIVED) ||
+		    ghost_ticket(m) != tsr_name_word(own, TSR_TICKET_RECEIVED, p->attachment->me) ||
+		    ghost_in_hands(p, m))
+			continue;
+		model_set(&model.ghost->name[m], tsr_name_next(own));
+		model_set(&model.ghost->message[m], GHOST_SENT | GHOST_PUBLISHED);
+		model_set(&model.ghost->owner[tsr_name_index(own)], GHOST_IN_FLIGHT | m);
+	}
+}
+
 void
 model_ghost_died(struct model_process *p)
 {
@@ -481,6 +551,8 @@ model_ghost_died(struct model_process *p)
 			model_set(&died[i], died[i] | 2 | (ghost->open[p->number] != 0));
 	}
 	model_set(&ghost->open[p->number], 0);
+	if (tsr_requeue_is_on(&model.record.channel))
+		ghost_requeue(p);
 	for (unsigned i = 0; i < MODEL_TICKETS; i++) {
 		if (ghost->owner[i] == p->number)
 			model_set(&ghost->owner[i], 0);
@@ -518,6 +590,10 @@ ghost_in_channel(unsigned m)
 		found += tsr_slot_phase(word) == TSR_READY &&
 		         model_memory_look(model_memory_word(&slot->name)) == model.ghost->name[m];
 	}
+	if (tsr_requeue_is_on(channel) &&
+	    ghost_ticket(m) ==
+	            tsr_name_word(model.ghost->name[m], TSR_TICKET_REQUEUED, TSR_HOLDER_CHANNEL))
+		found++;
 	return found == 1;
 }
 

@@ -8,9 +8,10 @@
 #include <errno.h>
 
 int
-tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, struct tsr_msg *msg)
+tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, bool again,
+                   struct tsr_msg *msg)
 {
-	(void)attachment, (void)zdesc, (void)msg;
+	(void)attachment, (void)zdesc, (void)again, (void)msg;
 	return -EPROTO;
 }
 

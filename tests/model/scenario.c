@@ -65,6 +65,14 @@ scenario_close(struct model_process *self)
 	                                  : tsr_receiver_close(self->receiver));
 }
 
+static void
+scenario_release(struct model_process *self, struct tsr_msg *msg)
+{
+	model_ghost_releases(self, msg);
+	scenario_check(self, "release", tsr_release(self->client, msg));
+	*msg = (struct tsr_msg){0};
+}
+
 /* Send so many messages; each one's length says which it is. */
 static void
 scenario_send(struct model_process *self)
@@ -161,6 +169,34 @@ scenario_select(struct model_process *self)
 	model_set(&model.ghost->open[self->number], 0);
 	scenario_check(self, "close", tsr_receiver_close(self->receiver));
 	scenario_check(self, "close", tsr_receiver_close(self->also));
+}
+
+/* Receive two and then release both, until the stream ends: a death in between holds something. */
+static void
+scenario_receive_two(struct model_process *self)
+{
+	struct tsr_msg msg[2] = {0};
+	unsigned held = 0;
+
+	if (scenario_open(self) != 0)
+		return;
+	for (;;) {
+		int const error = tsr_recv(self->receiver, &msg[held], scenario_deadline(self));
+
+		if (error != 0) {
+			model_ghost_ended(self, 0, error);
+			break;
+		}
+		(void)model_ghost_received(self, &msg[held++]);
+		if (held < 2)
+			continue;
+		scenario_release(self, &msg[0]);
+		scenario_release(self, &msg[1]);
+		held = 0;
+	}
+	if (held == 1)
+		scenario_release(self, &msg[0]);
+	scenario_close(self);
 }
 
 /* Hold more than one's magazine has, and give it back: to the depot and from it. */
@@ -477,6 +513,41 @@ const struct model_scenario model_scenarios[] = {
 		.states = 3 * MILLION,
 		.nightly = 100 * MILLION,
 		.actor = {{SENDS(2)}, {SENDS(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "requeue",
+		.what = "what a dead receiver held comes again: two receivers, one death",
+		.flags = TSR_CHANNEL_REQUEUE,
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.states = MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(1)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "requeue-reaper",
+		.what = "the same, and the daemon dies while it repairs",
+		.flags = TSR_CHANNEL_REQUEUE,
+		.capacity = 2,
+		.kills = 1,
+		.reaper_kills = 1,
+		.states = 2 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(1)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "requeue-two",
+		.what = "what dead receivers held comes again: two of them, two deaths",
+		.flags = TSR_CHANNEL_REQUEUE,
+		.capacity = 2,
+		.kills = 2,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(2)},
+                          {.body = scenario_receive_two, .receives = true, .limit = 8},
+                          {RECEIVES(0)},
+                          {RECEIVES(0)}},
 	},
 	{
 		.name = "conflated",

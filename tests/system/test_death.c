@@ -495,3 +495,66 @@ test_case(death, client_that_is_stopped_keeps_everything_and_goes_on)
 	die(&child);
 	test_ok(tsr_receiver_close(receiver));
 }
+
+/* Receives all and releases none; then says so, and waits to be killed. */
+static int
+keeper(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_receiver_open(client, arg, NULL, &receiver));
+	for (uint64_t i = 0; i < 100; i++)
+		child_ok(report, tsr_recv(receiver, &msg, tsr_deadline_in_ms(20000)));
+	report_set(report, 0, 1);
+	child_check(report, report_await(report, 2, 1, 60000));
+	return 0;
+}
+
+Test(death, what_a_receiver_held_comes_again_whole_and_flagged_if_the_channel_was_made_so)
+{
+	death_setup();
+	for (int again = 0; again < 2; again++) {
+		char const *const name = again ? "again" : "once";
+		struct tsr_channel_options const options = {
+			.size = sizeof(options), .flags = again ? TSR_CHANNEL_REQUEUE : 0};
+		struct tsr_receiver receiver;
+		struct tsr_sender sender;
+		struct child child;
+		uint64_t sum = 0;
+		struct tsr_msg msg;
+		int error;
+
+		test_ok(tsr_channel_create(a, name, &options));
+		test_ok(tsr_sender_open(a, name, NULL, &sender));
+		for (uint64_t i = 0; i < 100; i++) {
+			test_ok(tsr_alloc(a, 64, &msg));
+			*(uint64_t *)msg.data = i;
+			msg.length = 8 + (uint32_t)i % 50;
+			test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+		}
+		child_start(&child, keeper, (void *)(uintptr_t)name);
+		cr_assert(report_await(child.report, 0, 1, 20000), "%s", child.report->text);
+		test_ok(tsr_receiver_open(a, name, NULL, &receiver));
+		die(&child);
+		for (uint64_t i = 0; i < (again ? 100 : 0); i++) {
+			uint64_t number;
+
+			test_ok(tsr_recv(receiver, &msg, test_deadline(5000)));
+			number = *(uint64_t *)msg.data;
+			test_same(msg.flags, TSR_MSG_REDELIVERED);
+			test_same(msg.length, 8 + number % 50);
+			sum += number;
+			test_ok(tsr_release(a, &msg));
+		}
+		test_same(sum, again ? 100 * 99 / 2 : 0);
+		error = tsr_recv(receiver, &msg, TSR_NOWAIT);
+		test_is(error, -EAGAIN);
+		test_ok(tsr_sender_close(sender));
+		test_ok(tsr_receiver_close(receiver));
+	}
+	death_teardown();
+}
