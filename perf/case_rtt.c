@@ -89,11 +89,41 @@ tsr_perf_bench_rtt(struct tsr_perf_bench *bench, size_t payload_bytes, bool many
 	};
 }
 
+/* All but the first form, of which more is expected. */
+static const struct rtt_kind {
+	const char *kind;
+	const char *name;
+	const char *label;
+	const char *label_p99;
+	uint32_t flags;
+} rtt_kinds[] = {
+	{"many", "tsr_send/tsr_recv, many-to-many", "rtt:many", "rtt:many p99", 0},
+	{"conflated", "tsr_send/tsr_recv, conflated", "rtt:conflated", "rtt:conflated p99",
+         TSR_PERF_CONFLATED},
+	{"drop-oldest", "tsr_send/tsr_recv, drop-oldest", "rtt:drop-oldest", "rtt:drop-oldest p99",
+         TSR_PERF_DROP_OLDEST},
+	{"requeue", "tsr_send/tsr_recv, requeue", "rtt:requeue", "rtt:requeue p99",
+         TSR_PERF_REQUEUE},
+};
+
+/* Return: NULL: one to one. */
+static const struct rtt_kind *
+rtt_kind(const char *kind)
+{
+	for (size_t i = 0; i < sizeof(rtt_kinds) / sizeof(rtt_kinds[0]); i++) {
+		if (strcmp(rtt_kinds[i].kind, kind) == 0)
+			return &rtt_kinds[i];
+	}
+	return NULL;
+}
+
 int
 tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
 	size_t payload = request->payload != 0 ? request->payload : RTT_PAYLOAD;
-	bool many = strcmp(request->kind, "many") == 0;
+	const struct rtt_kind *kind = rtt_kind(request->kind);
+	bool many = kind != NULL;
+	struct tsr_perf_bench *bench;
 	struct tsr_perf_pair *pair;
 	size_t ours;
 	size_t baseline;
@@ -101,7 +131,12 @@ tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *req
 
 	if (payload % sizeof(tsr_perf_words) != 0)
 		return -EINVAL;
-	tsr_perf_bench_rtt(tsr_perf_plan_bench(plan, &ours), payload, many);
+	bench = tsr_perf_plan_bench(plan, &ours);
+	tsr_perf_bench_rtt(bench, payload, many);
+	if (many) {
+		bench->name = kind->name;
+		bench->flags |= kind->flags;
+	}
 	error = tsr_perf_baseline_pingpong(tsr_perf_plan_bench(plan, &baseline), payload);
 	if (error != 0)
 		return error;
@@ -109,13 +144,13 @@ tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *req
 	pair = tsr_perf_plan_pair(plan, ours, baseline);
 	pair->metric_count = 2;
 	pair->metrics[0] = (struct tsr_perf_metric){
-		.label = many ? "rtt:many" : "rtt",
+		.label = many ? kind->label : "rtt",
 		.unit = "ns",
 		.must = {many ? 0.0 : 1.2, many ? 0.0 : 1.2},
 		.reach = {many ? 0.0 : 1.1, many ? 0.0 : 1.1},
 	};
 	pair->metrics[1] = (struct tsr_perf_metric){
-		.label = many ? "rtt:many p99" : "rtt p99",
+		.label = many ? kind->label_p99 : "rtt p99",
 		.unit = "ns",
 		.must = {many ? 0.0 : 1.5, many ? 0.0 : 1.5},
 	};

@@ -64,11 +64,17 @@ ours_channel(const struct tsr_perf_side *side)
 {
 	bool const many = (side->bench->flags & TSR_PERF_MANY) != 0;
 	bool const senders = (side->bench->flags & TSR_PERF_MANY_SENDERS) != 0;
+	uint32_t const drops =
+		(side->bench->flags & TSR_PERF_DROP_OLDEST) != 0 ? TSR_CHANNEL_DROP_OLDEST : 0;
+	uint32_t const requeue =
+		(side->bench->flags & TSR_PERF_REQUEUE) != 0 ? TSR_CHANNEL_REQUEUE : 0;
 
 	return (struct tsr_channel_options){
 		.size = sizeof(struct tsr_channel_options),
 		.capacity = side->bench->slots,
-		.flags = many      ? 0
+		.kind = (side->bench->flags & TSR_PERF_CONFLATED) != 0 ? TSR_KIND_CONFLATED
+	                                                               : TSR_KIND_BUFFERED,
+		.flags = many      ? drops | requeue
 	                 : senders ? TSR_CHANNEL_ONE_RECEIVER
 	                           : TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
 	};

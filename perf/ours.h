@@ -14,11 +14,14 @@
 #define TSR_PERF_QUIET_REALM "quiet"
 
 /* struct tsr_perf_bench.flags of a benchmark that uses a channel */
-#define TSR_PERF_MANY         UINT32_C(1)  /* many senders, many receivers; else one of each */
-#define TSR_PERF_COPY_IN      UINT32_C(2)  /* written elsewhere and brought in by tsr_copy_in() */
-#define TSR_PERF_NO_SPIN      UINT32_C(4)  /* who waits goes to sleep at once */
-#define TSR_PERF_QUIET        UINT32_C(16) /* in the realm "quiet" of the same daemon */
-#define TSR_PERF_MANY_SENDERS UINT32_C(8)  /* and one receiver */
+#define TSR_PERF_MANY         UINT32_C(1)   /* many senders, many receivers; else one of each */
+#define TSR_PERF_COPY_IN      UINT32_C(2)   /* written elsewhere and brought in by tsr_copy_in() */
+#define TSR_PERF_NO_SPIN      UINT32_C(4)   /* who waits goes to sleep at once */
+#define TSR_PERF_QUIET        UINT32_C(16)  /* in the realm "quiet" of the same daemon */
+#define TSR_PERF_MANY_SENDERS UINT32_C(8)   /* and one receiver */
+#define TSR_PERF_CONFLATED    UINT32_C(32)  /* with TSR_PERF_MANY: of that kind; */
+#define TSR_PERF_DROP_OLDEST  UINT32_C(64)  /* that drops the oldest when full; */
+#define TSR_PERF_REQUEUE      UINT32_C(128) /* whose receivers note what they hold */
 
 #define TSR_PERF_COUNT_SHIFT 16 /* from here on: a number of the benchmark's own */
 

@@ -572,6 +572,15 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(2), .stays = true}, {SENDS(2), .stays = true}},
 	},
 	{
+		.name = "conflated-wait",
+		.what = "store buffers: a receiver sleeps until there is something newer",
+		.kind = TSR_KIND_CONFLATED,
+		.capacity = 4,
+		.tso = true,
+		.quick = true,
+		.actor = {{SENDS(2), .stays = true}, {RECEIVES(1), .stays = true}},
+	},
+	{
 		.name = "conflated-reaper",
 		.what = "only the newest counts, one death, and the daemon dies while it repairs",
 		.kind = TSR_KIND_CONFLATED,

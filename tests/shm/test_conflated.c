@@ -308,6 +308,27 @@ Test(conflated, senders_that_die_one_after_the_other_use_up_no_slot)
 	leave();
 }
 
+Test(conflated, slots_in_which_senders_died_one_by_one_are_used_in_their_next_lap)
+{
+	struct tsr_reap_result result;
+
+	make(0, TSR_LAP_MASK);
+	for (int round = 1; round < 4; round++) {
+		for (uint64_t i = 1; i < CAPACITY; i++) {
+			struct tsr_slot *const slot = slot_at(newest() + i);
+			uint64_t const lap = tsr_slot_lap(atomic_load(&slot->word));
+
+			atomic_store(&slot->word, tsr_slot_word(lap, 5, TSR_CLAIMED));
+			reap(5, TSR_SIDE_SENDER, &result);
+			test_same(result.slots_voided, 1);
+		}
+		test_ok(put((uint64_t)round));
+		gets((uint64_t)round, 0);
+	}
+	nothing();
+	leave();
+}
+
 Test(conflated, sender_is_told_neither_full_nor_that_the_receivers_have_gone_but_that_all_is_over)
 {
 	make(0, 0);

@@ -9,6 +9,7 @@
 #include "core/reaper.h"
 #include "shm/client.h"
 #include "shm/requeue.h"
+#include "shm/ticket.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/local.h"
@@ -212,6 +213,45 @@ Test(requeue, message_that_was_sent_on_is_the_other_channels_and_one_that_was_no
 	test_same(msg.flags, 0);
 	test_ok(tsr_release(to, &msg));
 	test_ok(local_receiver_close(to, last));
+	leave();
+}
+
+Test(requeue, message_that_comes_again_is_received_by_one_and_from_its_own_channel)
+{
+	struct tsr_channel *other;
+	struct tsr_receiver last, its;
+	struct tsr_sender on;
+	struct tsr_msg msg;
+	uint64_t name, own;
+
+	make(TSR_CHANNEL_REQUEUE);
+	other = realm_channel(&realm, CAPACITY, TSR_CHANNEL_REQUEUE);
+	atomic_store(&other->entry->senders, tsr_ends_make(1, false, 1));
+	atomic_store(&other->entry->receivers, tsr_ends_make(1, false, 1));
+	test_ok(local_sender(from, other, NULL, &on));
+	test_ok(local_receiver(dead, other, NULL, &its));
+	test_ok(local_receiver(to, other, NULL, &last));
+	put(0, 8);
+	(void)held();
+	test_ok(tsr_alloc(from, 8, &msg));
+	*(uint64_t *)msg.data = 1;
+	test_ok(tsr_send(on, &msg, TSR_NOWAIT));
+	test_ok(tsr_recv(its, &msg, TSR_NOWAIT));
+	test_same(die().requeued, 2);
+	/* Both lie between first and last of either channel. */
+	atomic_store(&channel->shm->requeue_first, tsr_requeue_word(9, 1));
+	atomic_store(&channel->shm->requeue_last, realm.map.tickets_all);
+	gets(0, 8, TSR_MSG_REDELIVERED);
+	nothing();
+	name = tsr_name_make(tsr_name_index(msg.zdesc.name),
+	                     tsr_word_generation(atomic_load(realm_word(&realm, msg.zdesc.name))));
+	test_ok(tsr_ticket_receive_again(&realm.map, name, 2, &own));
+	test_is(tsr_ticket_receive_again(&realm.map, name, 1, &own), -EAGAIN);
+	msg.zdesc.name = own;
+	test_ok(tsr_release(to, &msg));
+	test_is(tsr_recv(last, &msg, TSR_NOWAIT), -EAGAIN);
+	test_ok(local_receiver_close(to, last));
+	test_ok(local_sender_close(from, on));
 	leave();
 }
 
