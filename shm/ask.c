@@ -28,9 +28,6 @@
 #define ASK_REPLY_SLOTS (2 * TSR_ASKS_MAX)
 #define ASK_FULL_NS     100000 /* between two tries of a reply whose channel is full */
 
-/* Guards the ends that replies are sent by: any thread may reply. */
-static pthread_mutex_t ask_lock = PTHREAD_MUTEX_INITIALIZER;
-
 static struct tsr_asker_own *
 ask_get(struct tsr_asker asker)
 {
@@ -381,7 +378,7 @@ ask_reply_try(struct tsr_attachment *attachment, uint64_t tag, struct tsr_msg *r
 	struct tsr_end *end;
 	int error;
 
-	(void)pthread_mutex_lock(&ask_lock);
+	(void)pthread_mutex_lock(&tsr_process->reply_lock);
 	error = ask_reply_end(attachment, index, &end);
 	/* [E3] pairs with [E4]: is the asker there? */
 	if (error == 0 && tsr_ends_count(tsr_ld_acq(&end->channel.entry->receivers)) == 0)
@@ -390,7 +387,7 @@ ask_reply_try(struct tsr_attachment *attachment, uint64_t tag, struct tsr_msg *r
 		end->tag = tsr_tag_correlation(tag) | end->channel_id;
 		error = tsr_send((struct tsr_sender){end->handle}, reply, TSR_NOWAIT);
 	}
-	(void)pthread_mutex_unlock(&ask_lock);
+	(void)pthread_mutex_unlock(&tsr_process->reply_lock);
 	return error;
 }
 

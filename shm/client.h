@@ -246,7 +246,8 @@ struct tsr_process {
 	struct tsr_scope_own scope[TSR_SCOPES_MAX];
 	struct tsr_asker_own asker[TSR_ASKERS_MAX];
 	struct tsr_reply_own reply[TSR_REPLIES_MAX];
-	uint32_t ends_high; /* beyond the last entry of @end that was ever used */
+	pthread_mutex_t reply_lock; /* of these: any thread may reply. A forked child has it anew */
+	uint32_t ends_high;         /* beyond the last entry of @end that was ever used */
 };
 
 /* Never NULL: before the first attach it is an empty table. */
