@@ -134,6 +134,22 @@ receivers() {
 	ledger_balances
 }
 
+@test "handover: who gives learns that each word was taken, or that nobody took it" {
+	"$TESSERA" channel create demo/probe --kind rendezvous || skip "the daemon does not offer it"
+	background "$examples/handover" take >taken
+	taker=$last
+	until_true 10 receivers handover 1
+	run "$examples/handover" give one two
+	[ "$status" -eq 0 ]
+	[ "$output" = $'one was taken\ntwo was taken' ]
+	wait "$taker"
+	[ "$(tr -d '\0' <taken)" = $'took one\ntook two' ]
+	run "$examples/handover" give lonely
+	[ "$status" -eq 0 ]
+	[ "$output" = "lonely was not taken" ]
+	ledger_balances
+}
+
 @test "the examples say what to do when no daemon is there" {
 	kill "$daemon"
 	wait "$daemon"
