@@ -129,6 +129,29 @@ test_case(wait, end_that_always_waits_long_learns_to_sleep_at_once)
 	test_ok(local_receiver_close(me, receiver));
 }
 
+/* Or it would not notice that messages come sooner by now, but later than it falls asleep. */
+test_case(wait, one_wait_in_sixteen_looks_for_as_long_as_it_may)
+{
+	struct tsr_receiver const receiver = open_receiver(there, 0, 500000000);
+	struct tsr_end *const end = tsr_end_get(receiver.handle);
+	unsigned asleep = 0;
+
+	if (end == NULL)
+		cr_assert_fail("it is not open");
+	if (end->spin_ns == 0)
+		test_case_skip(wait, "one processor only: nobody looks again");
+	for (int i = 0; i < 32; i++) {
+		uint64_t const before = sleeps();
+
+		end->window_ns = 0;
+		wait_in_vain(receiver);
+		asleep += sleeps() != before;
+	}
+	/* Who is kept from running until the deadline does not come to sleep, either. */
+	cr_assert(asleep > 0 && asleep <= 30, "%u of 32 slept", asleep);
+	test_ok(local_receiver_close(me, receiver));
+}
+
 /* Answer whatever comes, at once, until the channel ends. */
 static void *
 answering(void *argument)
