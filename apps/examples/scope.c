@@ -61,7 +61,7 @@ main(int argc, char **argv)
 	unsigned count = 0;
 	struct tsr_scope_options const options = {
 		.size = sizeof(options), .undelivered = left, .argument = &count};
-	struct tsr_scope scope;
+	struct tsr_scope scope = {0};
 	pthread_t worker;
 	sigset_t interrupts;
 	int error, number, end;
