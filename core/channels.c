@@ -391,6 +391,12 @@ tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 	error = channels_check_ends(record, refusal);
 	if (error != 0)
 		return error;
+	if (side == TSR_SIDE_SENDER && s->count == record->channel.capacity &&
+	    tsr_kind_get(record->channel.kind)->slot_per_sender)
+		return tsr_refuse(refusal, -ENOBUFS,
+		                  "channel '%s' has %u slots, one for each sender end, and all are "
+		                  "taken",
+		                  record->name, s->count);
 	if (s->count == CHANNELS_ENDS_MAX)
 		return tsr_refuse(refusal, -ENOBUFS,
 		                  "channel '%s' has all of its %u ends of that side", record->name,

@@ -8,6 +8,7 @@
 
 #include "shm/access.h"
 #include "shm/broadcast.h"
+#include "shm/rendezvous.h"
 #include "shm/requeue.h"
 #include "shm/ticket.h"
 #include "shm/waiter.h"
@@ -58,6 +59,17 @@ ledger_name(struct ledger_count *count, uint64_t name, uint16_t holder, const ch
 		ledger_say(count->ledger, "ticket %u is named twice, last by %s", index, where);
 }
 
+/* An offer that was taken, or taken back: its sender is about to see it. */
+static bool
+ledger_taken(struct ledger_count *count, struct tsr_slot *slot, uint64_t word)
+{
+	if (ledger_lives(count, tsr_slot_owner(word)))
+		return !tsr_rendezvous_stands(count->map, tsr_ld_rlx(&slot->name));
+	count->ledger->slots_claimed++;
+	ledger_say(count->ledger, "an offer is of client %u, who is gone", tsr_slot_owner(word));
+	return true;
+}
+
 static void
 ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 {
@@ -73,6 +85,8 @@ ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 		case TSR_EMPTY:
 			break;
 		case TSR_READY:
+			if (channel->kind == TSR_KIND_RENDEZVOUS && ledger_taken(count, slot, word))
+				break;
 			ledger_name(count, tsr_ld_rlx(&slot->name), holder, "a slot");
 			break;
 		default:

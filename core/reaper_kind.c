@@ -7,6 +7,7 @@ static struct tsr_reaper_kind const *const reaper_kinds[] = {
 	[TSR_KIND_BUFFERED] = &tsr_reaper_buffered,
 	[TSR_KIND_BROADCAST] = &tsr_reaper_broadcast,
 	[TSR_KIND_CONFLATED] = &tsr_reaper_conflated,
+	[TSR_KIND_RENDEZVOUS] = &tsr_reaper_rendezvous,
 };
 
 struct tsr_reaper_kind const *

@@ -32,6 +32,7 @@ extern struct tsr_reaper_kind const tsr_reaper_conflated;
  *		the daemon's responsibility, and all of the daemon's that no reader holds are freed
  */
 void tsr_reaper_shared(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+extern struct tsr_reaper_kind const tsr_reaper_rendezvous;
 
 /* What several kinds do with a ring: the slot that @dead had claimed, the one that it had taken,
  * all of them when the channel is removed. */

@@ -13,6 +13,7 @@
 
 #define RTT_PAYLOAD 64
 #define RTT_SLOTS   64
+#define RTT_OFFERS  2
 #define RTT_BLOCKS  4096
 
 struct rtt_state {
@@ -117,6 +118,33 @@ rtt_kind(const char *kind)
 	return NULL;
 }
 
+/* Beside a buffered one: what it costs to know that a message was received. */
+static int
+rtt_plan_rendezvous(struct tsr_perf_plan *plan, const struct tsr_perf_request *request,
+                    size_t payload)
+{
+	struct tsr_perf_bench *meets;
+	struct tsr_perf_pair *pair;
+	size_t ours, buffered;
+
+	meets = tsr_perf_plan_bench(plan, &ours);
+	tsr_perf_bench_rtt(meets, payload, false);
+	meets->name = "rendezvous";
+	meets->slots = RTT_OFFERS;
+	meets->flags = TSR_PERF_RENDEZVOUS;
+	tsr_perf_bench_rtt(tsr_perf_plan_bench(plan, &buffered), payload, false);
+	tsr_perf_realm(plan, request->backing, payload, RTT_BLOCKS);
+	pair = tsr_perf_plan_pair(plan, ours, buffered);
+	pair->metric_count = 2;
+	pair->metrics[0] = (struct tsr_perf_metric){
+		.label = "rtt:rendezvous",
+		.unit = "ns",
+		.must = {1.3, 1.3},
+	};
+	pair->metrics[1] = (struct tsr_perf_metric){.label = "rtt:rendezvous p99", .unit = "ns"};
+	return 0;
+}
+
 int
 tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
@@ -131,6 +159,8 @@ tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *req
 
 	if (payload % sizeof(tsr_perf_words) != 0)
 		return -EINVAL;
+	if (strcmp(request->kind, "rendezvous") == 0)
+		return rtt_plan_rendezvous(plan, request, payload);
 	bench = tsr_perf_plan_bench(plan, &ours);
 	tsr_perf_bench_rtt(bench, payload, many);
 	if (many) {

@@ -6,7 +6,7 @@
 #include "perf/case.h"
 
 const struct tsr_perf_case tsr_perf_cases[] = {
-	{"rtt", "one many conflated drop-oldest requeue", "bytes each way (64)",
+	{"rtt", "one many conflated drop-oldest requeue rendezvous", "bytes each way (64)",
          "a message out and a message back", tsr_perf_plan_rtt},
 	{"ticket", "one many burst capacities", "bytes of the block, untouched (64)",
          "allocate, send, receive, release; one by one and in bursts of 32", tsr_perf_plan_ticket},

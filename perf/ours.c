@@ -72,8 +72,9 @@ ours_channel(const struct tsr_perf_side *side)
 	return (struct tsr_channel_options){
 		.size = sizeof(struct tsr_channel_options),
 		.capacity = side->bench->slots,
-		.kind = (side->bench->flags & TSR_PERF_CONFLATED) != 0 ? TSR_KIND_CONFLATED
-	                                                               : TSR_KIND_BUFFERED,
+		.kind = (side->bench->flags & TSR_PERF_CONFLATED) != 0    ? TSR_KIND_CONFLATED
+	                : (side->bench->flags & TSR_PERF_RENDEZVOUS) != 0 ? TSR_KIND_RENDEZVOUS
+	                                                                  : TSR_KIND_BUFFERED,
 		.flags = many      ? drops | requeue
 	                 : senders ? TSR_CHANNEL_ONE_RECEIVER
 	                           : TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,

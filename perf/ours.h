@@ -22,6 +22,7 @@
 #define TSR_PERF_CONFLATED    UINT32_C(32)  /* with TSR_PERF_MANY: of that kind; */
 #define TSR_PERF_DROP_OLDEST  UINT32_C(64)  /* that drops the oldest when full; */
 #define TSR_PERF_REQUEUE      UINT32_C(128) /* whose receivers note what they hold */
+#define TSR_PERF_RENDEZVOUS   UINT32_C(256) /* of that kind */
 
 #define TSR_PERF_COUNT_SHIFT 16 /* from here on: a number of the benchmark's own */
 

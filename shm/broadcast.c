@@ -88,6 +88,7 @@ struct tsr_kind const tsr_kind_broadcast = {
 	.name = "broadcast",
 	.flags = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_EVICT | TSR_CHANNEL_LAP,
 	.capacity = 1024,
+	.tapped = true,
 	.crowd = true,
 	.bytes = broadcast_bytes,
 	.format = broadcast_format,

@@ -457,6 +457,7 @@ struct tsr_kind const tsr_kind_buffered = {
                  TSR_CHANNEL_DROP_OLDEST | TSR_CHANNEL_REQUEUE,
 	.capacity = 1024,
 	.inlined = true,
+	.tapped = true,
 	.bytes = tsr_kind_ring_bytes,
 	.format = tsr_kind_ring_format,
 	.open = buffered_open,

@@ -215,6 +215,7 @@ struct tsr_kind const tsr_kind_conflated = {
 	.flags = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
 	.capacity = 16,
 	.capacity_min = TSR_CONFLATED_CAPACITY_MIN,
+	.tapped = true,
 	.ends = conflated_ends,
 	.bytes = tsr_kind_ring_bytes,
 	.format = conflated_format,

@@ -87,7 +87,10 @@ event_open_end(uint64_t handle, uint32_t side, int *fd)
 
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	end = tsr_end_get(handle);
-	if (end != NULL && end->side == side)
+	if (end != NULL && end->side == side && side == TSR_SIDE_SENDER &&
+	    end->kind->give_up != NULL)
+		error = -EINVAL; /* an offer ends with its call: there is nothing to be told */
+	else if (end != NULL && end->side == side)
 		error = event_open(end->attachment, &end->event, end->channel.id, side);
 	if (error == 0)
 		*fd = end->event.fd;

@@ -14,6 +14,7 @@ static struct tsr_kind const *const kind_table[KIND_COUNT] = {
 	[TSR_KIND_BUFFERED] = &tsr_kind_buffered,
 	[TSR_KIND_BROADCAST] = &tsr_kind_broadcast,
 	[TSR_KIND_CONFLATED] = &tsr_kind_conflated,
+	[TSR_KIND_RENDEZVOUS] = &tsr_kind_rendezvous,
 };
 
 struct tsr_kind const *

@@ -22,7 +22,9 @@ struct tsr_kind {
 	uint32_t capacity;     /* of one that is made without saying which */
 	uint32_t capacity_min; /* 0: TSR_SLOTS_MIN */
 	bool inlined;          /* its ends are for the inlined calls, too */
+	bool tapped;           /* its messages lie where a tap finds them */
 	bool crowd;            /* its receivers sleep on one token: see waiter.h */
+	bool slot_per_sender;  /* each sender end may hold a slot: no more ends than slots */
 
 	/* How many ends may be open at once, of both sides; NULL: as many as there may be. */
 	uint32_t (*ends)(struct tsr_shape const *shape);
@@ -47,6 +49,12 @@ struct tsr_kind {
 	 */
 	int (*try_send)(struct tsr_end *end, struct tsr_zdesc *zdesc);
 	int (*try_recv)(struct tsr_end *end, struct tsr_msg *msg);
+	/*
+	 * The call gives up: a try that failed had left something standing. NULL: none does, and
+	 * a sender's tries may be repeated whenever it likes. Return: 0 it is sent after all;
+	 * -EAGAIN the message is the caller's, perhaps under another name.
+	 */
+	int (*give_up)(struct tsr_end *end, struct tsr_zdesc *zdesc);
 	/* Look only: may a try succeed now? What wait.c asks before and after a sleep. */
 	bool (*has_work)(struct tsr_end const *end);
 	/* The same, going to the place where it may: what an event loop asks. */
@@ -77,5 +85,6 @@ void tsr_kind_ring_format(struct tsr_channel_shm *shm, struct tsr_shape const *s
 extern struct tsr_kind const tsr_kind_buffered;
 extern struct tsr_kind const tsr_kind_broadcast;
 extern struct tsr_kind const tsr_kind_conflated;
+extern struct tsr_kind const tsr_kind_rendezvous;
 
 #endif /* TSR_SHM_KIND_H */

@@ -237,9 +237,14 @@ static int
 message_try_or_wait(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg,
                     uint64_t deadline_ns)
 {
-	int const error = message_try(end, zdesc, msg);
+	int error = message_try(end, zdesc, msg);
 
-	return error == -EAGAIN ? message_wait(end, zdesc, msg, deadline_ns) : error;
+	if (error == -EAGAIN)
+		error = message_wait(end, zdesc, msg, deadline_ns);
+	if (error != 0 && zdesc != NULL && end->kind->give_up != NULL &&
+	    end->kind->give_up(end, zdesc) == 0)
+		error = 0;
+	return error;
 }
 
 void

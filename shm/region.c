@@ -195,8 +195,9 @@ tsr_region_receive(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, bo
 	if (error == 0)
 		error = again ? tsr_ticket_receive_again(map, zdesc.name, attachment->me,
 		                                         &zdesc.name)
-		              : tsr_ticket_receive_of(map, zdesc.name, map->tickets_all,
-		                                      attachment->me, &zdesc.name);
+		        : tsr_ticket_exchange(map, zdesc.name, attachment->me, &zdesc.name)
+		                ? 0
+		                : -EPROTO;
 	if (error == 0)
 		tsr_region_fill(view, zdesc, msg);
 	(void)pthread_mutex_unlock(&attachment->regions->lock);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shm/conflated.h"
+#include "shm/kind.h"
 #include "shm/ticket.h"
 
 #define TAP_DEADLINE_MS 5000
@@ -299,6 +300,8 @@ tap_bind(struct tsr_tap_own *tap, struct tsr_attachment *attachment, const char 
 	                                            .capacity = found.capacity,
 	                                            .flags = found.flags},
 	                         found.channel_id);
+	if (error == 0 && !tsr_kind_get(found.kind)->tapped)
+		error = -EOPNOTSUPP;
 	if (error == 0)
 		error = tap_check(tap);
 	return error != 0 ? error : tsr_tap_seek(tap, options);

@@ -318,8 +318,8 @@ TSR_API int tsr_channel_remove(struct tsr_client client, const char *name);
  *
  * Context: cold, asks the daemon. The end belongs to the thread that uses it.
  * Return: 0; -EBUSY the one end of that side is taken; -ENOENT with TSR_END_MUST_EXIST; -EEXIST the
- * channel has other properties than @options->create; -ENOBUFS too many ends; and as
- * tsr_channel_create().
+ * channel has other properties than @options->create; -ENOBUFS too many ends, or as many senders of
+ * a rendezvous as it has slots; and as tsr_channel_create().
  */
 TSR_API int tsr_sender_open(struct tsr_client client, const char *name,
                             const struct tsr_end_options *options, struct tsr_sender *out);
@@ -360,6 +360,11 @@ TSR_API int tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *
  * (TSR_NOWAIT); -ETIMEDOUT; -EPIPE full, and all receivers have closed since; -ECONNRESET full, and
  * all receivers are gone, one by death; -ECANCELED see tsr_scope_cancel(); -ESTALE the message is
  * not (or no longer) the caller's; -EINVAL the range is not inside the message; -ENOTCONN.
+ *
+ * On a rendezvous it waits until a receiver has taken the message: 0 says that one has. TSR_NOWAIT
+ * offers it for a few microseconds, which is enough for a receiver that is looking just then (with
+ * TSR_END_NO_SPIN for one look). A message that was offered and not taken is the caller's under
+ * another name (@msg has it): views of it that were made before are stale.
  */
 TSR_API int tsr_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns);
 
@@ -580,8 +585,8 @@ TSR_API int tsr_resolve(struct tsr_client client, struct tsr_zdesc zdesc, struct
  * A tap takes no message and slows nobody: it sees those that lie in the channel when it looks, and
  * misses those that were received before.
  * Context: cold, asks the daemon. A tap is used by one thread at a time; there may be 256.
- * Return: 0; -ENOENT no such channel; -EINVAL nothing was sent with that sequence number yet; and
- * otherwise as tsr_channel_create().
+ * Return: 0; -ENOENT no such channel; -EINVAL nothing was sent with that sequence number yet;
+ * -EOPNOTSUPP a rendezvous, whose messages lie nowhere; and otherwise as tsr_channel_create().
  */
 TSR_API int tsr_tap_open(struct tsr_client client, const char *name,
                          const struct tsr_tap_options *options, struct tsr_tap *out);
@@ -626,7 +631,8 @@ TSR_API int tsr_read_copy(struct tsr_tap tap, void *to, size_t bytes, struct tsr
  *
  * Context: cold, asks the daemon; the thread of the end or tap.
  * Return: 0; -ENOBUFS the user has as many as limits.events_per_user; -ENOENT the channel was
- * removed; -ENOMEM; -EINVAL; -ENOTCONN; -ETIMEDOUT.
+ * removed; -ENOMEM; -EINVAL, also for a sender of a rendezvous, whose offer ends with its call;
+ * -ENOTCONN; -ETIMEDOUT.
  */
 TSR_API int tsr_receiver_event(struct tsr_receiver receiver, int *fd);
 TSR_API int tsr_sender_event(struct tsr_sender sender, int *fd);

@@ -142,6 +142,27 @@ tsr_ticket_receive(struct tsr_map const *map, uint64_t name, uint16_t me, uint64
 	return tsr_ticket_receive_of(map, name, map->tickets_count, me, own);
 }
 
+/*
+ * tsr_ticket_exchange - take the ticket from the channel while others may try to, too: the one who
+ *		does it owns the message
+ *
+ * Return: false: it is not the channel's under that name, or not any more.
+ */
+TSR_INLINE bool
+tsr_ticket_exchange(struct tsr_map const *map, uint64_t name, uint16_t me, uint64_t *own)
+{
+	uint64_t word = tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL);
+
+	/* [O5] pairs with [O6]: what names it was read; and with [T1]: the payload is visible. */
+	if (!tsr_cas_acq_rel(&map->tickets[tsr_name_index(name)].word, &word,
+	                     tsr_name_word(tsr_name_next(name), TSR_TICKET_RECEIVED, me)))
+		return false;
+	/* [V3] pairs with [V2]: stamped before we write into the block; no instruction on x86. */
+	tsr_fence_rel();
+	*own = tsr_name_next(name);
+	return true;
+}
+
 /* tsr_ticket_release - the next generation, idle: @name and all its copies are stale now. */
 TSR_INLINE uint64_t
 tsr_ticket_release(struct tsr_ticket *ticket, uint64_t name, uint16_t me)

@@ -77,6 +77,22 @@ tsr_waiters_wake_all(struct tsr_wait_side const *side, uint16_t me)
 	return waiters_wake(side, me, TSR_TOKENS_PER_SIDE);
 }
 
+unsigned
+tsr_waiters_wake_owner(struct tsr_wait_side const *side, uint16_t owner, uint16_t me)
+{
+	uint64_t mask = tsr_ld_rlx(side->mask) & ~TSR_WAITING_FENCED;
+	unsigned woken = 0;
+
+	for (; mask != 0; mask &= mask - 1) {
+		uint32_t const number = tsr_bit_lowest(mask);
+
+		if (tsr_token_owner(tsr_ld_rlx(&side->tokens[number])) == owner &&
+		    tsr_token_claim(side, number, me))
+			woken++;
+	}
+	return woken;
+}
+
 int
 tsr_token_acquire(struct tsr_wait_side const *side, uint16_t me, uint32_t *number)
 {

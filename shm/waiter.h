@@ -132,6 +132,8 @@ unsigned tsr_waiters_wake_all(struct tsr_wait_side const *side, uint16_t me);
 
 /* tsr_crowd_wake - everybody who sleeps on the crowd's token @number. Context: a system call. */
 void tsr_crowd_wake(struct tsr_wait_side const *side, uint32_t number);
+/* tsr_waiters_wake_owner - the same for those of one client. */
+unsigned tsr_waiters_wake_owner(struct tsr_wait_side const *side, uint16_t owner, uint16_t me);
 
 /*
  * tsr_token_acquire - a token of one's own

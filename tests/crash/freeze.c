@@ -61,7 +61,7 @@ freeze_receive(unsigned long *held)
 	for (unsigned i = 0; i < ring.count; i++) {
 		struct ring_entry const *const entry = &ring.entry[i];
 
-		if (entry->phase == TSR_CLAIMED && freeze_holds(entry)) {
+		if (entry->phase == TSR_CLAIMED && freeze_holds(entry) && !meet_is_on()) {
 			held[HOLD_CLAIMED]++;
 			break;
 		}
@@ -72,7 +72,7 @@ freeze_receive(unsigned long *held)
 				"message %ju is ready, no claimed slot is before it, and a "
 				"peer can't receive it",
 				(uintmax_t)entry->serial);
-		if (freeze_got.serial[first] != entry->serial)
+		if (freeze_got.serial[first] != entry->serial && !meet_is_on())
 			return judge_say("a peer receives message %ju where %ju was next",
 			                 (uintmax_t)freeze_got.serial[first],
 			                 (uintmax_t)entry->serial);
@@ -100,6 +100,20 @@ freeze_send_want(struct ring const *ring)
 	return -EAGAIN;
 }
 
+/* A peer that has the end, and nothing offered, offers something for the others to take. */
+static bool
+freeze_offer(void)
+{
+	for (unsigned i = 0; i < MEET_OFFERS && scene.hoard_count == 0; i++) {
+		if (!meet_can(i))
+			continue;
+		meet_offer(i);
+		freeze_sent[freeze_sent_count++] = world.serial;
+		break;
+	}
+	return true;
+}
+
 static bool
 freeze_send(unsigned long *held)
 {
@@ -108,6 +122,8 @@ freeze_send(unsigned long *held)
 	struct ring ring;
 	int error;
 
+	if (meet_is_on())
+		return freeze_offer();
 	if (!world_has_end(WORLD_PEER_SENDER, 0, TSR_SIDE_SENDER) || scene.hoard_count != 0)
 		return true;
 	ring_read(&ring);
@@ -193,6 +209,8 @@ freeze_work(enum tsr_side side)
 {
 	struct ring ring;
 
+	if (side == TSR_SIDE_SENDER && meet_is_on())
+		return meet_settle(0);
 	ring_read(&ring);
 	if (newest_is_on())
 		return side == TSR_SIDE_SENDER || newest_entry(&ring) != NULL;

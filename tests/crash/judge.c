@@ -153,6 +153,16 @@ judge_no_missed_wakes(void)
 
 /* Is the operation's own story told by the image? */
 
+/* An offer ends with its sender, and with the call that the peer goes on with. */
+static bool
+judge_is_taken_back(struct ring_entry const *entry)
+{
+	return meet_is_on() &&
+	       (entry->owner == WORLD_VICTIM ||
+	        (scene.peer_is_on &&
+	         judge_has(scene.peer.sends, scene.peer.sends_count, entry->serial)));
+}
+
 /* The forged message is counted by nobody. */
 static void
 judge_forget_forged(struct ring *ring)
@@ -160,7 +170,7 @@ judge_forget_forged(struct ring *ring)
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < ring->count; i++) {
-		if (!ring->entry[i].forged)
+		if (!ring->entry[i].forged && !judge_is_taken_back(&ring->entry[i]))
 			ring->entry[kept++] = ring->entry[i];
 	}
 	ring->count = kept;
@@ -222,6 +232,11 @@ judge_run_told(struct run const *run)
 			dropped++;
 			continue;
 		}
+		if (meet_is_on() && judge_in_ring(run->sends[i]))
+			return judge_say("message %ju is offered after the call",
+			                 (uintmax_t)run->sends[i]);
+		if (meet_is_on())
+			continue;
 		/* The peer may have received it by now. */
 		if (judge_in_ring(run->sends[i]) != (i < run->done) &&
 		    (i >= run->done || scene.peer.receives_max == 0))
@@ -460,8 +475,10 @@ judge_rounds(void)
 		if (!judge_opened(channel, TSR_SIDE_SENDER, &from) ||
 		    !judge_opened(channel, TSR_SIDE_RECEIVER, &to))
 			return false;
-		if (!(channel == 0 && newest_is_on() ? newest_round(channel, from, to)
-		                                     : judge_round(channel, from, to)))
+		if (!(channel != 0     ? judge_round(channel, from, to)
+		      : newest_is_on() ? newest_round(channel, from, to)
+		      : meet_is_on()   ? meet_round(from, to)
+		                       : judge_round(channel, from, to)))
 			return false;
 	}
 	return true;
@@ -558,7 +575,8 @@ judge_after(struct judge_peer const *peer, bool fresh_drains)
 		return false;
 	if ((fresh_drains || !peer_can) && !judge_opened(0, TSR_SIDE_RECEIVER, &drainer))
 		return false;
-	if (!judge_drain(drainer, &got) || !judge_same(&due, &got, drainer == WORLD_FRESH_RECEIVER))
+	if (!judge_drain(drainer, &got) ||
+	    !judge_same(&due, &got, drainer == WORLD_FRESH_RECEIVER && !meet_is_on()))
 		return false;
 	return judge_rounds() && judge_ledger("in the end") && judge_region() &&
 	       judge_no_missed_wakes();

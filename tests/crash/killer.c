@@ -34,6 +34,8 @@ static struct world_shape const killer_shapes[] = {
          TSR_KIND_BUFFERED, 4},
 	{"conflated", 0, TSR_KIND_CONFLATED, 8},
 	{"requeue", TSR_CHANNEL_REQUEUE, TSR_KIND_BUFFERED, 4},
+	{"meet", 0, TSR_KIND_RENDEZVOUS, 4},
+	{"meet-one-one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_RENDEZVOUS, 4},
 };
 
 /*
@@ -53,8 +55,10 @@ static struct {
 	char const *op;
 	char const *start;
 } const killer_peers[] = {
-	{"send", "empty"},      {"recv", "one"},     {"send-wait", "full"},
-	{"recv-wait", "empty"}, {"alloc", "refill"}, {"release", "flush"},
+	{"send", "empty"},           {"recv", "one"},      {"send-wait", "full"},
+	{"recv-wait", "empty"},      {"alloc", "refill"},  {"release", "flush"},
+	{"meet-send", "nobody"},     {"meet-recv", "one"}, {"meet-send-wait", "nobody"},
+	{"meet-recv-wait", "empty"},
 };
 
 #define KILLER_COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -97,6 +101,14 @@ killer_start(struct op const *op, char const *name)
 	return NULL;
 }
 
+static bool
+killer_fits(struct op const *op, struct sweep_case const *c)
+{
+	if (op->depot || op->any_kind)
+		return true;
+	return op->kind != 0 ? c->shape->kind == op->kind : c->shape->kind != TSR_KIND_RENDEZVOUS;
+}
+
 /* Does this make sense at all? */
 static bool
 killer_possible(struct sweep_case const *c)
@@ -110,6 +122,8 @@ killer_possible(struct sweep_case const *c)
 	/* Where a channel that drops is not full, it is as any other. */
 	if ((c->shape->flags & TSR_CHANNEL_DROPS) != 0 && c->start->fill != OP_FULL &&
 	    (c->start->flags & START_REDO) == 0)
+		return false;
+	if (!killer_fits(c->op, c) || (c->peer_op != NULL && !killer_fits(c->peer_op, c)))
 		return false;
 	if ((c->start->flags & START_REDO) != 0 &&
 	    (c->shape->flags & TSR_CHANNEL_ONE_RECEIVER) != 0)

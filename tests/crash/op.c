@@ -639,6 +639,62 @@ struct op const op_table[] = {
 			},
 	},
 	{
+		.name = "meet-send",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.ends = OP_SENDER,
+		.prepare = prepare_send,
+		.run = run_send,
+		.start =
+			{
+				{.name = "nobody", .want = -EAGAIN},
+				{.name = "asleep", .want = -EAGAIN, .flags = START_PEER_SLEEPS},
+			},
+	},
+	{
+		.name = "meet-send-wait",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.ends = OP_SENDER,
+		.prepare = prepare_send,
+		.run = run_send_wait,
+		.start =
+			{
+				{.name = "nobody", .want = -ETIMEDOUT},
+				{.name = "woken", .flags = START_WOKEN},
+			},
+	},
+	{
+		.name = "meet-recv",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.ends = OP_RECEIVER,
+		.prepare = prepare_recv,
+		.run = run_recv,
+		.start =
+			{
+				{.name = "nobody", .want = -EAGAIN},
+				{.name = "one", .fill = 1},
+				{.name = "two", .fill = 2},
+				{.name = "asleep", .fill = 1, .flags = START_PEER_SLEEPS},
+				{.name = "forged",
+                                 .fill = 1,
+                                 .want = -EPROTO,
+                                 .flags = START_ALONE,
+                                 .prepare = start_forged},
+			},
+	},
+	{
+		.name = "meet-recv-wait",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.ends = OP_RECEIVER,
+		.prepare = prepare_recv,
+		.run = run_recv_wait,
+		.start =
+			{
+				{.name = "one", .fill = 1},
+				{.name = "empty", .want = -ETIMEDOUT},
+				{.name = "woken", .flags = START_WOKEN},
+			},
+	},
+	{
 		.name = "alloc",
 		.depot = true,
 		.run = run_alloc,
@@ -748,6 +804,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "open-sender",
+		.any_kind = true,
 		.uses = OP_SENDER,
 		.run = run_open_sender,
 		.start =
@@ -758,6 +815,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "open-receiver",
+		.any_kind = true,
 		.uses = OP_RECEIVER,
 		.run = run_open_receiver,
 		.start =
@@ -768,6 +826,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "close-sender",
+		.any_kind = true,
 		.ends = OP_SENDER,
 		.run = run_close_sender,
 		.start =
@@ -778,6 +837,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "close-receiver",
+		.any_kind = true,
 		.ends = OP_RECEIVER,
 		.run = run_close_receiver,
 		.start =
@@ -788,6 +848,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "detach",
+		.any_kind = true,
 		.ends = OP_SENDER | OP_RECEIVER,
 		.prepare = prepare_detach,
 		.run = run_detach,
@@ -852,6 +913,20 @@ op_set_ends(struct op const *op)
 	world_open_receiver(WORLD_PEER_RECEIVER, 1);
 }
 
+/* Peers offer; where only the victim may send, nobody does. */
+static void
+op_set_offers(uint32_t count)
+{
+	bool const one = (world.shape->flags & TSR_CHANNEL_ONE_SENDER) != 0;
+
+	if (one && !world_has_end(WORLD_PEER_SENDER, 0, TSR_SIDE_SENDER))
+		return;
+	for (uint32_t i = 0; i < (one && count > 1 ? 1 : count); i++) {
+		meet_offer(i);
+		scene.before[scene.before_count++] = world.serial;
+	}
+}
+
 /* Whoever can send does; where only the victim will, a former sender did. */
 static void
 op_set_messages(uint32_t count)
@@ -860,6 +935,10 @@ op_set_messages(uint32_t count)
 	struct tsr_msg msg;
 	bool guest = false;
 
+	if (meet_is_on()) {
+		op_set_offers(count);
+		return;
+	}
 	if (count == OP_FULL)
 		count = world.shape->capacity;
 	if (count == 0)
@@ -965,6 +1044,9 @@ void
 op_set(struct op const *op, struct start const *start)
 {
 	memset(&scene, 0, sizeof(scene));
+	/* Who sleeps has offered something; else that one may be at something of its own. */
+	scene.meet.sender_second = (start->flags & START_PEER_SLEEPS) == 0 &&
+	                           (world.shape->flags & TSR_CHANNEL_ONE_SENDER) == 0;
 	op_set_ends(op);
 	op_set_messages(start->fill);
 	if ((start->flags & START_REDO) != 0)
@@ -987,6 +1069,8 @@ op_set_peer(struct op const *op, struct start const *start)
 	if (op->ends != 0 &&
 	    !world_has_end(id, 0, op->ends == OP_SENDER ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER))
 		return false;
+	if (meet_is_on() && op->ends == OP_SENDER && world_end(id, 0, TSR_SIDE_SENDER)->room != 0)
+		return false; /* it has offered something */
 	op_set_run(&scene.peer, op, start, id);
 	scene.peer_is_on = true;
 	return true;
@@ -1053,12 +1137,35 @@ op_wake_up(struct tsr_end *end)
 	return tsr_token_withdraw(&end->mine, end->token, end->me);
 }
 
+/* The peer takes what the victim offers, or offers something itself. */
+static void
+op_meet(bool sends)
+{
+	struct tsr_msg msg;
+
+	if (!sends) {
+		meet_offer(0);
+		scene.before[scene.before_count++] = world.serial;
+		return;
+	}
+	if (tsr_recv(world.receiver[WORLD_PEER_RECEIVER][0], &msg, TSR_NOWAIT) != 0 ||
+	    world_serial(&msg) != scene.victim.sends[0])
+		world_give_up("the peer can't receive");
+	scene.peer.received[scene.peer.received_count++] = world_serial(&msg);
+	if (tsr_release(world.client[WORLD_PEER_RECEIVER], &msg) != 0)
+		world_give_up("the peer can't release");
+}
+
 /* The peer sends what the victim waits for, or makes room for what it wants to send. */
 static void
 op_do_what_is_waited_for(bool sends)
 {
 	struct tsr_msg msg;
 
+	if (meet_is_on()) {
+		op_meet(sends);
+		return;
+	}
 	if (!sends) {
 		if (!world_message(WORLD_PEER_SENDER, &msg) ||
 		    tsr_send(world.sender[WORLD_PEER_SENDER][0], &msg, TSR_NOWAIT) != 0)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tests/crash/meet.h"
 #include "tests/crash/world.h"
 
 #define RUN_MESSAGES 8
@@ -53,6 +54,8 @@ struct op {
 	void (*run)(struct run *run);
 	struct start start[8];
 	bool depot; /* it is about tickets: peers at the depot are in its way, not at the channel */
+	uint32_t kind; /* of channel 0; 0: any but a rendezvous */
+	bool any_kind;
 	bool one_shape; /* it does not matter what channel 0 is */
 };
 
@@ -83,6 +86,7 @@ struct scene {
 	uint64_t hoard[RUN_HOARD];
 	unsigned hoard_count;
 	uint32_t cells_held; /* of class 0 */
+	struct meet meet;
 };
 
 extern struct scene scene;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "shm/requeue.h"
+#include "tests/crash/meet.h"
 
 static int
 ring_order(void const *a, void const *b)
@@ -87,8 +88,8 @@ ring_add_held(struct ring *ring)
 	ring->count = kept;
 }
 
-void
-ring_read(struct ring *ring)
+static void
+ring_read_slots(struct ring *ring)
 {
 	struct tsr_channel const *const channel = &world.record[0].channel;
 	int64_t const capacity = channel->capacity;
@@ -117,4 +118,13 @@ ring_read(struct ring *ring)
 	qsort(ring->entry, ring->count, sizeof(ring->entry[0]), ring_order);
 	word = atomic_load(&slots[(uint64_t)ring->next & channel->mask].word);
 	ring->room = tsr_slot_phase(word) == TSR_EMPTY;
+}
+
+void
+ring_read(struct ring *ring)
+{
+	if (meet_is_on())
+		meet_read(ring);
+	else
+		ring_read_slots(ring);
 }

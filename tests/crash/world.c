@@ -13,6 +13,7 @@
 #include "shm/format.h"
 #include "shm/region.h"
 #include "tests/crash/actor.h"
+#include "tests/crash/meet.h"
 #include "tests/crash/outside.h"
 #include "tests/support/local.h"
 #include "tests/support/shape.h"
@@ -220,7 +221,9 @@ world_advance(void)
 
 	world_open_sender(WORLD_PEER_SENDER, 0);
 	world_open_receiver(WORLD_PEER_RECEIVER, 0);
-	for (uint32_t i = 0; i + 1 < world.shape->capacity; i++) {
+	if (meet_is_on())
+		meet_advance();
+	for (uint32_t i = 0; !meet_is_on() && i + 1 < world.shape->capacity; i++) {
 		if (!world_message(WORLD_PEER_SENDER, &msg) ||
 		    tsr_send(world.sender[WORLD_PEER_SENDER][0], &msg, TSR_NOWAIT) != 0 ||
 		    tsr_recv(world.receiver[WORLD_PEER_RECEIVER][0], &msg, TSR_NOWAIT) != 0 ||

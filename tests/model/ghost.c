@@ -95,6 +95,12 @@ ghost_find(uint64_t name)
 	return MODEL_MESSAGES;
 }
 
+static bool
+ghost_meets(void)
+{
+	return model.record.channel.kind == TSR_KIND_RENDEZVOUS;
+}
+
 static void
 ghost_slot_ready(unsigned number, unsigned m)
 {
@@ -206,6 +212,11 @@ ghost_dropped(unsigned number, unsigned m)
 static void
 ghost_slot_empty(unsigned number, unsigned m, unsigned phase)
 {
+	if (ghost_meets()) {
+		if (m < MODEL_MESSAGES && ghost_state(m) == GHOST_PUBLISHED)
+			model_violate("process %u drops the offer of message %u", number, m);
+		return;
+	}
 	if (number == 0) {
 		if (phase != TSR_CLAIMED && m < MODEL_MESSAGES && ghost_state(m) == GHOST_PUBLISHED)
 			model_violate("the reaper drops message %u", m);
@@ -234,12 +245,44 @@ ghost_is_slot(uint32_t word)
 	return false;
 }
 
+/* In a rendezvous the ticket's word says who has the message. */
+static void
+ghost_met(unsigned number, uint32_t word, uint64_t old, uint64_t v)
+{
+	uint32_t const first = model_memory_word(model.map.tickets);
+	uint32_t const index = (word - first) / 2;
+	unsigned m;
+
+	if (word < first || index >= model.map.tickets_count || (word - first) % 2 != 0 ||
+	    tsr_word_holder(old) != TSR_HOLDER_CHANNEL)
+		return;
+	m = ghost_find(tsr_name_make(index, tsr_word_generation(old)));
+	if (m == MODEL_MESSAGES || ghost_state(m) != GHOST_PUBLISHED) {
+		/* Claimed, and its sender died before it was offered. */
+		if (number != 0)
+			model_violate("process %u takes what is not offered", number);
+	} else if (number != 0 && tsr_word_kind(v) == TSR_TICKET_RECEIVED) {
+		model_set(&model.ghost->message[m],
+		          model.ghost->message[m] + 1 + ((uint64_t)number << 8));
+	} else {
+		if (number != 0 && number != ghost_sender(m))
+			model_violate("process %u takes back what %u offers", number,
+			              ghost_sender(m));
+		if (number == 0 && ghost_lives(ghost_sender(m)))
+			model_violate("the reaper takes the offer of %u, who lives",
+			              ghost_sender(m));
+		model_set(&model.ghost->message[m], model.ghost->message[m] - 1);
+	}
+}
+
 /* A store to the modelled memory was performed: is it one that sends or receives? */
 void
 model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
 {
 	unsigned m;
 
+	if (ghost_meets())
+		ghost_met(number, word, old, v);
 	if (!ghost_is_slot(word))
 		return;
 	m = ghost_find(model_memory_look(word + 1));
@@ -321,6 +364,16 @@ ghost_open(bool sends, unsigned channel)
 	return false;
 }
 
+/* Not sent, and about to be sent again: perhaps under another name. */
+void
+model_ghost_kept(struct model_process *self, unsigned m, struct tsr_msg const *msg)
+{
+	if (ghost_state(m) != GHOST_BEGUN)
+		model_violate("process %u is told that message %u was not sent, and it was",
+		              self->number, m);
+	model_set(&model.ghost->name[m], msg->zdesc.name);
+}
+
 void
 model_ghost_sent(struct model_process *self, unsigned m, int error)
 {
@@ -331,6 +384,9 @@ model_ghost_sent(struct model_process *self, unsigned m, int error)
 		model_set(&model.ghost->message[m], GHOST_NONE);
 		return;
 	}
+	if (error == 0 && ghost_meets() && ghost_state(m) != GHOST_RECEIVED)
+		model_violate("process %u is told that message %u was received, and it was not",
+		              self->number, m);
 	if (error == 0) {
 		model_set(&model.ghost->message[m], model.ghost->message[m] | GHOST_SENT);
 		return;

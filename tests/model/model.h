@@ -242,6 +242,7 @@ void model_violate(const char *format, ...) __attribute__((format(printf, 1, 2))
 void model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v);
 void model_ghost_allocated(struct model_process *self, struct tsr_msg const *msg);
 unsigned model_ghost_sends(struct model_process *self, struct tsr_msg const *msg, unsigned k);
+void model_ghost_kept(struct model_process *self, unsigned m, struct tsr_msg const *msg);
 void model_ghost_sent(struct model_process *self, unsigned m, int error);
 unsigned model_ghost_received(struct model_process *self, struct tsr_msg const *msg);
 void model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL_PROCESSES]);

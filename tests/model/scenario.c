@@ -92,6 +92,8 @@ scenario_send(struct model_process *self)
 		msg.length = m + 1;
 		do {
 			error = tsr_send(self->sender, &msg, scenario_deadline(self));
+			if (error == -ETIMEDOUT)
+				model_ghost_kept(self, m, &msg);
 		} while (error == -ETIMEDOUT);
 		model_ghost_sent(self, m, error);
 		if (error == 0)
@@ -642,6 +644,85 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(2), .stays = true},
                           {SENDS(2), .stays = true},
                           {RECEIVES(1), .stays = true}},
+	},
+	{
+		.name = "rendezvous",
+		.what = "two messages that meet a receiver, one death",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS(2)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "rendezvous-late",
+		.what = "a sender that gives up after a while, a receiver that is late, one death",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS(2), .timeouts = 1}, {RECEIVES(0)}},
+	},
+	{
+		.name = "rendezvous-two",
+		.what = "two senders, one of which gives up after a while, two receivers",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.states = 4 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(1), .timeouts = 1, .stays = true},
+                          {SENDS(1), .stays = true},
+                          {RECEIVES(1), .stays = true},
+                          {RECEIVES(1), .stays = true}},
+	},
+	{
+		.name = "rendezvous-two-two-two",
+		.what = "two senders, two receivers, two deaths",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.kills = 2,
+		.states = 4 * MILLION,
+		.nightly = 200 * MILLION,
+		.actor = {{SENDS(1)}, {SENDS(1)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "rendezvous-reaper",
+		.what = "two receivers want what a dead one offers, and the daemon dies while it "
+			"repairs",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.kills = 1,
+		.reaper_kills = 1,
+		.states = 3 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(1)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "rendezvous-wrap",
+		.what = "laps and generations run over, one death",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.kills = 1,
+		LAST_LAP,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "tso-rendezvous",
+		.what = "store buffers: a sender and a receiver that sleep",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.tso = true,
+		.quick = true,
+		.actor = {{SENDS(2), .timeouts = 1, .stays = true}, {RECEIVES(2), .stays = true}},
+	},
+	{
+		.name = "tso-rendezvous-fenced",
+		.what = "store buffers: no membarrier reaches the sender",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.tso = true,
+		.quick = true,
+		.actor = {{SENDS(2), .fenced = true, .stays = true}, {RECEIVES(2), .stays = true}},
 	},
 	{
 		.name = "tso-one-one",
