@@ -165,6 +165,8 @@ op_handed(void *argument, struct tsr_msg *msg)
 {
 	struct run *const run = argument;
 
+	if (run->received_count == RUN_MESSAGES)
+		world_give_up("more was handed over than there is room for");
 	run->msg[run->received_count] = *msg;
 	run->received[run->received_count++] = world_serial(msg);
 }
@@ -614,7 +616,6 @@ struct op const op_table[] = {
 			{
 				{.name = "empty"},
 				{.name = "two", .fill = 2},
-				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
 			},
 	},
 	{
