@@ -213,7 +213,8 @@ freeze_work(enum tsr_side side)
 		return meet_settle(0);
 	ring_read(&ring);
 	if (newest_is_on())
-		return side == TSR_SIDE_SENDER || newest_entry(&ring) != NULL;
+		/* Senders never wait: one that sleeps here is there to be woken by a receive. */
+		return side == TSR_SIDE_RECEIVER && newest_entry(&ring) != NULL;
 	if (side == TSR_SIDE_SENDER)
 		return ring.room;
 	for (unsigned i = 0; i < ring.count; i++) {
