@@ -135,7 +135,6 @@ receivers() {
 }
 
 @test "handover: who gives learns that each word was taken, or that nobody took it" {
-	"$TESSERA" channel create demo/probe --kind rendezvous || skip "the daemon does not offer it"
 	background "$examples/handover" take >taken
 	taker=$last
 	until_true 10 receivers handover 1
