@@ -19,7 +19,8 @@
 /*
  * What an end keeps, in struct tsr_end. A sender: room, whether its offer stands; ahead, the slot
  * that it has or had; expect, the word of the offer; again, whether it looks more than once;
- * position counts offers. A receiver: position, the slot to look at first.
+ * position counts offers. A receiver: position, the slot to look at first;
+ * redo_seen, the word of the offer that it tried to take last.
  */
 
 static struct tsr_slot *
@@ -39,21 +40,32 @@ rendezvous_open(struct tsr_end *end, struct tsr_end_options const *options)
 	return 0;
 }
 
+/* The one declared sender has nobody to claim it from. */
+static bool
+rendezvous_claim_one(struct tsr_end *end, struct tsr_slot *slot)
+{
+	uint64_t word = tsr_ld_rlx(&slot->word);
+	uint64_t const lap = tsr_slot_lap(word);
+	uint64_t const claimed = tsr_slot_word(lap, end->me, TSR_CLAIMED);
+
+	if (tsr_slot_phase(word) != TSR_EMPTY)
+		return false;
+	if (end->alone)
+		tsr_st_rlx(&slot->word, claimed);
+	/* [O1] pairs with [O4]: the last zdesc was read before it is written over. */
+	else if (!tsr_cas_acq(&slot->word, &word, claimed))
+		return false;
+	end->expect = tsr_slot_word(lap, end->me, TSR_READY);
+	return true;
+}
+
 /* Claim a slot: there are as many as sender ends, so one is free, if perhaps not at each look. */
 static bool
 rendezvous_claim(struct tsr_end *end)
 {
 	for (uint64_t i = RENDEZVOUS_PASSES * (uint64_t)end->channel.capacity; i > 0; i--) {
-		struct tsr_slot *const slot = rendezvous_slot(end, end->ahead);
-		uint64_t word = tsr_ld_rlx(&slot->word);
-		uint64_t const lap = tsr_slot_lap(word);
-
-		if (tsr_slot_phase(word) == TSR_EMPTY &&
-		    /* [O1] pairs with [O4]: the last zdesc was read before it is written over. */
-		    tsr_cas_acq(&slot->word, &word, tsr_slot_word(lap, end->me, TSR_CLAIMED))) {
-			end->expect = tsr_slot_word(lap, end->me, TSR_READY);
+		if (rendezvous_claim_one(end, rendezvous_slot(end, end->ahead)))
 			return true;
-		}
 		end->ahead = (end->ahead + 1) & end->mask;
 	}
 	return false;
@@ -206,6 +218,7 @@ rendezvous_give_up(struct tsr_end *end, struct tsr_zdesc *zdesc)
 struct rendezvous_offered {
 	struct tsr_zdesc zdesc;
 	uint64_t stamp;
+	uint64_t word;
 	uint16_t sender;
 };
 
@@ -222,8 +235,12 @@ rendezvous_look(struct tsr_end const *end, struct tsr_slot *slot, struct rendezv
 	out->zdesc.range = tsr_ld_rlx(&slot->range);
 	out->stamp = tsr_ld_rlx(&slot->stamp);
 	out->sender = tsr_slot_owner(word);
+	out->word = word;
 	/* [V2] pairs with [V3]: of one offer all of it, or the word has changed. */
 	tsr_fence_acq();
+	/* What is new will be exchanged: its line at once with the right to write it. */
+	if (word != end->redo_seen && tsr_name_index(out->zdesc.name) < end->map->tickets_all)
+		tsr_prefetch_write(&end->map->tickets[tsr_name_index(out->zdesc.name)]);
 	return tsr_ld_rlx(&slot->word) == word && tsr_rendezvous_stands(end->map, out->zdesc.name);
 }
 
@@ -302,6 +319,7 @@ rendezvous_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 
 		if (!rendezvous_look(end, slot, &offer))
 			continue;
+		end->redo_seen = offer.word;
 		error = rendezvous_take(end, &offer, msg);
 		if (error == -EAGAIN)
 			continue;

@@ -152,14 +152,15 @@ TSR_INLINE bool
 tsr_ticket_exchange(struct tsr_map const *map, uint64_t name, uint16_t me, uint64_t *own)
 {
 	uint64_t word = tsr_name_word(name, TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL);
+	uint64_t const mine = tsr_name_next(name);
 
 	/* [O5] pairs with [O6]: what names it was read; and with [T1]: the payload is visible. */
 	if (!tsr_cas_acq_rel(&map->tickets[tsr_name_index(name)].word, &word,
-	                     tsr_name_word(tsr_name_next(name), TSR_TICKET_RECEIVED, me)))
+	                     tsr_name_word(mine, TSR_TICKET_RECEIVED, me)))
 		return false;
 	/* [V3] pairs with [V2]: stamped before we write into the block; no instruction on x86. */
 	tsr_fence_rel();
-	*own = tsr_name_next(name);
+	*own = mine;
 	return true;
 }
 

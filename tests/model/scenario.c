@@ -655,6 +655,17 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(2)}, {RECEIVES(0)}},
 	},
 	{
+		.name = "rendezvous-one",
+		.what = "a declared sender, which claims by a store, and a declared receiver, one "
+			"death",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.flags = ONE_SENDER | ONE_RECEIVER,
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS(2)}, {RECEIVES(0)}},
+	},
+	{
 		.name = "rendezvous-late",
 		.what = "a sender that gives up after a while, a receiver that is late, one death",
 		.kind = TSR_KIND_RENDEZVOUS,
