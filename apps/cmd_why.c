@@ -293,6 +293,14 @@ why_suspect(const json_t *end)
 	                                      : "busy, and does not wait here";
 }
 
+/* Of a broadcast the one that is furthest behind is in the way, and nobody else. */
+static bool
+why_is_slowest(struct why const *why, const json_t *end)
+{
+	return why->channel.slowest == 0 || why->guilty != TSR_SIDE_RECEIVER ||
+	       json_integer_value(json_object_get(end, "id")) == why->channel.slowest;
+}
+
 /* Who of the guilty side it is. A process that can't go on comes before one that is busy. */
 static void
 why_accuse(struct why *why)
@@ -306,7 +314,8 @@ why_accuse(struct why *why)
 	json_array_foreach(why->ends, i, end)
 	{
 		const char *const found =
-			strcmp(json_string_value(json_object_get(end, "end")), side) == 0
+			strcmp(json_string_value(json_object_get(end, "end")), side) == 0 &&
+					why_is_slowest(why, end)
 				? why_suspect(end)
 				: NULL;
 

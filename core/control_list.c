@@ -10,6 +10,7 @@
 #include "core/member.h"
 #include "core/observer.h"
 #include "shm/access.h"
+#include "shm/broadcast.h"
 #include "shm/ticket.h"
 #include "shm/waiter.h"
 
@@ -262,14 +263,26 @@ list_channel_work(void *argument)
 	struct list_channel const *const list = argument;
 	struct tsr_channel const *const channel = list->channel;
 	uint64_t const first = list->realm->map.first_lap << channel->shift;
+	uint64_t const next = tsr_channel_find(channel);
+	uint32_t slowest = 0;
+	int64_t behind;
 
-	list->row->sent = tsr_channel_find(channel) - first;
+	list->row->sent = next - first;
+	list->row->sleepers = list_sleepers(&channel->shm->receivers_waiting) +
+	                      list_sleepers(&channel->shm->senders_waiting);
+	if (channel->kind == TSR_KIND_BROADCAST) {
+		/* What the slowest reliable reader has not released; others hold nobody up. */
+		behind = tsr_broadcast_behind(channel, next, &slowest);
+		list->row->depth = behind > 0 ? (uint32_t)behind : 0;
+		if (behind > 0)
+			list->row->slowest = tsr_slot_owner(
+				tsr_ld_rlx(&tsr_broadcast_shm(channel)->cursor[slowest].word));
+		return 0;
+	}
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		if (tsr_slot_phase(tsr_ld_rlx(&channel->shm->slot[i].word)) == TSR_READY)
 			list->row->depth++;
 	}
-	list->row->sleepers = list_sleepers(&channel->shm->receivers_waiting) +
-	                      list_sleepers(&channel->shm->senders_waiting);
 	return 0;
 }
 

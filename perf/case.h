@@ -38,6 +38,7 @@ int tsr_perf_plan_alloc(struct tsr_perf_plan *plan, const struct tsr_perf_reques
 int tsr_perf_plan_stream_64k(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_stream_1m(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_fan_in(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
+int tsr_perf_plan_fan_out(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_idle(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_ask(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_select(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);

@@ -105,6 +105,8 @@ static const struct rtt_kind {
          TSR_PERF_DROP_OLDEST},
 	{"requeue", "tsr_send/tsr_recv, requeue", "rtt:requeue", "rtt:requeue p99",
          TSR_PERF_REQUEUE},
+	{"broadcast", "tsr_send/tsr_recv, a broadcast each way", "rtt:broadcast",
+         "rtt:broadcast p99", TSR_PERF_BROADCAST},
 };
 
 /* Return: NULL: one to one. */

@@ -6,8 +6,8 @@
 #include "perf/case.h"
 
 const struct tsr_perf_case tsr_perf_cases[] = {
-	{"rtt", "one many conflated drop-oldest requeue rendezvous", "bytes each way (64)",
-         "a message out and a message back", tsr_perf_plan_rtt},
+	{"rtt", "one many conflated drop-oldest requeue rendezvous broadcast",
+         "bytes each way (64)", "a message out and a message back", tsr_perf_plan_rtt},
 	{"ticket", "one many burst capacities", "bytes of the block, untouched (64)",
          "allocate, send, receive, release; one by one and in bursts of 32", tsr_perf_plan_ticket},
 	{"stream-64", "one many batch", "", "64 bytes written, sent, received, read, released",
@@ -20,6 +20,9 @@ const struct tsr_perf_case tsr_perf_cases[] = {
 	{"stream-1m", "inplace", "", "the same with 1,048,576 bytes, likewise",
          tsr_perf_plan_stream_1m},
 	{"fan-in", "", "", "two senders that share a core, one receiver", tsr_perf_plan_fan_in},
+	{"fan-out", "1 4 16 64 256", "",
+         "what a publish costs its sender, with so many readers of one message",
+         tsr_perf_plan_fan_out},
 	{"select", "2 16 64", "",
          "a round trip whose way out is one of so many channels, selected from",
          tsr_perf_plan_select},

@@ -74,6 +74,7 @@ ours_channel(const struct tsr_perf_side *side)
 		.capacity = side->bench->slots,
 		.kind = (side->bench->flags & TSR_PERF_CONFLATED) != 0    ? TSR_KIND_CONFLATED
 	                : (side->bench->flags & TSR_PERF_RENDEZVOUS) != 0 ? TSR_KIND_RENDEZVOUS
+	                : (side->bench->flags & TSR_PERF_BROADCAST) != 0  ? TSR_KIND_BROADCAST
 	                                                                  : TSR_KIND_BUFFERED,
 		.flags = many      ? drops | requeue
 	                 : senders ? TSR_CHANNEL_ONE_RECEIVER
@@ -102,8 +103,8 @@ ours_open_end(struct tsr_perf_side *side, struct tsr_perf_link *link, const char
 	return error != 0 ? tsr_perf_failed_call(side, "tsr_receiver_open", error) : 0;
 }
 
-static int
-ours_attach(struct tsr_perf_side *side, struct tsr_perf_link *link)
+int
+tsr_perf_link_attach(struct tsr_perf_side *side, struct tsr_perf_link *link)
 {
 	bool const quiet = (side->bench->flags & TSR_PERF_QUIET) != 0;
 	struct tsr_attach_options options = {
@@ -135,7 +136,7 @@ tsr_perf_link_open(struct tsr_perf_side *side, struct tsr_perf_link *link)
 		if (link->local == NULL)
 			return -ENOMEM;
 	}
-	error = ours_attach(side, link);
+	error = tsr_perf_link_attach(side, link);
 	return error != 0 ? error : ours_open_end(side, link, "out", side->index == 0);
 }
 

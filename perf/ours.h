@@ -23,6 +23,7 @@
 #define TSR_PERF_DROP_OLDEST  UINT32_C(64)  /* that drops the oldest when full; */
 #define TSR_PERF_REQUEUE      UINT32_C(128) /* whose receivers note what they hold */
 #define TSR_PERF_RENDEZVOUS   UINT32_C(256) /* of that kind */
+#define TSR_PERF_BROADCAST    UINT32_C(512) /* likewise of that kind */
 
 #define TSR_PERF_COUNT_SHIFT 16 /* from here on: a number of the benchmark's own */
 
@@ -55,6 +56,9 @@ void tsr_perf_setting(struct tsr_perf_plan *plan, const char *setting);
  * tsr_perf_fail().
  */
 int tsr_perf_link_open(struct tsr_perf_side *side, struct tsr_perf_link *link);
+
+/* tsr_perf_link_attach - attach only */
+int tsr_perf_link_attach(struct tsr_perf_side *side, struct tsr_perf_link *link);
 
 /* tsr_perf_link_back - a second channel, from side 1 to side 0 */
 int tsr_perf_link_back(struct tsr_perf_side *side, struct tsr_perf_link *link);

@@ -122,7 +122,7 @@ tsr_asker_open(struct tsr_client client, const char *service, struct tsr_asker *
 		(void)tsr_receiver_close(own->receiver);
 		error = -EOPNOTSUPP;
 	}
-	if (error == 0) {
+	if (error == 0 && request != NULL && reply != NULL) {
 		request->inlined = TSR_END_NOT_INLINED;
 		reply->endless = true;
 		ask_drain(client, own);

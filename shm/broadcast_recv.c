@@ -181,58 +181,6 @@ reader_give_up(struct tsr_end *end, uint64_t position)
 		tsr_broadcast_wake_senders(end, &end->others, from);
 }
 
-/* A view of what is in the slot at our position, which our cursor keeps there. */
-static int
-reader_view(struct tsr_end *end, struct tsr_msg *msg)
-{
-	struct tsr_map const *const map = end->map;
-	struct tsr_slot const *const slot = tsr_end_slot(end);
-	uint64_t const name = tsr_ld_rlx(&slot->name);
-	uint64_t const range = tsr_ld_rlx(&slot->range);
-	uint64_t const stamp = tsr_ld_rlx(&slot->stamp);
-	uint32_t const index = tsr_name_index(name);
-	uint64_t const place = end->position;
-
-	tsr_end_step(end);
-	/* [V1] pairs with [T1]. */
-	if (index >= map->tickets_count ||
-	    !tsr_word_is_shared(tsr_ld_acq(&map->tickets[index].word), name) ||
-	    !tsr_block_holds(&map->blocks[index], range)) {
-		tsr_count(&end->attachment->state->refused, 1);
-		reader_give_up(end, place);
-		return -EPROTO;
-	}
-	*msg = (struct tsr_msg){
-		.zdesc = {.name = name, .range = range},
-		.data = tsr_block_data(map, &map->blocks[index], range),
-		.length = tsr_range_length(range),
-		.flags = TSR_MSG_SHARED | (uint32_t)(end - tsr_process->end) << 16,
-		.stamp = stamp,
-	};
-	reader_received(end, msg);
-	return 0;
-}
-
-/* The place is not what a reader hopes for. Return: 0 it was passed over; -EAGAIN; -EPROTO. */
-static int
-reader_step(struct tsr_end *end, uint64_t word)
-{
-	uint64_t const lap = tsr_channel_lap(&end->channel, end->position);
-	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), lap);
-	uint64_t const place = end->position;
-
-	if (distance < 0 || (distance == 0 && tsr_slot_phase(word) != TSR_READY))
-		return -EAGAIN;
-	if (distance == 0)
-		return 0;
-	tsr_end_step(end);
-	reader_give_up(end, place);
-	if (distance == 1 && tsr_slot_phase(word) == TSR_EMPTY)
-		return 0; /* its sender died over it */
-	tsr_count(&end->attachment->state->refused, 1);
-	return -EPROTO; /* written over under our cursor */
-}
-
 /* Return: 0; -EOVERFLOW evicted, or lapped just now: it goes on as a lossy one. */
 static int
 reader_check(struct tsr_end *end)
@@ -244,6 +192,80 @@ reader_check(struct tsr_end *end)
 		return 0;
 	end->reader.lossy = state == TSR_CURSOR_LAPPED;
 	return -EOVERFLOW;
+}
+
+/* What is in our way can't be: unless nobody heeds us any more, and it was written over. */
+static int
+reader_refuse(struct tsr_end *end)
+{
+	int const error = reader_check(end);
+
+	if (error != 0)
+		return error;
+	tsr_count(&end->attachment->state->refused, 1);
+	return -EPROTO;
+}
+
+/* A view of what is in the slot at our position, which our cursor keeps there. */
+static int
+reader_view(struct tsr_end *end, struct tsr_msg *msg)
+{
+	struct tsr_map const *const map = end->map;
+	struct tsr_slot const *const slot = tsr_end_slot(end);
+	uint64_t const name = tsr_ld_rlx(&slot->name);
+	uint64_t const range = tsr_ld_rlx(&slot->range);
+	uint64_t const stamp = tsr_ld_rlx(&slot->stamp);
+	uint32_t const index = tsr_name_index(name);
+	uint64_t const place = end->position;
+	int error;
+
+	/* [V2] pairs with [V3]: name and range go together if nobody had claimed the slot. */
+	tsr_fence_acq();
+	/* [V1] pairs with [T1]. */
+	if (tsr_ld_rlx(&slot->word) != end->expect || index >= map->tickets_count ||
+	    !tsr_word_is_shared(tsr_ld_acq(&map->tickets[index].word), name) ||
+	    !tsr_block_holds(&map->blocks[index], range)) {
+		error = reader_refuse(end);
+		if (error == -EPROTO) {
+			tsr_end_step(end);
+			reader_give_up(end, place);
+		}
+		return error;
+	}
+	tsr_end_step(end);
+	*msg = (struct tsr_msg){
+		.zdesc = {.name = name, .range = range},
+		.data = tsr_block_data(map, &map->blocks[index], range),
+		.length = tsr_range_length(range),
+		.flags = TSR_MSG_SHARED | (uint32_t)(end - tsr_process->end) << 16,
+		.stamp = stamp,
+	};
+	reader_received(end, msg);
+	return 0;
+}
+
+/* The place is not what a reader hopes for. Return: 0 it was passed over; -EAGAIN; -EPROTO;
+ * -EOVERFLOW. */
+static int
+reader_step(struct tsr_end *end, uint64_t word)
+{
+	uint64_t const lap = tsr_channel_lap(&end->channel, end->position);
+	int64_t const distance = tsr_lap_distance(tsr_slot_lap(word), lap);
+	uint64_t const place = end->position;
+	int error = 0;
+
+	if (distance < 0 || (distance == 0 && tsr_slot_phase(word) != TSR_READY))
+		return -EAGAIN;
+	if (distance == 0)
+		return 0;
+	/* Its sender died over it; or it was written over under our cursor. */
+	if (distance != 1 || tsr_slot_phase(word) != TSR_EMPTY)
+		error = reader_refuse(end);
+	if (error == -EOVERFLOW)
+		return error;
+	tsr_end_step(end);
+	reader_give_up(end, place);
+	return error;
 }
 
 static int
@@ -262,8 +284,6 @@ reader_recv(struct tsr_end *end, struct tsr_msg *msg)
 		if (tsr_likely(word == end->expect))
 			return reader_view(end, msg);
 		error = reader_step(end, word);
-		if (error == -EPROTO && reader_check(end) != 0)
-			return -EOVERFLOW; /* that is why */
 		if (error != 0)
 			return error;
 	}

@@ -11,6 +11,8 @@
 #include "shm/tap.h"
 #include "shm/ticket.h"
 
+#define BROADCAST_AHEAD 16 /* slots: so far ahead lines are fetched */
+
 int64_t
 tsr_broadcast_behind(struct tsr_channel const *channel, uint64_t position, uint32_t *slowest)
 {
@@ -133,10 +135,13 @@ tsr_broadcast_held(struct tsr_channel const *channel, uint64_t name)
 	return false;
 }
 
-/* Free one that nobody can get at any more. */
+/* Free one that nobody can get at any more. It is used again soon, and readers have its lines. */
 static void
 broadcast_free(struct tsr_end *end, uint64_t name)
 {
+	struct tsr_block const *const block = &end->map->blocks[tsr_name_index(name)];
+
+	tsr_prefetch_write((unsigned char *)tsr_block_data(end->map, block, 0));
 	tsr_st_rlx(&end->map->tickets[tsr_name_index(name)].word,
 	           tsr_name_word(name, TSR_TICKET_IDLE, end->me));
 	/* [V3] pairs with [V2]: who copies sees that it is no longer shared; no instruction. */
@@ -247,6 +252,20 @@ tsr_broadcast_wake_senders(struct tsr_end *end, struct tsr_wait_side const *send
 		tsr_count(&end->attachment->state->wakes, 1);
 }
 
+/* Readers have the lines that come next: the slot's, and of a nearer one its old ticket's. */
+static void
+broadcast_fetch(struct tsr_end const *end)
+{
+	struct tsr_slot *const far = &end->slots[(end->position + BROADCAST_AHEAD) & end->mask];
+	struct tsr_slot const *const near =
+		&end->slots[(end->position + BROADCAST_AHEAD / 2) & end->mask];
+	uint32_t const index = tsr_name_index(tsr_ld_rlx(&near->name));
+
+	tsr_prefetch_write(far);
+	if (index < end->map->tickets_count)
+		tsr_prefetch_write(&end->map->tickets[index]);
+}
+
 /* The slot at our position is claimed: @word is what it was. */
 static void
 broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct tsr_zdesc zdesc)
@@ -275,6 +294,7 @@ broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct
 	if (!end->alone && tsr_unlikely(tsr_ld_rlx(&end->shm->senders_waiting) != 0))
 		tsr_broadcast_wake_senders(end, &end->mine, end->position - 1);
 	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));
+	broadcast_fetch(end);
 	broadcast_tidy(end);
 }
 

@@ -355,6 +355,8 @@ struct tsr_proto_row_channel {
 	uint32_t receivers;
 	uint32_t message_bytes_max;
 	uint32_t sleepers;
+	uint32_t slowest; /* broadcast: client of the reader that is furthest behind; 0: none */
+	uint32_t reserved;
 };
 
 struct tsr_proto_row_region {

@@ -359,7 +359,8 @@ TSR_API int tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *
  * Return: 0, the message is the channel's; else it is still the caller's: -EAGAIN full
  * (TSR_NOWAIT); -ETIMEDOUT; -EPIPE full, and all receivers have closed since; -ECONNRESET full, and
  * all receivers are gone, one by death; -ECANCELED see tsr_scope_cancel(); -ESTALE the message is
- * not (or no longer) the caller's; -EINVAL the range is not inside the message; -ENOTCONN.
+ * not (or no longer) the caller's; -EINVAL the range is not inside the message; -EOPNOTSUPP a
+ * message of a region, and a broadcast; -ENOTCONN.
  *
  * On a rendezvous it waits until a receiver has taken the message: 0 says that one has. TSR_NOWAIT
  * offers it for a few microseconds, which is enough for a receiver that is looking just then (with

@@ -80,6 +80,26 @@ teardown() { tessera_teardown; }
 	ledger_balances
 }
 
+@test "ticker: who reads gets every quote, who glances knows what it missed" {
+	background "$examples/ticker" read >one
+	first=$last
+	background "$examples/ticker" read >two
+	second=$last
+	background "$examples/ticker" glance >glance
+	third=$last
+	until_true 10 grep -q here one
+	until_true 10 grep -q here two
+	until_true 10 grep -q here glance
+	"$examples/ticker" write 10000
+	wait "$first" "$second" "$third"
+	[ "$(tail -n 1 one)" = "10000 quotes, missed 0; number 321 was the highest" ]
+	[ "$(tail -n 1 two)" = "$(tail -n 1 one)" ]
+	read -r got _ _ missed _ < <(tail -n 1 glance)
+	[ $((got + ${missed%;})) -eq 10000 ]
+	[ "$("$TESSERA" channels --json | python3 -c 'import json, sys; print([c["kind"] for c in json.load(sys.stdin)["rows"] if c["name"] == "ticker"][0])')" = broadcast ]
+	ledger_balances
+}
+
 @test "observe and event_loop: one looks at what the other receives" {
 	"$examples/hello_send" Good morning
 	background "$examples/observe" greetings >observed

@@ -278,6 +278,8 @@ judge_frozen(struct judge_peer const *peer, unsigned long *held)
 {
 	freeze_got.count = 0;
 	freeze_sent_count = 0;
+	if (world.shape->kind == TSR_KIND_BROADCAST)
+		return judge_broadcast_frozen(peer, held);
 	if (scene.peer_is_on)
 		return judge_thaw(peer) && freeze_missed(held);
 	if (!freeze_wake(held))
@@ -395,7 +397,7 @@ freeze_settle(void)
 bool
 judge_thawed(void)
 {
-	return freeze_settle();
+	return world.shape->kind == TSR_KIND_BROADCAST ? judge_broadcast_thawed() : freeze_settle();
 }
 
 bool
@@ -407,5 +409,7 @@ judge_end(struct judge_peer const *peer)
 	    scene.victim.result != op_want(scene.victim.op, scene.victim.start))
 		return judge_say("the operation gave %d, expected %d", scene.victim.result,
 		                 op_want(scene.victim.op, scene.victim.start));
+	if (world.shape->kind == TSR_KIND_BROADCAST)
+		return judge_broadcast_end(peer);
 	return judge_thaw(peer) && freeze_settle();
 }

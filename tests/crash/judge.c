@@ -118,7 +118,7 @@ judge_bit(enum tsr_side side, uint32_t number)
 }
 
 /* Who sleeps, and should not? @all: the daemon has just woken everybody. */
-static bool
+bool
 judge_sleepers(bool all, char const *when)
 {
 	for (unsigned i = 0; i < 2 * TSR_TOKENS_PER_SIDE; i++) {
@@ -127,6 +127,8 @@ judge_sleepers(bool all, char const *when)
 		uint32_t const number = i % TSR_TOKENS_PER_SIDE;
 		uint64_t const word = world_token(0, side, number);
 
+		if (all && tsr_token_state(word) == TSR_TOKEN_CROWD && judge_bit(side, number))
+			return judge_say("%s the crowd still sleeps", when);
 		/* Who has not yet set its bit will look once more before it sleeps. */
 		if (all && tsr_token_state(word) == TSR_TOKEN_ENQUEUED && judge_bit(side, number))
 			return judge_say("%s client %u still sleeps", when, tsr_token_owner(word));
@@ -192,7 +194,7 @@ judge_live_entry(struct ring_entry const *entry)
 	return entry->phase == TSR_READY || entry->phase == TSR_TAKEN;
 }
 
-static bool
+bool
 judge_known(uint64_t serial)
 {
 	return judge_has(scene.before, scene.before_count, serial) ||
@@ -221,7 +223,7 @@ judge_in_slots(uint64_t serial)
 }
 
 /* What it said that it did, it did. */
-static bool
+bool
 judge_run_told(struct run const *run)
 {
 	unsigned const drops_max = newest_is_on() ? run->sends_count : op_drops_max(0);
@@ -356,6 +358,7 @@ judge_thaw(struct judge_peer const *peer)
 	case -EPIPE:
 	case -ENOMEM:
 	case -EPROTO:
+	case -EOVERFLOW:
 		return true;
 	default:
 		return judge_say("the peer's call gave %d", scene.peer.result);
@@ -410,7 +413,7 @@ judge_same(struct judge_set const *due, struct judge_set const *got, bool in_ord
 }
 
 /* Fill every slot of a channel and empty it again, with clients that have just come. */
-static bool
+bool
 judge_round(unsigned channel, enum world_client from, enum world_client to)
 {
 	uint32_t const capacity = world.record[channel].channel.capacity;
@@ -436,7 +439,8 @@ judge_round(unsigned channel, enum world_client from, enum world_client to)
 		return judge_say("a message that was not sent can't be released");
 	for (uint32_t i = 0; i < capacity; i++) {
 		error = tsr_recv(world.receiver[to][channel], &msg, TSR_NOWAIT);
-		if (error != 0 || world_serial(&msg) != first + skip + i || msg.flags != 0)
+		if (error != 0 || world_serial(&msg) != first + skip + i ||
+		    (msg.flags & TSR_MSG_REDELIVERED) != 0)
 			return judge_say(
 				"channel %u: a new client receives message %u of %u with %d",
 				channel, i, capacity, error);
@@ -559,6 +563,9 @@ judge_after(struct judge_peer const *peer, bool fresh_drains)
 	struct judge_set due, got = {.count = 0};
 	struct ring now;
 
+	if (world.shape->kind == TSR_KIND_BROADCAST)
+		return judge_sleepers(judge_had_end, "after the repair") &&
+		       judge_broadcast_after(peer, &judge_ring);
 	if (!judge_story() || !judge_sleepers(judge_had_end, "after the repair"))
 		return false;
 	if (!scene.peer_is_on && !judge_ledger("after the repair"))

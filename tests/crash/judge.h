@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "tests/crash/actor.h"
+#include "tests/crash/op.h"
 #include "tests/crash/world.h"
 
 /* Where a frozen victim holds somebody up, by what the design says may be held up. */
@@ -87,6 +88,22 @@ bool judge_thaw(struct judge_peer const *peer);
 bool judge_drain(enum world_client id, struct judge_set *got);
 /* A new end; where there may be one only, that of a peer who has it. */
 bool judge_opened(unsigned channel, enum tsr_side side, enum world_client *id);
+/* Fill every slot of a channel and empty it again, with clients that have just come. */
+bool judge_round(unsigned channel, enum world_client from, enum world_client to);
+/* What the victim said that it did, it did. */
+bool judge_run_told(struct run const *run);
+/* Who sleeps, and should not? @all: the daemon has just woken everybody. */
+bool judge_sleepers(bool all, char const *when);
+/* A message that was sent, or may have been. */
+bool judge_known(uint64_t serial);
+
+/* The same of a broadcast: judge_broadcast.c. @then: the slots at the moment of death. */
+struct ring;
+bool judge_broadcast_after(struct judge_peer const *peer, struct ring const *then);
+bool judge_broadcast_frozen(struct judge_peer const *peer, unsigned long *held);
+bool judge_broadcast_thawed(void);
+bool judge_broadcast_end(struct judge_peer const *peer);
+
 /* Whoever slept is awake now. */
 void judge_wake_peers(void);
 

@@ -36,6 +36,10 @@ static struct world_shape const killer_shapes[] = {
 	{"requeue", TSR_CHANNEL_REQUEUE, TSR_KIND_BUFFERED, 4},
 	{"meet", 0, TSR_KIND_RENDEZVOUS, 4},
 	{"meet-one-one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_RENDEZVOUS, 4},
+	{"broadcast", 0, TSR_KIND_BROADCAST, 4},
+	{"broadcast-one", TSR_CHANNEL_ONE_SENDER, TSR_KIND_BROADCAST, 4},
+	{"broadcast-evict", TSR_CHANNEL_EVICT, TSR_KIND_BROADCAST, 4},
+	{"broadcast-lap", TSR_CHANNEL_LAP | TSR_CHANNEL_ONE_SENDER, TSR_KIND_BROADCAST, 2},
 };
 
 /*
@@ -109,6 +113,16 @@ killer_fits(struct op const *op, struct sweep_case const *c)
 	return op->kind != 0 ? c->shape->kind == op->kind : c->shape->kind != TSR_KIND_RENDEZVOUS;
 }
 
+/* Broadcasts: a slow reader is waited for, but by the one operation that is about that. */
+static bool
+killer_of_broadcast(struct sweep_case const *c)
+{
+	uint32_t const overtakes = TSR_CHANNEL_EVICT | TSR_CHANNEL_LAP;
+
+	return c->op->broadcast != OP_RINGS_ONLY && (c->start->flags & START_RING) == 0 &&
+	       ((c->shape->flags & overtakes) != 0) == c->op->overtakes;
+}
+
 /* Does this make sense at all? */
 static bool
 killer_possible(struct sweep_case const *c)
@@ -127,6 +141,9 @@ killer_possible(struct sweep_case const *c)
 		return false;
 	if ((c->start->flags & START_REDO) != 0 &&
 	    (c->shape->flags & TSR_CHANNEL_ONE_RECEIVER) != 0)
+		return false;
+	if (c->shape->kind == TSR_KIND_BROADCAST ? !killer_of_broadcast(c)
+	                                         : c->op->broadcast == OP_BROADCAST_ONLY)
 		return false;
 	if (c->peer_op != NULL && (c->start->flags & (START_WOKEN | START_PEER_SLEEPS |
 	                                              START_WATCHED | START_ALONE)) != 0)

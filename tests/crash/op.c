@@ -9,6 +9,7 @@
 #include "shm/depot.h"
 #include "shm/drop.h"
 #include "tests/crash/actor.h"
+#include "tests/crash/ring.h"
 
 #define OP_WAIT_NS UINT64_C(1000000000)
 #define OP_BATCH   3
@@ -358,6 +359,100 @@ prepare_region_recv(struct run *run)
 	scene.before[scene.before_count++] = world.serial;
 }
 
+/* Views of a broadcast. */
+
+static void
+op_want_view(struct run *run)
+{
+	if (tsr_recv(world.receiver[run->id][0], &run->msg[0], TSR_NOWAIT) != 0)
+		world_give_up("no message for an operation");
+}
+
+static void
+run_view_release(struct run *run)
+{
+	run->result = tsr_release(world.client[run->id], &run->msg[0]);
+}
+
+static void
+run_retain(struct run *run)
+{
+	run->result = tsr_retain(world.client[run->id], &run->msg[0]);
+}
+
+static void
+prepare_retained(struct run *run)
+{
+	op_want_view(run);
+	run_retain(run);
+	if (run->result != 0)
+		world_give_up("nothing is retained");
+}
+
+/* What is in channel 0 goes through it: every reader lets it go, and as much is sent anew. */
+static void
+start_gone_round(struct run *run)
+{
+	uint32_t const capacity = world.shape->capacity;
+	struct tsr_msg msg;
+
+	scene.before_count = 0;
+	for (uint32_t i = 0; i < capacity; i++) {
+		if (i > 0 && (tsr_recv(world.receiver[run->id][0], &msg, TSR_NOWAIT) != 0 ||
+		              tsr_release(world.client[run->id], &msg) != 0))
+			world_give_up("the victim reads nothing");
+		if (tsr_recv(world.receiver[WORLD_PEER_RECEIVER][0], &msg, TSR_NOWAIT) != 0 ||
+		    tsr_release(world.client[WORLD_PEER_RECEIVER], &msg) != 0)
+			world_give_up("a peer reads nothing");
+	}
+	for (uint32_t i = 0; i < capacity; i++) {
+		if (!world_message(WORLD_PEER_SENDER, &msg) ||
+		    tsr_send(world.sender[WORLD_PEER_SENDER][0], &msg, TSR_NOWAIT) != 0)
+			world_give_up("nothing is written over");
+		scene.before[scene.before_count++] = world.serial;
+	}
+}
+
+/* And its sender has closed: the daemon is responsible for what is retained. */
+static void
+start_bequeathed(struct run *run)
+{
+	start_gone_round(run);
+	if (tsr_sender_close(world.sender[WORLD_PEER_SENDER][0]) != 0)
+		world_give_up("close");
+}
+
+/* A lossy end in place of the reliable one. */
+static void
+prepare_lossy(struct run *run)
+{
+	struct tsr_end_options const options = {.size = sizeof(options),
+	                                        .flags = TSR_END_NO_SPIN | TSR_END_LOSSY,
+	                                        .from = run->start->fill != 0 ? TSR_FROM_OLDEST
+	                                                                      : TSR_FROM_NEXT};
+
+	run->receives_max = 1;
+	if (tsr_receiver_close(world.receiver[run->id][0]) != 0 ||
+	    tsr_receiver_open(world.client[run->id], world.record[0].name, &options,
+	                      &world.receiver[run->id][0]) != 0)
+		world_give_up("no lossy end");
+}
+
+/* It is lapped by one. */
+static void
+start_lapped(struct run *run)
+{
+	struct tsr_msg msg;
+
+	(void)run;
+	if (tsr_recv(world.receiver[WORLD_PEER_RECEIVER][0], &msg, TSR_NOWAIT) != 0 ||
+	    tsr_release(world.client[WORLD_PEER_RECEIVER], &msg) != 0 ||
+	    !world_message(WORLD_PEER_SENDER, &msg) ||
+	    tsr_send(world.sender[WORLD_PEER_SENDER][0], &msg, TSR_NOWAIT) != 0)
+		world_give_up("nobody is lapped");
+	scene.before[scene.before_count++] = world.serial;
+}
+
 /* Start states. */
 
 /* Take all that is in the depot of a class, for a peer. */
@@ -453,7 +548,7 @@ start_token(struct run *run)
 	enum tsr_side const side = run->op->ends == OP_SENDER ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER;
 	struct tsr_end *const end = world_end(run->id, 0, side);
 
-	if (tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
+	if (end->token == UINT32_MAX && tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
 		world_give_up("no token");
 }
 
@@ -485,6 +580,7 @@ start_forged(struct run *run)
 struct op const op_table[] = {
 	{
 		.name = "send",
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_SENDER,
 		.prepare = prepare_send,
 		.run = run_send,
@@ -499,6 +595,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "send-wait",
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_SENDER,
 		.prepare = prepare_send,
 		.run = run_send_wait,
@@ -511,6 +608,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "send-batch",
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_SENDER,
 		.prepare = prepare_send_batch,
 		.run = run_send_batch,
@@ -524,6 +622,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "recv",
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_RECEIVER,
 		.prepare = prepare_recv,
 		.run = run_recv,
@@ -536,17 +635,18 @@ struct op const op_table[] = {
 				{.name = "watched",
                                  .fill = OP_FULL,
                                  .flags = START_WATCHED | START_PEER_SLEEPS},
-				{.name = "redo", .fill = 2, .flags = START_REDO},
-				{.name = "again", .fill = 2, .flags = START_AGAIN},
+				{.name = "redo", .fill = 2, .flags = START_REDO | START_RING},
+				{.name = "again", .fill = 2, .flags = START_AGAIN | START_RING},
 				{.name = "forged",
                                  .fill = 1,
                                  .want = -EPROTO,
-                                 .flags = START_ALONE,
+                                 .flags = START_ALONE | START_RING,
                                  .prepare = start_forged},
 			},
 	},
 	{
 		.name = "recv-wait",
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_RECEIVER,
 		.prepare = prepare_recv,
 		.run = run_recv_wait,
@@ -559,6 +659,7 @@ struct op const op_table[] = {
 	},
 	{
 		.name = "recv-batch",
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_RECEIVER,
 		.prepare = prepare_recv_batch,
 		.run = run_recv_batch,
@@ -567,8 +668,8 @@ struct op const op_table[] = {
 				{.name = "empty", .want = -EAGAIN},
 				{.name = "two", .fill = 2},
 				{.name = "full", .fill = OP_FULL},
-				{.name = "again", .fill = 2, .flags = START_AGAIN},
-				{.name = "redo", .fill = 2, .flags = START_REDO},
+				{.name = "again", .fill = 2, .flags = START_AGAIN | START_RING},
+				{.name = "redo", .fill = 2, .flags = START_REDO | START_RING},
 			},
 	},
 	{
@@ -581,7 +682,7 @@ struct op const op_table[] = {
 				{.name = "one", .fill = 1},
 				{.name = "empty", .want = -EAGAIN},
 				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
-				{.name = "redo", .fill = 2, .flags = START_REDO},
+				{.name = "redo", .fill = 2, .flags = START_REDO | START_RING},
 			},
 	},
 	{
@@ -794,6 +895,73 @@ struct op const op_table[] = {
 			},
 	},
 	{
+		.name = "view-release",
+		.broadcast = OP_BROADCAST_ONLY,
+		.ends = OP_RECEIVER,
+		.prepare = op_want_view,
+		.run = run_view_release,
+		.start =
+			{
+				{.name = "one", .fill = 1},
+				{.name = "full", .fill = OP_FULL},
+				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
+			},
+	},
+	{
+		.name = "retain",
+		.broadcast = OP_BROADCAST_ONLY,
+		.ends = OP_RECEIVER,
+		.prepare = op_want_view,
+		.run = run_retain,
+		.start =
+			{
+				{.name = "one", .fill = 1},
+				{.name = "full", .fill = OP_FULL},
+				{.name = "asleep", .fill = OP_FULL, .flags = START_PEER_SLEEPS},
+			},
+	},
+	{
+		.name = "retained-release",
+		.broadcast = OP_BROADCAST_ONLY,
+		.ends = OP_RECEIVER,
+		.prepare = prepare_retained,
+		.run = run_view_release,
+		.start =
+			{
+				{.name = "slot", .fill = 1},
+				{.name = "gone", .fill = OP_FULL, .prepare = start_gone_round},
+				{.name = "bequeathed",
+                                 .fill = OP_FULL,
+                                 .prepare = start_bequeathed},
+			},
+	},
+	{
+		.name = "recv-lossy",
+		.broadcast = OP_BROADCAST_ONLY,
+		.ends = OP_RECEIVER,
+		.prepare = prepare_lossy,
+		.run = run_recv,
+		.start =
+			{
+				{.name = "empty", .want = -EAGAIN},
+				{.name = "one", .fill = 1},
+				{.name = "full", .fill = OP_FULL},
+				{.name = "lapped", .fill = OP_FULL, .prepare = start_lapped},
+			},
+	},
+	{
+		.name = "overtake",
+		.broadcast = OP_BROADCAST_ONLY,
+		.overtakes = true,
+		.ends = OP_SENDER,
+		.prepare = prepare_send,
+		.run = run_send,
+		.start =
+			{
+				{.name = "full", .fill = OP_FULL},
+			},
+	},
+	{
 		.name = "thread-end",
 		.depot = true,
 		.prepare = prepare_thread_end,
@@ -806,6 +974,7 @@ struct op const op_table[] = {
 	{
 		.name = "open-sender",
 		.any_kind = true,
+		.broadcast = OP_BROADCAST_TOO,
 		.uses = OP_SENDER,
 		.run = run_open_sender,
 		.start =
@@ -817,6 +986,7 @@ struct op const op_table[] = {
 	{
 		.name = "open-receiver",
 		.any_kind = true,
+		.broadcast = OP_BROADCAST_TOO,
 		.uses = OP_RECEIVER,
 		.run = run_open_receiver,
 		.start =
@@ -828,6 +998,7 @@ struct op const op_table[] = {
 	{
 		.name = "close-sender",
 		.any_kind = true,
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_SENDER,
 		.run = run_close_sender,
 		.start =
@@ -839,6 +1010,7 @@ struct op const op_table[] = {
 	{
 		.name = "close-receiver",
 		.any_kind = true,
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_RECEIVER,
 		.run = run_close_receiver,
 		.start =
@@ -850,6 +1022,7 @@ struct op const op_table[] = {
 	{
 		.name = "detach",
 		.any_kind = true,
+		.broadcast = OP_BROADCAST_TOO,
 		.ends = OP_SENDER | OP_RECEIVER,
 		.prepare = prepare_detach,
 		.run = run_detach,
@@ -1041,6 +1214,17 @@ op_set_run(struct run *run, struct op const *op, struct start const *start, enum
 		start->prepare(run);
 }
 
+/* A broadcast keeps what went through it before. */
+static void
+op_set_history(void)
+{
+	struct ring ring;
+
+	ring_read(&ring);
+	for (unsigned i = 0; i < ring.count; i++)
+		scene.before[scene.before_count++] = ring.entry[i].serial;
+}
+
 void
 op_set(struct op const *op, struct start const *start)
 {
@@ -1048,6 +1232,8 @@ op_set(struct op const *op, struct start const *start)
 	/* Who sleeps has offered something; else that one may be at something of its own. */
 	scene.meet.sender_second = (start->flags & START_PEER_SLEEPS) == 0 &&
 	                           (world.shape->flags & TSR_CHANNEL_ONE_SENDER) == 0;
+	if (world.shape->kind == TSR_KIND_BROADCAST)
+		op_set_history();
 	op_set_ends(op);
 	op_set_messages(start->fill);
 	if ((start->flags & START_REDO) != 0)
@@ -1119,7 +1305,7 @@ op_unhoard(void)
 void
 op_sleep(struct tsr_end *end)
 {
-	if (tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
+	if (end->token == UINT32_MAX && tsr_token_acquire(&end->mine, end->me, &end->token) != 0)
 		world_give_up("no token for a sleeper");
 	(void)tsr_token_enqueue(&end->mine, end->token, end->me, true);
 }
@@ -1175,9 +1361,11 @@ op_do_what_is_waited_for(bool sends)
 		return;
 	}
 	if (tsr_recv(world.receiver[WORLD_PEER_RECEIVER][0], &msg, TSR_NOWAIT) != 0 ||
-	    world_serial(&msg) != scene.before[0] ||
+	    (world.shape->kind != TSR_KIND_BROADCAST && world_serial(&msg) != scene.before[0]) ||
 	    tsr_release(world.client[WORLD_PEER_RECEIVER], &msg) != 0)
 		world_give_up("the peer can't receive");
+	if (world.shape->kind == TSR_KIND_BROADCAST)
+		return; /* it stays in its slot */
 	scene.before_count--;
 	memmove(scene.before, scene.before + 1, scene.before_count * sizeof(scene.before[0]));
 }
@@ -1188,10 +1376,13 @@ op_interfere(void)
 	bool const sends = scene.victim.op->ends == OP_SENDER;
 	struct tsr_end const *const end =
 		world_end(WORLD_VICTIM, 0, sends ? TSR_SIDE_SENDER : TSR_SIDE_RECEIVER);
+	uint32_t state;
 
 	/* A token that is enqueued, and its bit: a waker would see it. */
-	if (end->token == UINT32_MAX || atomic_load(end->mine.mask) == 0 ||
-	    tsr_token_state(atomic_load(&end->mine.tokens[end->token])) != TSR_TOKEN_ENQUEUED)
+	if (end->token == UINT32_MAX || atomic_load(end->mine.mask) == 0)
+		return false;
+	state = tsr_token_state(atomic_load(&end->mine.tokens[end->token]));
+	if (state != TSR_TOKEN_ENQUEUED && state != TSR_TOKEN_CROWD)
 		return false;
 	op_do_what_is_waited_for(sends);
 	return true;

@@ -33,6 +33,7 @@ enum start_flag {
 	START_REDO = 4,        /* a message before its place is ready again */
 	START_WATCHED = 16,    /* somebody waits by descriptor for both sides: event tokens */
 	START_AGAIN = 32,      /* a message that a dead receiver held comes again */
+	START_RING = 64,       /* not for broadcasts */
 	START_ALONE = 8,       /* leaves nothing for a peer to be in the middle of */
 };
 
@@ -46,6 +47,13 @@ struct start {
 	void (*prepare)(struct run *run);
 };
 
+/* Which kinds of channels an operation is for. */
+enum op_kinds {
+	OP_RINGS_ONLY,
+	OP_BROADCAST_TOO,
+	OP_BROADCAST_ONLY,
+};
+
 struct op {
 	char const *name;
 	unsigned ends; /* OP_SENDER, OP_RECEIVER: what the client has open on channel 0 */
@@ -57,6 +65,8 @@ struct op {
 	uint32_t kind; /* of channel 0; 0: any but a rendezvous */
 	bool any_kind;
 	bool one_shape; /* it does not matter what channel 0 is */
+	enum op_kinds broadcast;
+	bool overtakes; /* and of a broadcast that does not wait for slow readers */
 };
 
 /* One execution, by the victim or by a peer. */

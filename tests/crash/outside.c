@@ -115,6 +115,10 @@ __wrap_tsr_control_ask(struct tsr_control *control, uint16_t type, void *request
 	case TSR_PROTO_END_CLOSE:
 		error = outside_close(id, request);
 		break;
+	case TSR_PROTO_SHARED_SETTLE:
+		tsr_reaper_settle(&world.realm.map);
+		error = 0;
+		break;
 	case TSR_PROTO_DETACH:
 		error = outside_detach(id);
 		break;

@@ -63,7 +63,8 @@ world_geometry(struct tsr_realm_geometry *geometry)
 {
 	tsr_geometry_default(geometry);
 	geometry->channels = WORLD_CHANNELS;
-	geometry->slots = WORLD_CAPACITY_MAX + 2;
+	geometry->slots =
+		WORLD_CAPACITY_MAX + 2 + sizeof(struct tsr_broadcast_shm) / sizeof(struct tsr_slot);
 	geometry->clients = WORLD_CLIENTS - 1;
 	geometry->classes = WORLD_CLASSES;
 	geometry->regions = 1;
@@ -513,8 +514,14 @@ world_name_in(uint32_t segment, size_t offset, char *out, size_t out_bytes)
 		size_t const at = offset - world.record[channel].offset;
 		static char const *const part[] = {"word", "name", "range", "stamp"};
 
+		size_t const readers =
+			sizeof(struct tsr_channel_shm) +
+			world.record[channel].channel.capacity * sizeof(struct tsr_slot);
+
 		if (at < sizeof(struct tsr_channel_shm))
 			snprintf(out, out_bytes, "channel %u head+%zu", channel, at);
+		else if (at >= readers)
+			snprintf(out, out_bytes, "channel %u readers+%zu", channel, at - readers);
 		else
 			snprintf(out, out_bytes, "channel %u slot %zu %s", channel,
 			         (at - sizeof(struct tsr_channel_shm)) / sizeof(struct tsr_slot),

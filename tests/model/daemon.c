@@ -184,7 +184,10 @@ daemon_answer(unsigned number)
 	if ((uint16_t)request == TSR_PROTO_END_OPEN)
 		error = model_daemon_open(number, (unsigned)(request >> 24),
 		                          (uint32_t)(request >> 16 & 0xff), &reply, &stream);
-	else
+	else if ((uint16_t)request == TSR_PROTO_SHARED_SETTLE) {
+		tsr_reaper_settle(&model.map);
+		error = 0;
+	} else
 		error = tsr_member_close(&daemon_members[number], (uint32_t)(request >> 16),
 		                         &refusal);
 	model_set(&model.ghost->request[number], 0);

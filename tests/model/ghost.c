@@ -101,6 +101,61 @@ ghost_meets(void)
 	return model.record.channel.kind == TSR_KIND_RENDEZVOUS;
 }
 
+/*
+ * Of a broadcast: who has got a message, who looks at it in its slot, who has it in hands (in the
+ * slot, or retained): one bit a process each.
+ */
+#define GHOST_SEEN(number)    (UINT64_C(1) << (32 + (number)))
+#define GHOST_VIEWED(number)  (UINT64_C(1) << (40 + (number)))
+#define GHOST_IN_HAND(number) (UINT64_C(1) << (48 + (number)))
+
+static bool
+ghost_is_broadcast(void)
+{
+	return model.scenario->kind == TSR_KIND_BROADCAST;
+}
+
+/* A slow reader is not waited for: what it sees may be written over. */
+static bool
+ghost_overtakes(void)
+{
+	return (model.scenario->flags & (TSR_CHANNEL_EVICT | TSR_CHANNEL_LAP)) != 0;
+}
+
+/* A sender claims the slot in which message @m is: every reader must have let it go. */
+static void
+ghost_written_over(unsigned number, unsigned m)
+{
+	if (m == MODEL_MESSAGES || ghost_state(m) != GHOST_PUBLISHED) {
+		model_violate("process %u writes over what was not sent", number);
+		return;
+	}
+	for (unsigned i = 1; i < model.processes; i++) {
+		uint64_t const message = model.ghost->message[m];
+
+		if (ghost_overtakes() || !model.process[i].actor->receives || !ghost_lives(i) ||
+		    model.ghost->open[i] == 0)
+			continue;
+		if ((message & GHOST_VIEWED(i)) != 0)
+			model_violate("message %u is written over under the eyes of process %u", m,
+			              i);
+		if ((message & GHOST_SEEN(i)) == 0 && !model.process[i].actor->late)
+			model_violate("message %u is written over before process %u has seen it", m,
+			              i);
+	}
+	model_set(&model.ghost->message[m], model.ghost->message[m] + 1);
+}
+
+static bool
+ghost_is_held(unsigned m)
+{
+	for (unsigned i = 1; i < model.processes; i++) {
+		if (ghost_lives(i) && (model.ghost->message[m] & GHOST_IN_HAND(i)) != 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 ghost_slot_ready(unsigned number, unsigned m)
 {
@@ -288,6 +343,8 @@ model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
 	m = ghost_find(model_memory_look(word + 1));
 	if (tsr_slot_phase(v) == TSR_READY && tsr_slot_phase(old) != TSR_READY)
 		ghost_slot_ready(number, m);
+	else if (ghost_is_broadcast() && tsr_slot_phase(old) == TSR_READY)
+		ghost_written_over(number, m);
 	else if (tsr_slot_phase(v) == TSR_EMPTY && tsr_slot_phase(old) != TSR_EMPTY)
 		ghost_slot_empty(number, m, tsr_slot_phase(old));
 	else if (tsr_slot_phase(v) == TSR_TAKEN && !ghost_conflated())
@@ -314,6 +371,8 @@ ghost_free(uint64_t owner)
 		return true;
 	if ((owner & GHOST_IN_FLIGHT) == 0)
 		return false;
+	if (ghost_is_broadcast() && ghost_state(m) == GHOST_RECEIVED)
+		return !ghost_is_held(m);
 	return (ghost_state(m) == GHOST_BEGUN && !ghost_lives(ghost_sender(m))) ||
 	       (ghost_state(m) == GHOST_RECEIVED && !ghost_lives(ghost_receiver(m)));
 }
@@ -400,6 +459,46 @@ model_ghost_sent(struct model_process *self, unsigned m, int error)
 		model_ghost_ended(self, self->actor->second, error);
 }
 
+static unsigned
+ghost_viewed(struct model_process *self, struct tsr_msg const *msg)
+{
+	unsigned const m = ghost_find(msg->zdesc.name);
+	unsigned const i = self->number;
+
+	if (m == MODEL_MESSAGES && ghost_overtakes())
+		return m; /* it is written over by now */
+	if (m == MODEL_MESSAGES || (ghost_state(m) != GHOST_PUBLISHED && !ghost_overtakes())) {
+		model_violate("process %u receives what is not there", i);
+		return MODEL_MESSAGES;
+	}
+	if ((model.ghost->message[m] & GHOST_SEEN(i)) != 0)
+		model_violate("process %u receives message %u twice", i, m);
+	if (msg->length != m + 1)
+		model_violate("process %u receives message %u with a length of %u", i, m,
+		              msg->length);
+	model_set(&model.ghost->message[m], model.ghost->message[m] | GHOST_SEEN(i) |
+	                                            GHOST_VIEWED(i) |
+	                                            (ghost_overtakes() ? 0 : GHOST_IN_HAND(i)));
+	return m;
+}
+
+/* From here on nobody may use its ticket again. */
+void
+model_ghost_holds(struct model_process *self, unsigned m)
+{
+	if (m < MODEL_MESSAGES)
+		model_set(&model.ghost->message[m],
+		          model.ghost->message[m] | GHOST_IN_HAND(self->number));
+}
+
+void
+model_ghost_retains(struct model_process *self, unsigned m)
+{
+	if (m < MODEL_MESSAGES)
+		model_set(&model.ghost->message[m],
+		          model.ghost->message[m] & ~GHOST_VIEWED(self->number));
+}
+
 /* Return: the number of the message, MODEL_MESSAGES if it is none. */
 unsigned
 model_ghost_received(struct model_process *self, struct tsr_msg const *msg)
@@ -408,6 +507,8 @@ model_ghost_received(struct model_process *self, struct tsr_msg const *msg)
 	uint64_t const owner = *ghost_owner(msg);
 	unsigned const m = (unsigned)(owner & 0xff);
 
+	if (ghost_is_broadcast())
+		return ghost_viewed(self, msg);
 	if ((owner & GHOST_IN_FLIGHT) == 0 ||
 	    tsr_name_next(model.ghost->name[m]) != msg->zdesc.name) {
 		model_violate("process %u receives ticket %u, which was not sent", self->number,
@@ -452,6 +553,14 @@ model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL
 void
 model_ghost_releases(struct model_process *self, struct tsr_msg const *msg)
 {
+	if ((msg->flags & TSR_MSG_SHARED) != 0) {
+		unsigned const m = ghost_find(msg->zdesc.name);
+		uint64_t const mine = GHOST_VIEWED(self->number) | GHOST_IN_HAND(self->number);
+
+		if (m < MODEL_MESSAGES)
+			model_set(&model.ghost->message[m], model.ghost->message[m] & ~mine);
+		return;
+	}
 	if (*ghost_owner(msg) != self->number)
 		model_violate("process %u releases what is not its own", self->number);
 	model_set(ghost_owner(msg), 0);
@@ -537,6 +646,11 @@ model_ghost_ended(struct model_process *self, unsigned channel, int error)
 		model_violate("process %u is told %s, and the other side is there", self->number,
 		              error == -EPIPE ? "-EPIPE" : "-ECONNRESET");
 	for (unsigned m = 0; !sends && m < MODEL_MESSAGES; m++) {
+		if (ghost_is_broadcast() &&
+		    (model.ghost->message[m] & GHOST_SEEN(self->number)) != 0)
+			continue;
+		if (self->actor->late && ghost_is_broadcast())
+			continue;
 		if (ghost_waits(m) && ghost_channel(m) == &model_channel(channel)->channel &&
 		    !model.process[ghost_sender(m)].actor->late)
 			model_violate("process %u is told that the stream has ended before message "
@@ -686,7 +800,7 @@ model_ghost_terminal(void)
 			model_violate("message %u was sent and never published", m);
 		if (state == GHOST_PUBLISHED && !ghost_in_channel(m))
 			model_violate("message %u is lost: sent and not in the channel", m);
-		if (state == GHOST_RECEIVED && ghost_given(m) == 0 &&
+		if (!ghost_is_broadcast() && state == GHOST_RECEIVED && ghost_given(m) == 0 &&
 		    ghost_lives(ghost_receiver(m)))
 			model_violate("message %u is lost: process %u freed its slot", m,
 			              ghost_receiver(m));

@@ -72,7 +72,9 @@ main_realm(struct model_scenario const *s)
 
 	tsr_geometry_default(&geometry);
 	geometry.channels = model_channels();
-	geometry.slots = model_channels() * s->capacity;
+	geometry.slots = model_channels() *
+	                 (s->capacity +
+	                  (uint32_t)(sizeof(struct tsr_broadcast_shm) / sizeof(struct tsr_slot)));
 	geometry.clients = MODEL_PROCESSES;
 	geometry.classes = 1;
 	geometry.klass[0] = (struct tsr_class_config){.block_bytes = 64, .count = tickets};

@@ -43,8 +43,10 @@
 #define MODEL_PROCESSES 6 /* 0 is the daemon */
 #define MODEL_MESSAGES  12
 #define MODEL_TICKETS   12
-#define MODEL_BUFFER    8 /* stores on their way */
-#define MODEL_CHANNELS  2
+#ifndef MODEL_BUFFER
+#define MODEL_BUFFER 8 /* stores on their way */
+#endif
+#define MODEL_CHANNELS 2
 
 /* What a process does next. */
 enum model_pending {
@@ -100,6 +102,8 @@ struct model_actor {
 	uint8_t tickets;  /* idle ones in its magazine, to begin with */
 	uint8_t limit;    /* of its magazine; 0: no need for the depot */
 	bool late;        /* its body opens the end */
+	uint8_t from;     /* where a late one begins: TSR_FROM_* */
+	bool retains;     /* what it receives, one message longer */
 	bool stays;       /* and does not close it */
 	uint8_t after;    /* begins when the process of that number was reaped, with its id */
 };
@@ -246,6 +250,8 @@ void model_ghost_kept(struct model_process *self, unsigned m, struct tsr_msg con
 void model_ghost_sent(struct model_process *self, unsigned m, int error);
 unsigned model_ghost_received(struct model_process *self, struct tsr_msg const *msg);
 void model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL_PROCESSES]);
+void model_ghost_retains(struct model_process *self, unsigned m);
+void model_ghost_holds(struct model_process *self, unsigned m);
 void model_ghost_releases(struct model_process *self, struct tsr_msg const *msg);
 void model_ghost_ended(struct model_process *self, unsigned channel, int error);
 void model_ghost_died(struct model_process *p);

@@ -40,7 +40,8 @@ static int
 scenario_open(struct model_process *self)
 {
 	struct tsr_end_options const options = {.size = sizeof(options),
-	                                        .flags = TSR_END_NO_SPIN | TSR_END_NO_STAMP};
+	                                        .flags = TSR_END_NO_SPIN | TSR_END_NO_STAMP,
+	                                        .from = self->actor->from};
 	int error;
 
 	if (!self->actor->late)
@@ -201,6 +202,42 @@ scenario_receive_two(struct model_process *self)
 	scenario_close(self);
 }
 
+/* Read a broadcast, and keep each message until the next one has come. */
+static void
+scenario_retain(struct model_process *self)
+{
+	unsigned next[MODEL_PROCESSES] = {0};
+	struct tsr_msg kept = {0};
+
+	for (;;) {
+		struct tsr_msg msg = {0};
+		int error = tsr_recv(self->receiver, &msg, TSR_FOREVER);
+		unsigned m;
+
+		if (kept.data != NULL) {
+			model_ghost_releases(self, &kept);
+			scenario_check(self, "release", tsr_release(self->client, &kept));
+		}
+		kept = (struct tsr_msg){0};
+		if (error == -EOVERFLOW)
+			break; /* evicted */
+		if (error != 0) {
+			model_ghost_ended(self, 0, error);
+			break;
+		}
+		m = model_ghost_received(self, &msg);
+		model_ghost_in_order(self, m, next);
+		model_ghost_retains(self, m);
+		error = tsr_retain(self->client, &msg);
+		if (error == -EOVERFLOW || error == -ESTALE)
+			continue; /* it was written over: the next call says so, too */
+		scenario_check(self, "retain", error);
+		model_ghost_holds(self, m);
+		kept = msg;
+	}
+	scenario_close(self);
+}
+
 /* Hold more than one's magazine has, and give it back: to the depot and from it. */
 static void
 scenario_hold(struct model_process *self)
@@ -225,8 +262,10 @@ scenario_hold(struct model_process *self)
 #define RECEIVES(n)   .body = scenario_receive, .receives = true, .messages = n, .limit = 8
 #define SELECTS(n) \
 	.body = scenario_select, .receives = true, .both = true, .messages = n, .limit = 8
-#define LAST_LAP .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
-#define MILLION  UINT64_C(1000000)
+#define RETAINS   .body = scenario_retain, .receives = true, .limit = 8
+#define BROADCAST .kind = TSR_KIND_BROADCAST, .capacity = 2, .tickets = 8
+#define LAST_LAP  .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
+#define MILLION   UINT64_C(1000000)
 
 const struct model_scenario model_scenarios[] = {
 	{
@@ -853,6 +892,114 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(1), .stays = true},
                           {SENDS(1), .second = true, .stays = true},
                           {SELECTS(2), .stays = true}},
+	},
+	{
+		.name = "broadcast",
+		.what = "a declared sender, two readers",
+		BROADCAST,
+		.flags = ONE_SENDER,
+		.states = MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(3), .stays = true}, {RECEIVES(3)}, {RECEIVES(3)}},
+	},
+	{
+		.name = "broadcast-death",
+		.what = "a declared sender, a reader, one death",
+		BROADCAST,
+		.flags = ONE_SENDER,
+		.kills = 1,
+		.states = 3 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "broadcast-many",
+		.what = "two senders that claim, a reader, one death",
+		BROADCAST,
+		.kills = 1,
+		.states = MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(2)}, {SENDS(1)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "broadcast-wrap",
+		.what = "laps and generations run over, one death",
+		BROADCAST,
+		.kills = 1,
+		LAST_LAP,
+		.states = MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "broadcast-reaper",
+		.what = "one death, and the daemon dies while it repairs",
+		BROADCAST,
+		.kills = 1,
+		.reaper_kills = 1,
+		.states = MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "broadcast-late",
+		.what = "store buffers: a reader comes while a declared sender is writing, and "
+			"wants "
+			"the oldest",
+		BROADCAST,
+		.flags = ONE_SENDER,
+		.tso = true,
+		.quick = true,
+		.actor = {{SENDS(4), .stays = true},
+                          {RECEIVES(1), .late = true, .from = TSR_FROM_OLDEST}},
+	},
+	{
+		.name = "broadcast-retain",
+		.what = "store buffers: a reader retains what it reads, a declared sender frees it",
+		BROADCAST,
+		.flags = ONE_SENDER,
+		.tso = true,
+		.states = MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(4)}, {RETAINS}},
+	},
+	{
+		.name = "broadcast-evict",
+		.what = "store buffers: a reader that retains what it reads, and may be evicted",
+		BROADCAST,
+		.flags = ONE_SENDER | TSR_CHANNEL_EVICT,
+		.tso = true,
+		.states = 3 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(4)}, {RETAINS}},
+	},
+	{
+		.name = "broadcast-held",
+		.what = "one death, and something is retained",
+		BROADCAST,
+		.flags = ONE_SENDER,
+		.kills = 1,
+		.states = MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS(3)}, {RETAINS}},
+	},
+	{
+		.name = "broadcast-tso",
+		.what = "store buffers: a sender waits for its reader, which waits for messages",
+		BROADCAST,
+		.flags = ONE_SENDER,
+		.tso = true,
+		.quick = true,
+		.actor = {{SENDS(4), .stays = true}, {RECEIVES(4), .stays = true}},
+	},
+	{
+		.name = "broadcast-2-2-2",
+		.what = "two senders, two readers, two deaths",
+		BROADCAST,
+		.kills = 2,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(2)}, {SENDS(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
 	},
 	{.name = NULL},
 };

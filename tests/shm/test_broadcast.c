@@ -324,6 +324,176 @@ Test(broadcast, late_joiners_begin_where_they_want)
 	leave();
 }
 
+Test(broadcast, reader_that_comes_late_is_heeded_by_a_sender_that_knew_of_none)
+{
+	uint64_t const first[] = {0, TSR_LAP_MASK};
+
+	for (int f = 0; f < 2; f++) {
+		struct tsr_receiver receiver;
+
+		make_at(CAPACITY, 0, first[f]);
+		puts_from(0, 2 * CAPACITY + 3); /* beyond the wrap of the laps */
+		receiver = reader(TSR_FROM_NEXT, 0, 0);
+		puts_from(50, CAPACITY);
+		test_is(put(99), -EAGAIN);
+		gets(receiver, 50, CAPACITY);
+		closes(receiver);
+		leave();
+	}
+}
+
+Test(broadcast, several_senders_fill_one_ring_and_one_that_slept_through_laps_finds_its_place)
+{
+	struct tsr_receiver receiver;
+	struct tsr_sender other;
+
+	make(0);
+	test_ok(local_sender(from, channel, NULL, &other));
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	for (uint64_t i = 0; i < 100; i++) {
+		test_ok(put_by(i % 3 == 0 ? other : sender, i));
+		gets(receiver, i, 1);
+	}
+	for (uint64_t i = 100; i < 100 + 5 * CAPACITY; i++) {
+		test_ok(put(i));
+		gets(receiver, i, 1);
+	}
+	test_ok(put_by(other, 7));
+	gets(receiver, 7, 1);
+	closes(receiver);
+	test_ok(local_sender_close(from, other));
+	leave();
+}
+
+Test(broadcast, slot_that_names_what_is_not_shared_is_passed_over_and_said)
+{
+	struct tsr_receiver receiver;
+	struct tsr_msg msg, own;
+
+	make(0);
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	test_ok(tsr_alloc(from, 8, &own));
+	puts_from(0, 4);
+	atomic_store(&tsr_channel_slot(channel, 1)->name, own.zdesc.name);
+	atomic_store(&tsr_channel_slot(channel, 2)->range, tsr_range_make(250, 8));
+	gets(receiver, 0, 1);
+	test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EPROTO);
+	test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EPROTO);
+	gets(receiver, 3, 1);
+	test_same(atomic_load(&realm.map.states[READER - 1].refused), 2);
+	/* What the forged slot named before is nobody's: it is swept with its sender. */
+	test_ok(tsr_release(from, &own));
+	closes(receiver);
+	test_ok(local_sender_close(from, sender));
+	realm_wipe(&realm);
+}
+
+Test(broadcast, what_is_retained_stays_while_the_senders_go_on)
+{
+	struct tsr_receiver receiver;
+	struct tsr_msg kept[TSR_CURSOR_HOLDS], more;
+
+	make(0);
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	for (uint64_t i = 0; i < TSR_CURSOR_HOLDS; i++) {
+		test_ok(put(i));
+		kept[i] = view(receiver, i);
+		test_ok(tsr_retain(to, &kept[i]));
+		test_same(kept[i].flags & TSR_MSG_RETAINED, TSR_MSG_RETAINED);
+		test_ok(tsr_retain(to, &kept[i])); /* it is */
+	}
+	test_ok(put(6));
+	more = view(receiver, 6);
+	test_is(tsr_retain(to, &more), -ENOBUFS);
+	test_ok(tsr_release(to, &more));
+	for (uint64_t i = 7; i < 2000; i++) {
+		test_ok(put(i));
+		gets(receiver, i, 1);
+	}
+	for (uint64_t i = 0; i < TSR_CURSOR_HOLDS; i++) {
+		test_same(*(uint64_t *)kept[i].data, i);
+		test_ok(tsr_release(to, &kept[i]));
+		test_is(tsr_release(to, &kept[i]), -ESTALE);
+	}
+	closes(receiver);
+	leave();
+}
+
+Test(broadcast, what_is_retained_goes_with_its_end_and_what_is_released_can_not_be_retained)
+{
+	struct tsr_receiver receiver;
+	struct tsr_msg msg, copy;
+
+	make(TSR_CHANNEL_LAP);
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	puts_from(0, 2);
+	msg = view(receiver, 0);
+	copy = msg;
+	test_ok(tsr_release(to, &msg));
+	test_is(tsr_retain(to, &copy), -ESTALE);
+	msg = view(receiver, 1);
+	copy = msg;
+	puts_from(2, 2 * CAPACITY);
+	test_is(tsr_retain(to, &copy), -ESTALE); /* written over */
+	msg = view(receiver, 2 + CAPACITY);
+	test_ok(tsr_retain(to, &msg)); /* a copy is our own */
+	test_same(msg.flags, 0);
+	test_ok(tsr_release(to, &msg));
+	closes(receiver);
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	puts_from(100, 1);
+	msg = view(receiver, 100);
+	test_ok(tsr_retain(to, &msg));
+	closes(receiver);
+	test_is(tsr_release(to, &msg), -ESTALE);
+	test_is(tsr_retain((struct tsr_client){0}, &msg), -ENOTCONN);
+	puts_from(200, 10 * CAPACITY);
+	leave();
+}
+
+Test(broadcast, what_is_being_written_over_can_not_be_retained)
+{
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+
+	make(TSR_CHANNEL_EVICT);
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	test_ok(put(0));
+	msg = view(receiver, 0);
+	/* A sender has just claimed the slot; it still names the old ticket. */
+	atomic_store(&tsr_channel_slot(channel, 0)->word, tsr_slot_word(1, WRITER, TSR_CLAIMED));
+	test_is(tsr_retain(to, &msg), -EOVERFLOW);
+	test_same(msg.flags & TSR_MSG_RETAINED, 0);
+	test_same(atomic_load(&tsr_broadcast_shm(channel)->holding[0]), 0);
+	atomic_store(&tsr_channel_slot(channel, 0)->word, tsr_slot_word(0, 0, TSR_READY));
+	test_ok(tsr_release(to, &msg));
+	closes(receiver);
+	leave();
+}
+
+Test(broadcast, what_outlives_its_sender_is_the_daemons_to_free)
+{
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+
+	make(0);
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	puts_from(0, CAPACITY);
+	msg = view(receiver, 0);
+	test_ok(tsr_retain(to, &msg));
+	gets(receiver, 1, CAPACITY - 1);
+	puts_from(CAPACITY, 2);
+	test_ok(local_sender_close(from, sender));
+	tsr_reaper_settle(&realm.map);
+	test_same(realm_balanced(&realm).with_daemon, 1);
+	test_same(*(uint64_t *)msg.data, 0);
+	closes(receiver);
+	tsr_reaper_settle(&realm.map);
+	test_same(realm_balanced(&realm).with_daemon, 0);
+	test_ok(local_sender(from, channel, NULL, &sender));
+	leave();
+}
+
 Test(broadcast, views_are_released_in_any_order_and_once)
 {
 	struct tsr_receiver receiver;
@@ -507,6 +677,51 @@ Test(broadcast, more_sleepers_than_tokens_are_all_woken_and_senders_by_the_slowe
 		test_same(sleeper_sum[i], sum);
 		closes(sleeping[i]);
 	}
+	leave();
+}
+
+static void *
+blocked_sender(void *argument)
+{
+	struct tsr_sender const *const end = argument;
+	struct tsr_msg msg;
+
+	for (uint64_t i = 0; i < 20 * CAPACITY; i++) {
+		if (tsr_alloc(from, sizeof(i), &msg) != 0)
+			return argument;
+		*(uint64_t *)msg.data = i;
+		if (tsr_send(*end, &msg, TSR_FOREVER) != 0)
+			return argument;
+	}
+	return NULL;
+}
+
+Test(broadcast, one_reader_wakes_the_sender_that_waits_for_it)
+{
+	struct tsr_end_options const options = {.size = sizeof(options), .flags = TSR_END_NO_SPIN};
+	struct tsr_receiver receiver;
+	struct tsr_sender sleepy;
+	struct tsr_msg msg;
+	pthread_t thread;
+	void *failed;
+
+	make(0);
+	test_ok(local_sender(from, channel, &options, &sleepy));
+	receiver = reader(TSR_FROM_NEXT, 0, 0);
+	cr_assert_eq(pthread_create(&thread, NULL, blocked_sender, &sleepy), 0);
+	for (uint64_t i = 0; i < 20 * CAPACITY; i++) {
+		while (i < 19 * CAPACITY && atomic_load(&channel->shm->senders_waiting) == 0)
+			continue; /* it has filled the ring and is about to sleep */
+		test_ok(tsr_recv(receiver, &msg, TSR_FOREVER));
+		test_same(*(uint64_t *)msg.data, i);
+		test_ok(tsr_release(to, &msg));
+		while (i < 19 * CAPACITY && tsr_channel_find(channel) <= i + CAPACITY)
+			continue; /* that was what it waited for */
+	}
+	cr_assert_eq(pthread_join(thread, &failed), 0);
+	cr_assert_null(failed);
+	closes(receiver);
+	test_ok(local_sender_close(from, sleepy));
 	leave();
 }
 

@@ -60,7 +60,7 @@ twin_map(struct twin *twin, struct tsr_realm_geometry *geometry)
 
 	tsr_geometry_default(geometry);
 	geometry->channels = 2;
-	geometry->slots = 64;
+	geometry->slots = 1024;
 	geometry->clients = 8;
 	geometry->classes = 1;
 	geometry->klass[0] = (struct tsr_class_config){.block_bytes = 256, .count = 256};
