@@ -478,9 +478,10 @@ TSR_API int tsr_asker_close(struct tsr_asker asker);
  * tsr_ask_end - wait for the reply to it, in any order
  *
  * A request that was received and whose receiver dies, or releases it without a reply, has failed;
- * one that is still in the channel waits for the next who receives. What fails or passes its
- * deadline is forgotten: its reply, should it still come, is dropped, and counted by
- * tsr_asker_late().
+ * one that is still in the channel waits for the next who receives. A death wakes who waits for the
+ * reply; such a release wakes nobody: a sleeper sees it when it next looks, after 100 ms, then 200
+ * and so on, at most 10 s, or at its deadline. What fails or passes its deadline is forgotten: its
+ * reply, should it still come, is dropped, and counted by tsr_asker_late().
  * Context: warm, the asker's thread. TSR_NOWAIT of tsr_ask_end() looks once.
  * Return: 0; tsr_ask(), tsr_ask_begin(): what tsr_send() gives, then the message is still the
  * caller's; -ENOBUFS TSR_ASKS_MAX are on their way. tsr_ask(), tsr_ask_end(), and the request is

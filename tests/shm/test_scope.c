@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "shm/client.h"
+#include "shm/kind.h"
 #include "shm/scope.h"
 #include "tests/support/check.h"
 #include "tests/support/local.h"
 #include "tests/support/realm.h"
+#include "tests/support/shape.h"
 #include "tests/support/trip.h"
 
 /* Scopes of client 1, who cancels from the test's own thread what other threads wait for. */
@@ -46,13 +48,19 @@ take(void *argument, struct tsr_msg *msg)
 }
 
 static struct tsr_channel *
-make_channel(uint32_t capacity)
+make_shape(struct tsr_shape shape)
 {
-	struct tsr_channel *const made = realm_channel(&realm, capacity, 0);
+	struct tsr_channel *const made = realm_channel_of(&realm, shape);
 
 	atomic_store(&made->entry->senders, tsr_ends_make(1, false, 1));
 	atomic_store(&made->entry->receivers, tsr_ends_make(1, false, 1));
 	return made;
+}
+
+static struct tsr_channel *
+make_channel(uint32_t capacity)
+{
+	return make_shape(shape_buffered(capacity, 0));
 }
 
 static struct tsr_scope
@@ -404,6 +412,88 @@ test_case(scope, what_is_no_scope_is_refused)
 	test_is(tsr_scope_close(second), -ENOTCONN);
 	test_is(tsr_scope_cancel(second), -ENOTCONN);
 	test_is(tsr_scope_add_receiver(second, receiver), -ENOTCONN);
+	test_ok(tsr_scope_close(scope));
+}
+
+/* From here on the channel is a rendezvous. */
+static void
+be_rendezvous(void)
+{
+	test_ok(local_sender_close(me, sender));
+	test_ok(local_receiver_close(me, receiver));
+	channel = make_shape((struct tsr_shape){.kind = TSR_KIND_RENDEZVOUS, .capacity = 2});
+	test_ok(local_sender(me, channel, &sleepy, &sender));
+	test_ok(local_receiver(me, channel, &sleepy, &receiver));
+}
+
+/* What a sender's call does at each look. Return: 0 it was received. */
+static int
+offer(struct tsr_msg *msg)
+{
+	return tsr_kind_rendezvous.try_send(tsr_end_get(sender.handle), &msg->zdesc);
+}
+
+test_case(scope, receive_from_a_rendezvous_is_cancelled_and_an_offer_stays_its_senders)
+{
+	struct blocked blocked = {.sends = false};
+	struct tsr_scope const late = open_scope((struct tsr_scope){0});
+	struct tsr_msg sent = message(3), msg;
+
+	be_rendezvous();
+	test_ok(tsr_scope_add_receiver(scope, receiver));
+	blocked_start(&blocked, &channel->shm->receivers_waiting);
+	test_ok(tsr_scope_cancel(scope));
+	blocked_join(&blocked, -ECANCELED);
+	test_ok(tsr_scope_close(scope));
+	test_ok(tsr_scope_add_receiver(late, receiver));
+	test_is(offer(&sent), -EAGAIN);
+	test_ok(tsr_scope_cancel(late));
+	test_is(tsr_recv(receiver, &msg, TSR_FOREVER), -ECANCELED);
+	test_same(handed.count, 0);
+	test_is(offer(&sent), -EAGAIN);
+	test_ok(tsr_scope_close(late));
+	test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+	test_same(*(uint64_t *)msg.data, 3);
+	test_ok(tsr_release(me, &msg));
+	test_ok(offer(&sent));
+}
+
+test_case(scope, offer_that_is_cancelled_is_taken_back_and_handed_over_once)
+{
+	struct blocked blocked = {.sends = true};
+	struct tsr_msg msg;
+
+	be_rendezvous();
+	blocked.msg = message(77);
+	test_ok(tsr_scope_add_sender(scope, sender));
+	blocked_start(&blocked, &channel->shm->senders_waiting);
+	test_ok(tsr_scope_cancel(scope));
+	blocked_join(&blocked, -ECANCELED);
+	cr_assert_null(blocked.msg.data);
+	test_same(handed.count, 1);
+	test_same(handed.number[0], 77);
+	test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EAGAIN);
+	test_ok(tsr_scope_close(scope));
+}
+
+test_case(scope, offer_that_was_received_before_the_cancel_is_sent)
+{
+	be_rendezvous();
+	for (uint64_t round = 0; round < 100; round++) {
+		struct tsr_scope const own = open_scope((struct tsr_scope){0});
+		struct blocked blocked = {.sends = true, .msg = message(round)};
+		struct tsr_msg msg;
+
+		test_ok(tsr_scope_add_sender(own, sender));
+		blocked_start(&blocked, &channel->shm->senders_waiting);
+		test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+		test_ok(tsr_scope_cancel(own));
+		blocked_join(&blocked, 0);
+		test_same(*(uint64_t *)msg.data, round);
+		test_ok(tsr_release(me, &msg));
+		test_same(handed.count, 0);
+		test_ok(tsr_scope_close(own));
+	}
 	test_ok(tsr_scope_close(scope));
 }
 

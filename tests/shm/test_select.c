@@ -12,11 +12,13 @@
 #include <sys/syscall.h>
 
 #include "shm/client.h"
+#include "shm/kind.h"
 #include "shm/ticket.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/local.h"
 #include "tests/support/realm.h"
+#include "tests/support/shape.h"
 #include "tests/support/trip.h"
 
 /*
@@ -70,28 +72,47 @@ select_teardown(void)
 TestSuite(select, .timeout = 60);
 
 static struct tsr_channel *
-make_channel(uint32_t capacity)
+make_shape(struct tsr_shape shape)
 {
-	struct tsr_channel *const made = realm_channel(&realm, capacity, 0);
+	struct tsr_channel *const made = realm_channel_of(&realm, shape);
 
 	atomic_store(&made->entry->senders, tsr_ends_make(1, false, 1));
 	atomic_store(&made->entry->receivers, tsr_ends_make(1, false, 1));
 	return made;
 }
 
+static struct tsr_channel *
+make_channel(uint32_t capacity)
+{
+	return make_shape(shape_buffered(capacity, 0));
+}
+
+/* One more channel, a receive from it. */
+static void
+add(struct tsr_channel *made, struct tsr_end_options const *options)
+{
+	uint32_t const i = channels++;
+
+	channel[i] = made;
+	test_ok(local_receiver(me, made, options, &in[i]));
+	test_ok(local_sender(other, made, options, &feed[i]));
+	cases[i] = (struct tsr_case){.receiver = in[i], .msg = &msgs[i]};
+	set.count = channels;
+}
+
 /* So many channels, a receive from each. */
 static void
 make(uint32_t count, struct tsr_end_options const *options)
 {
-	for (; channels < count; channels++) {
-		uint32_t const i = channels;
-
-		channel[i] = make_channel(2);
-		test_ok(local_receiver(me, channel[i], options, &in[i]));
-		test_ok(local_sender(other, channel[i], options, &feed[i]));
-		cases[i] = (struct tsr_case){.receiver = in[i], .msg = &msgs[i]};
-	}
+	while (channels < count)
+		add(make_channel(2), options);
 	set.count = count;
+}
+
+static void
+add_rendezvous(struct tsr_end_options const *options)
+{
+	add(make_shape((struct tsr_shape){.kind = TSR_KIND_RENDEZVOUS, .capacity = 2}), options);
 }
 
 static int
@@ -253,6 +274,61 @@ test_case(select, what_is_no_select_is_refused_and_nothing_is_lost)
 	takes(0, 1);
 	test_ok(local_receiver_close(other, foreign));
 	test_ok(local_sender_close(me, back));
+}
+
+/* What a sender's call does at each look, on rendezvous @i. Return: 0 it was received. */
+static int
+offer(uint32_t i, struct tsr_msg *msg)
+{
+	return tsr_kind_rendezvous.try_send(tsr_end_get(feed[i].handle), &msg->zdesc);
+}
+
+static struct tsr_msg
+message(uint64_t number)
+{
+	struct tsr_msg msg;
+
+	test_ok(tsr_alloc(other, sizeof(number), &msg));
+	*(uint64_t *)msg.data = number;
+	return msg;
+}
+
+test_case(select, offer_is_taken_in_its_turn_and_stands_until_then)
+{
+	struct tsr_msg msg = message(6);
+
+	make(1, NULL);
+	add_rendezvous(NULL);
+	test_is(tsr_select(&set, TSR_NOWAIT), -EAGAIN);
+	test_is(offer(1, &msg), -EAGAIN);
+	test_ok(put(0, 5));
+	test_ok(tsr_select(&set, TSR_FOREVER));
+	takes(0, 5);
+	test_is(offer(1, &msg), -EAGAIN);
+	test_ok(tsr_select(&set, TSR_FOREVER));
+	takes(1, 6);
+	test_ok(offer(1, &msg));
+	test_is(tsr_select(&set, TSR_NOWAIT), -EAGAIN);
+}
+
+test_case(select, send_on_a_rendezvous_is_refused_and_its_message_stays)
+{
+	struct tsr_sender sender;
+	struct tsr_msg none;
+
+	make(1, NULL);
+	add_rendezvous(NULL);
+	test_ok(local_sender(me, channel[1], NULL, &sender));
+	test_ok(put(0, 1));
+	test_ok(tsr_alloc(me, 8, &msgs[1]));
+	cases[1] = (struct tsr_case){.sender = sender, .msg = &msgs[1]};
+	refused(-EINVAL, 1);
+	test_is(tsr_recv(in[1], &none, TSR_NOWAIT), -EAGAIN);
+	test_ok(tsr_release(me, &msgs[1]));
+	set.count = 1;
+	test_ok(tsr_select(&set, TSR_FOREVER));
+	takes(0, 1);
+	test_ok(local_sender_close(me, sender));
 }
 
 test_case(select, message_that_can_not_be_sent_is_told_even_when_the_channel_is_full)
@@ -455,6 +531,26 @@ test_case(select, sleeper_is_woken_by_each_of_its_channels)
 			takes(i, i);
 		}
 	}
+}
+
+test_case(select, sleeper_is_woken_by_an_offer)
+{
+	struct tsr_msg msg = message(6);
+	struct selecting selecting;
+
+	make(1, &sleepy);
+	add_rendezvous(&sleepy);
+	for (uint32_t i = 0; i < 2; i++) {
+		selecting_start(&selecting);
+		(void)await_enqueued(channel[1]->tokens->receiver, ME);
+		if (i == 0)
+			test_ok(put(0, 5));
+		else
+			test_is(offer(1, &msg), -EAGAIN);
+		selecting_join(&selecting, 0);
+		takes(i, 5 + i);
+	}
+	test_ok(offer(1, &msg));
 }
 
 test_case(select, sleeper_is_woken_by_room_on_the_channel_that_it_wants_to_send_on)
