@@ -140,8 +140,8 @@ render_base64(const unsigned char *bytes, size_t count)
 
 		*to++ = digits[bits >> 18];
 		*to++ = digits[bits >> 12 & 63];
-		*to++ = rest > 1 ? digits[bits >> 6 & 63] : '=';
-		*to++ = rest > 2 ? digits[bits & 63] : '=';
+		*to++ = (char)(rest > 1 ? digits[bits >> 6 & 63] : '=');
+		*to++ = (char)(rest > 2 ? digits[bits & 63] : '=');
 	}
 	*to = '\0';
 	return out;
