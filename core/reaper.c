@@ -177,6 +177,13 @@ reaper_tell_asker(struct tsr_map const *map, uint32_t index, struct tsr_reap_res
 	                     tsr_ld_rlx(&entry->id)) != 0)
 		return;
 	receivers = tsr_channel_side(&channel, TSR_SIDE_RECEIVER);
+	for (uint32_t i = 0; i < TSR_TOKENS_PER_SIDE; i++) {
+		uint64_t const word = tsr_ld_rlx(&receivers.tokens[i]);
+
+		/* By a reaper that was cut short before it woke. */
+		if (reaper_token_claimed(word, TSR_HOLDER_DAEMON))
+			(void)tsr_token_rouse(&receivers, i, word);
+	}
 	result->woken += tsr_waiters_wake_all(&receivers, TSR_HOLDER_DAEMON);
 }
 

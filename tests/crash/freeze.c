@@ -175,7 +175,7 @@ freeze_other_channel(void)
 {
 	struct tsr_msg msg;
 
-	if (scene.hoard_count != 0)
+	if (scene.hoard_count != 0 || scene.request.asker != 0)
 		return true;
 	if (!world_message(WORLD_PEER_SENDER, &msg) ||
 	    tsr_send(world.sender[WORLD_PEER_SENDER][1], &msg, TSR_NOWAIT) != 0 ||
@@ -286,7 +286,7 @@ judge_frozen(struct judge_peer const *peer, unsigned long *held)
 		return false;
 	judge_wake_peers();
 	return freeze_receive(held) && freeze_send(held) && freeze_receive(held) &&
-	       freeze_depot() && freeze_other_channel();
+	       freeze_depot() && freeze_other_channel() && request_frozen(&freeze_got, held);
 }
 
 static bool
@@ -390,8 +390,8 @@ freeze_settle(void)
 	op_unhoard();
 	if (!judge_ledger("when all have gone on"))
 		return false;
-	return freeze_drain() && freeze_account(&freeze_got) && judge_ledger("in the end") &&
-	       judge_no_missed_wakes();
+	return freeze_drain() && freeze_account(&freeze_got) && request_thawed(&freeze_got) &&
+	       judge_ledger("in the end") && judge_no_missed_wakes();
 }
 
 bool

@@ -184,6 +184,7 @@ judge_expect(void)
 	ring_read(&judge_ring);
 	ring_add_held(&judge_ring);
 	judge_forget_forged(&judge_ring);
+	request_expect();
 	judge_had_end = world_has_end(WORLD_VICTIM, 0, TSR_SIDE_SENDER) ||
 	                world_has_end(WORLD_VICTIM, 0, TSR_SIDE_RECEIVER);
 }
@@ -580,13 +581,15 @@ judge_after(struct judge_peer const *peer, bool fresh_drains)
 	judge_forget_forged(&now);
 	if (!judge_flags(&now) || !judge_follows(&now) || !judge_due(&now, &due))
 		return false;
+	if (!request_judge())
+		return false;
 	if ((fresh_drains || !peer_can) && !judge_opened(0, TSR_SIDE_RECEIVER, &drainer))
 		return false;
 	if (!judge_drain(drainer, &got) ||
 	    !judge_same(&due, &got, drainer == WORLD_FRESH_RECEIVER && !meet_is_on()))
 		return false;
-	return judge_rounds() && judge_ledger("in the end") && judge_region() &&
-	       judge_no_missed_wakes();
+	return request_judge_drained(&got) && judge_rounds() && judge_ledger("in the end") &&
+	       judge_region() && judge_no_missed_wakes();
 }
 
 bool

@@ -192,6 +192,74 @@ run_cancel(struct run *run)
 		world_give_up("a scope can't be closed");
 }
 
+/* Requests: the victim asks, */
+static void
+prepare_ask(struct run *run)
+{
+	request_open(run->id);
+	prepare_send(run);
+}
+
+static void
+run_ask(struct run *run)
+{
+	run->result = tsr_ask_begin(request_asker, &run->msg[0], TSR_NOWAIT, &scene.request.ask);
+	run->done = run->result == 0;
+}
+
+/* waits for the reply, */
+static void
+prepare_ask_end(struct run *run)
+{
+	request_open(run->id);
+	request_begin();
+}
+
+static void
+run_ask_end(struct run *run)
+{
+	run->result = tsr_ask_end(request_asker, scene.request.ask, &run->msg[0], TSR_NOWAIT);
+	if (run->result == 0 && world_serial(&run->msg[0]) != scene.request.reply)
+		run->result = -EPROTO;
+}
+
+/* receives a request and answers it in its block, */
+static void
+prepare_serve(struct run *run)
+{
+	run->receives_max = 1;
+	request_open(WORLD_PEER_SENDER);
+	request_begin();
+}
+
+static void
+run_serve(struct run *run)
+{
+	run_recv(run);
+	if (run->result == 0)
+		run->result =
+			tsr_reply(world.client[run->id], &run->msg[0], &run->msg[0], TSR_NOWAIT);
+}
+
+/* or in a block of its own. */
+static void
+prepare_reply(struct run *run)
+{
+	prepare_serve(run);
+	run_recv(run);
+	if (run->result != 0 || !world_message(run->id, &run->msg[1]))
+		world_give_up("no request for an operation");
+	scene.request.reply = world.serial;
+}
+
+static void
+run_reply(struct run *run)
+{
+	run->result = tsr_reply(world.client[run->id], &run->msg[0], &run->msg[1], TSR_NOWAIT);
+	if (run->result == 0)
+		run->result = tsr_release(world.client[run->id], &run->msg[0]);
+}
+
 /* What is received is sent on: the same ticket, from slot to slot. */
 static void
 run_forward(struct run *run)
@@ -563,6 +631,20 @@ start_region_out(struct run *run)
 		scene.hoard[scene.hoard_count++] = msg.zdesc.name;
 }
 
+static void
+start_asker_asleep(struct run *run)
+{
+	(void)run;
+	request_sleep();
+}
+
+static void
+start_answered(struct run *run)
+{
+	(void)run;
+	request_answer();
+}
+
 /* The message in the channel claims to be longer than its block. */
 static void
 start_forged(struct run *run)
@@ -717,6 +799,62 @@ struct op const op_table[] = {
 			{
 				{.name = "empty"},
 				{.name = "two", .fill = 2},
+			},
+	},
+	{
+		.name = "ask",
+		.kind = TSR_KIND_BUFFERED,
+		.ends = OP_SENDER,
+		.prepare = prepare_ask,
+		.run = run_ask,
+		.start =
+			{
+				{.name = "empty", .flags = START_ALONE},
+				{.name = "full",
+                                 .fill = OP_FULL,
+                                 .want = -EAGAIN,
+                                 .flags = START_ALONE},
+			},
+	},
+	{
+		.name = "ask-end",
+		.kind = TSR_KIND_BUFFERED,
+		.ends = OP_SENDER,
+		.prepare = prepare_ask_end,
+		.run = run_ask_end,
+		.start =
+			{
+				{.name = "queued", .want = -EAGAIN, .flags = START_ALONE},
+				{.name = "answered",
+                                 .flags = START_ALONE,
+                                 .prepare = start_answered},
+			},
+	},
+	{
+		.name = "serve",
+		.kind = TSR_KIND_BUFFERED,
+		.ends = OP_RECEIVER,
+		.prepare = prepare_serve,
+		.run = run_serve,
+		.start =
+			{
+				{.name = "awake", .flags = START_ALONE},
+				{.name = "asleep",
+                                 .flags = START_ALONE,
+                                 .prepare = start_asker_asleep},
+			},
+	},
+	{
+		.name = "reply",
+		.kind = TSR_KIND_BUFFERED,
+		.ends = OP_RECEIVER,
+		.prepare = prepare_reply,
+		.run = run_reply,
+		.start =
+			{
+				{.name = "asleep",
+                                 .flags = START_ALONE,
+                                 .prepare = start_asker_asleep},
 			},
 	},
 	{

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "tests/crash/meet.h"
+#include "tests/crash/request.h"
 #include "tests/crash/world.h"
 
 #define RUN_MESSAGES 8
@@ -97,6 +98,7 @@ struct scene {
 	unsigned hoard_count;
 	uint32_t cells_held; /* of class 0 */
 	struct meet meet;
+	struct request request;
 };
 
 extern struct scene scene;

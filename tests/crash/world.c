@@ -145,6 +145,9 @@ world_open(void)
 	world_keep(tsr_process->end, WORLD_ENDS_TABLE * sizeof(struct tsr_end));
 	world_keep(&tsr_process->ends_high, sizeof(tsr_process->ends_high));
 	world_keep(tsr_process->scope, sizeof(tsr_process->scope[0]));
+	world_keep(tsr_process->asker, sizeof(tsr_process->asker[0]));
+	world_keep(tsr_process->reply, sizeof(tsr_process->reply[0]) * WORLD_CHANNELS);
+	world_keep(&tsr_process->reply_lock, sizeof(tsr_process->reply_lock));
 	world_keep(&tsr_thread, sizeof(tsr_thread));
 	world_keep(world_magazines, sizeof(world_magazines));
 	world_keep(world_orphans, sizeof(world_orphans));
@@ -251,6 +254,9 @@ world_make(struct world_shape const *shape, struct world_era const *era)
 	memset(tsr_process->end, 0, WORLD_ENDS_TABLE * sizeof(struct tsr_end));
 	tsr_process->ends_high = 0;
 	memset(tsr_process->scope, 0, sizeof(tsr_process->scope[0]));
+	memset(tsr_process->asker, 0, sizeof(tsr_process->asker[0]));
+	memset(tsr_process->reply, 0, sizeof(tsr_process->reply[0]) * WORLD_CHANNELS);
+	tsr_process->reply_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	tsr_process_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 	memcpy(world.client, clients, sizeof(clients));
 	world.shape = shape;
@@ -315,7 +321,12 @@ world_restore(struct world_image const *image)
 void
 world_restore_private(struct world_image const *image)
 {
+	uint64_t woken[WORLD_TOKENS];
+
+	/* Who was woken stays awake. */
+	memcpy(woken, world.woken, sizeof(woken));
 	world_restore_from(image, 1);
+	memcpy(world.woken, woken, sizeof(woken));
 }
 
 void const *
