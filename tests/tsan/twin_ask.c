@@ -110,6 +110,16 @@ asking(void *arg)
 	return NULL;
 }
 
+static struct tsr_end *
+end_of(uint64_t handle)
+{
+	struct tsr_end *const end = tsr_end_get(handle);
+
+	if (end == NULL)
+		_exit(1);
+	return end;
+}
+
 /* What tsr_asker_open() and the first tsr_reply() do, without a daemon. */
 static void
 open_ends(void)
@@ -124,9 +134,9 @@ open_ends(void)
 	own->handle = asker.handle;
 	twin_is(local_receiver(client[2], &twin.channel, &options, &service), 0);
 	twin_is(local_sender(client[2], &replies, &options, back), 0);
-	tsr_end_get(own->sender.handle)->inlined = TSR_END_NOT_INLINED;
-	tsr_end_get(back->handle)->inlined = TSR_END_NOT_INLINED;
-	tsr_end_get(own->receiver.handle)->endless = true;
+	end_of(own->sender.handle)->inlined = TSR_END_NOT_INLINED;
+	end_of(back->handle)->inlined = TSR_END_NOT_INLINED;
+	end_of(own->receiver.handle)->endless = true;
 }
 
 int
