@@ -37,7 +37,6 @@ enum family_type {
 enum family_with {
 	ALONE,
 	PLUS,
-	MINUS, /* not below 0: the two are not read at one instant */
 };
 
 /* A value is a number in a row of its owner's: of 32 or 64 bits. */
@@ -103,8 +102,8 @@ static const struct family families[] = {
 	{OF_CHANNEL, COUNTER, "sent_bytes", NULL, SENDS(sum.bytes), "Bytes sent."},
 	{OF_CHANNEL, COUNTER, "received", NULL, RECEIVES(sum.messages), "Messages received."},
 	{OF_CHANNEL, COUNTER, "received_bytes", NULL, RECEIVES(sum.bytes), "Bytes received."},
-	{OF_CHANNEL, GAUGE, "depth", NULL, BOTH(MINUS, sum.messages),
-         "Messages sent and not received."},
+	{OF_CHANNEL, GAUGE, "depth", NULL, CHANNEL(depth),
+         "Messages sent, and neither received nor dropped."},
 	{OF_CHANNEL, COUNTER, "full", NULL, SENDS(sum.cause[TSR_METRIC_WOULD_BLOCK]),
          "Sends that found no room and did not wait."},
 	{OF_CHANNEL, COUNTER, "lost", NULL, SENDS(sum.cause[TSR_METRIC_LOST]),
@@ -219,10 +218,7 @@ print_value(FILE *out, struct family const *family, void const *row)
 	uint64_t value = family_load(family, row, family->offset);
 	uint64_t const other = family->with != ALONE ? family_load(family, row, family->other) : 0;
 
-	if (family->with == MINUS)
-		value = value > other ? value - other : 0;
-	else
-		value += other;
+	value += other;
 	if (family_is_time(family))
 		(void)fprintf(out, " %llu.%09llu\n",
 		              (unsigned long long)(value / TSR_NS_PER_SECOND),

@@ -115,6 +115,17 @@ sample_channel(struct tsr_map const *map, uint32_t index, struct tsr_sample_chan
 		out->id = id;
 }
 
+static void
+sample_count(struct tsr_sample_channel *channel, struct tsr_meter const side[2])
+{
+	struct tsr_metrics_seen const *const sent = &side[TSR_SIDE_SENDER].sum;
+	uint64_t const gone = side[TSR_SIDE_RECEIVER].sum.messages + sent->cause[TSR_METRIC_LOST];
+
+	memcpy(channel->side, side, sizeof(channel->side));
+	/* The two are not read at one instant. */
+	channel->depth = sent->messages > gone ? sent->messages - gone : 0;
+}
+
 int
 tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 {
@@ -148,8 +159,7 @@ tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 		sample_channel(map, i, &sample->channels[i]);
 	sample->torn = tsr_meters_read(map, &request) != 0;
 	for (uint32_t i = 0; i < map->channels_count; i++)
-		memcpy(sample->channels[i].side, sampler->meters[i],
-		       sizeof(sample->channels[i].side));
+		sample_count(&sample->channels[i], sampler->meters[i]);
 	if (!walk.failed)
 		return 0;
 	tsr_sample_free(sample);
@@ -229,8 +239,7 @@ tsr_rates_add(struct tsr_rates *rates, struct tsr_sample_channel const *before,
 	rates->sent_bytes += rates_difference(sent->sum.bytes, sends->sum.bytes);
 	rates->received += rates_difference(received->sum.messages, receives->sum.messages);
 	rates->received_bytes += rates_difference(received->sum.bytes, receives->sum.bytes);
-	rates->depth += rates_difference(receives->sum.messages + sends->sum.cause[TSR_METRIC_LOST],
-	                                 sends->sum.messages);
+	rates->depth += now->depth;
 	rates->full += rates_difference(sent->sum.cause[TSR_METRIC_WOULD_BLOCK],
 	                                sends->sum.cause[TSR_METRIC_WOULD_BLOCK]);
 	rates->lost += rates_difference(sent->sum.cause[TSR_METRIC_LOST],

@@ -24,6 +24,7 @@ struct tsr_sample_channel {
 	uint32_t flags;
 	uint32_t kind;
 	struct tsr_meter side[2];         /* by enum tsr_side */
+	uint64_t depth;                   /* sent, and neither received nor dropped */
 	struct tsr_distribution *latency; /* of open receivers' stamped messages; NULL: none */
 };
 

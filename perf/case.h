@@ -44,6 +44,7 @@ int tsr_perf_plan_ask(struct tsr_perf_plan *plan, const struct tsr_perf_request 
 int tsr_perf_plan_select(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_tracing(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
+int tsr_perf_plan_metrics(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_jitter(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_attach(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);
 int tsr_perf_plan_death(struct tsr_perf_plan *plan, const struct tsr_perf_request *request);

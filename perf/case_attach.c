@@ -123,14 +123,14 @@ attach_plan_time(struct tsr_perf_plan *plan)
 	pair->metrics[0] = (struct tsr_perf_metric){
 		.label = "attach",
 		.unit = "us",
-		.limits_are_absolute = true,
+		.limits = TSR_PERF_LIMITS_OURS,
 		.must = {ATTACH_US, ATTACH_US},
 		.reach = {ATTACH_US, ATTACH_US},
 	};
 	pair->metrics[1] = (struct tsr_perf_metric){
 		.label = "attach touched",
 		.unit = "us",
-		.limits_are_absolute = true,
+		.limits = TSR_PERF_LIMITS_OURS,
 	};
 	return 0;
 }
@@ -158,7 +158,7 @@ attach_plan_dirty(struct tsr_perf_plan *plan)
 	pair->metrics[0] = (struct tsr_perf_metric){
 		.label = "attach:dirty",
 		.unit = "KiB",
-		.limits_are_absolute = true,
+		.limits = TSR_PERF_LIMITS_OURS,
 		.must = {[TSR_PERF_ONE_CORE] = ATTACH_DIRTY_KIB},
 		.reach = {[TSR_PERF_ONE_CORE] = ATTACH_DIRTY_KIB},
 	};

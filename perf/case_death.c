@@ -235,7 +235,7 @@ death_metrics(struct tsr_perf_pair *pair, uint64_t tickets, size_t number)
 	pair->metrics[1] = (struct tsr_perf_metric){
 		.label = labels[number][1],
 		.unit = "us",
-		.limits_are_absolute = true,
+		.limits = TSR_PERF_LIMITS_OURS,
 		.must = {must, must},
 	};
 }

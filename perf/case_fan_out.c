@@ -331,7 +331,7 @@ fan_out_pair(struct tsr_perf_plan *plan, uint32_t readers)
 	pair->metrics[0] = (struct tsr_perf_metric){
 		.label = labels[readers],
 		.unit = "ns",
-		.limits_are_absolute = many, /* 2 ns a reader */
+		.limits = many ? TSR_PERF_LIMITS_OURS : TSR_PERF_LIMITS_RATIO, /* 2 ns a reader */
 		.must = {many ? 2.0 * readers : 1.2, many ? 2.0 * readers : 1.2},
 	};
 }

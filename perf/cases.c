@@ -39,6 +39,8 @@ const struct tsr_perf_case tsr_perf_cases[] = {
          tsr_perf_plan_idle},
 	{"tracing", "", "", "the path of a message with trace points, and with a sample traced",
          tsr_perf_plan_tracing},
+	{"metrics", "", "", "the path of a message with counting, and without",
+         tsr_perf_plan_metrics},
 	{"jitter", "", "", "what this machine does to a thread that spins", tsr_perf_plan_jitter},
 	{"noise", "", "", "baselines against themselves: the width of a ratio that means nothing",
          tsr_perf_plan_noise},

@@ -111,11 +111,18 @@ struct tsr_perf_bench {
 };
 
 /* What the figures of one pair are called and have to reach. 0: no such limit. */
+/* What must and reach bind. */
+enum tsr_perf_binding {
+	TSR_PERF_LIMITS_RATIO = 0,
+	TSR_PERF_LIMITS_OURS,       /* ours.median */
+	TSR_PERF_LIMITS_DIFFERENCE, /* ours.median - baseline.median */
+};
+
 struct tsr_perf_metric {
 	const char *label; /* as in "rtt:p99" */
 	const char *unit;
 	bool higher_is_better;
-	bool limits_are_absolute; /* they bind ours.median, not the ratio */
+	enum tsr_perf_binding limits;
 	double must[TSR_PERF_CLASSES];
 	double reach[TSR_PERF_CLASSES];
 };

@@ -45,11 +45,26 @@ report_fill_in(struct report_row *row, size_t metric)
 	row->ratio = tsr_perf_summarize(ratio, result->runs);
 }
 
+/* What the limits bind. */
+static double
+report_bound(const struct report_row *row)
+{
+	switch (row->metric->limits) {
+	case TSR_PERF_LIMITS_OURS:
+		return row->ours.median;
+	case TSR_PERF_LIMITS_DIFFERENCE:
+		return row->ours.median - row->baseline.median;
+	case TSR_PERF_LIMITS_RATIO:
+	default:
+		return row->ratio.median;
+	}
+}
+
 /* How a figure stands to a limit; a limit of 0 is none. */
 static bool
 report_meets(const struct report_row *row, double limit)
 {
-	double value = row->metric->limits_are_absolute ? row->ours.median : row->ratio.median;
+	double const value = report_bound(row);
 
 	if (limit <= 0.0)
 		return true;
@@ -134,6 +149,7 @@ report_priority(const struct report_row *row)
 static json_t *
 report_json_conditions(const struct report_row *row)
 {
+	static const char *const bound[] = {"ratio", "ours.median", "difference"};
 	const char *page = row->plan->page[0] != '\0' ? row->plan->page : row->limits->backing;
 
 	return json_pack(
@@ -144,8 +160,7 @@ report_json_conditions(const struct report_row *row)
 		"discarded", (json_int_t)row->plan->discarded, "looks_per_message",
 		report_json_per_message(row->result, 0), "looks_per_message_of_baseline",
 		report_json_per_message(row->result, 1), "ratio_min", row->ratio.min, "ratio_max",
-		row->ratio.max, "limits_bind",
-		row->metric->limits_are_absolute ? "ours.median" : "ratio");
+		row->ratio.max, "limits_bind", bound[row->metric->limits]);
 }
 
 static int

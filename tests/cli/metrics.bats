@@ -33,6 +33,15 @@ traffic() {
 	until_true 5 sh -c "\"$TESSERA\" metrics | grep -qx 'tessera_channel_received_total{realm=\"demo\",channel=\"${1#*/}\"} 10000'"
 }
 
+@test "what was dropped is lost, and waits no more" {
+	start_daemon
+	"$TESSERA" pub demo/frames --on-full drop-oldest --capacity 4 1 2 3 4 5 6
+	"$TESSERA" metrics >metrics
+	[ "$(number 'tessera_channel_sent_total{realm="demo",channel="frames"}')" = 6 ]
+	[ "$(number 'tessera_channel_lost_total{realm="demo",channel="frames"}')" = 2 ]
+	[ "$(number 'tessera_channel_depth{realm="demo",channel="frames"}')" = 4 ]
+}
+
 @test "the format is right, and the numbers are those of the other commands" {
 	start_daemon
 	"$TESSERA" channel create --capacity 2 demo/quiet
