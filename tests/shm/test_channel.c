@@ -13,56 +13,13 @@
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/local.h"
-#include "tests/support/realm.h"
+#include "tests/support/pair.h"
 #include "tests/support/trip.h"
 
 /* The buffered channel without a daemon: the real client library over a realm of the test's own. */
 
-static struct realm realm;
-static struct tsr_channel *channel;
-static struct tsr_client from, to;
-static struct tsr_sender sender;
-static struct tsr_receiver receiver;
-
 static uint32_t const shapes[] = {0, TSR_CHANNEL_ONE_SENDER, TSR_CHANNEL_ONE_RECEIVER,
                                   TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER};
-
-static void
-make(uint32_t capacity, uint32_t flags, uint64_t first_lap, uint64_t first_generation)
-{
-	struct tsr_realm_geometry geometry;
-
-	realm_geometry(&geometry);
-	geometry.first_lap = first_lap;
-	geometry.first_generation = first_generation;
-	realm_make(&realm, &geometry);
-	channel = realm_channel(&realm, capacity, flags);
-	atomic_store(&channel->entry->senders, tsr_ends_make(1, false, 1));
-	atomic_store(&channel->entry->receivers, tsr_ends_make(1, false, 1));
-	tsr_wait_look_ns = UINT64_MAX; /* a wake-up that is missed is missed for good */
-}
-
-static void
-join(void)
-{
-	from = trip_join(&realm, 1, false);
-	to = trip_join(&realm, 2, false);
-	test_ok(local_sender(from, channel, NULL, &sender));
-	test_ok(local_receiver(to, channel, NULL, &receiver));
-}
-
-static void
-leave(void)
-{
-	test_ok(local_sender_close(from, sender));
-	test_ok(local_receiver_close(to, receiver));
-	trip_leave(&realm, 1, from);
-	trip_leave(&realm, 2, to);
-	test_same(atomic_load(&realm.map.states[0].missed_wakes), 0);
-	test_same(atomic_load(&realm.map.states[1].missed_wakes), 0);
-	realm_balanced(&realm);
-	realm_wipe(&realm);
-}
 
 static int
 put(uint64_t number)
@@ -101,8 +58,8 @@ Test(channel, every_form_keeps_order_when_full_and_empty_across_the_wrap_of_the_
 		for (int f = 0; f < 3; f++) {
 			uint64_t sent = 0, received = 0, number;
 
-			make(4, shapes[s], first[f], 1);
-			join();
+			pair_make(shape_buffered(4, shapes[s]), first[f], 1);
+			pair_join();
 			test_is(get(&number), -EAGAIN);
 			for (int lap = 0; lap < 12; lap++) {
 				while (sent - received < 4)
@@ -119,15 +76,15 @@ Test(channel, every_form_keeps_order_when_full_and_empty_across_the_wrap_of_the_
 				test_same(number, received++);
 			}
 			test_is(get(&number), -EAGAIN);
-			leave();
+			pair_leave();
 		}
 	}
 }
 
 Test(channel, generations_wrap_without_a_message_lost_or_a_zdesc_that_comes_back)
 {
-	make(4, 0, 0, TSR_GENERATION_MASK - 3);
-	join();
+	pair_make(shape_buffered(4, 0), 0, TSR_GENERATION_MASK - 3);
+	pair_join();
 	for (uint64_t i = 0; i < 200; i++) {
 		struct tsr_msg msg, got, old;
 		uint64_t number = 99;
@@ -142,7 +99,7 @@ Test(channel, generations_wrap_without_a_message_lost_or_a_zdesc_that_comes_back
 		test_is(tsr_release(to, &got), -ESTALE);
 		test_is(get(&number), -EAGAIN);
 	}
-	leave();
+	pair_leave();
 }
 
 Test(channel, ends_that_come_late_find_their_place_at_every_fill)
@@ -152,8 +109,9 @@ Test(channel, ends_that_come_late_find_their_place_at_every_fill)
 			for (uint64_t waiting = 0; waiting <= 4; waiting++) {
 				uint64_t number;
 
-				make(4, shapes[s], before % 2 == 0 ? TSR_LAP_MASK : 5, 1);
-				join();
+				pair_make(shape_buffered(4, shapes[s]),
+				          before % 2 == 0 ? TSR_LAP_MASK : 5, 1);
+				pair_join();
 				for (uint64_t i = 0; i < before; i++) {
 					test_ok(put(i));
 					test_ok(get(&number));
@@ -172,7 +130,7 @@ Test(channel, ends_that_come_late_find_their_place_at_every_fill)
 					test_same(number, i);
 				}
 				test_is(get(&number), -EAGAIN);
-				leave();
+				pair_leave();
 			}
 		}
 	}
@@ -186,8 +144,8 @@ Test(channel, end_that_slept_through_many_laps_finds_its_place_anew)
 	struct tsr_msg msg;
 	uint64_t number;
 
-	make(4, 0, TSR_LAP_MASK, 1);
-	join();
+	pair_make(shape_buffered(4, 0), TSR_LAP_MASK, 1);
+	pair_join();
 	other = trip_join(&realm, 3, false);
 	test_ok(local_sender(other, channel, NULL, &late));
 	test_ok(local_receiver(other, channel, NULL, &idle));
@@ -209,15 +167,15 @@ Test(channel, end_that_slept_through_many_laps_finds_its_place_anew)
 	test_ok(local_sender_close(other, late));
 	test_ok(local_receiver_close(other, idle));
 	trip_leave(&realm, 3, other);
-	leave();
+	pair_leave();
 }
 
 Test(channel, slot_claimed_by_a_stopped_sender_holds_up_what_comes_after_it_and_no_more)
 {
 	uint64_t number, start;
 
-	make(4, 0, 0, 1);
-	join();
+	pair_make(shape_buffered(4, 0), 0, 1);
+	pair_join();
 	start = tsr_channel_find(channel);
 	test_ok(put(0));
 	/* Client 3 has claimed the second slot, and is stopped. */
@@ -237,15 +195,15 @@ Test(channel, slot_claimed_by_a_stopped_sender_holds_up_what_comes_after_it_and_
 	test_same(number, 3);
 	test_is(get(&number), -EAGAIN);
 	realm.living[3] = false;
-	leave();
+	pair_leave();
 }
 
 Test(channel, slot_taken_by_a_stopped_receiver_is_passed_by_the_others)
 {
 	uint64_t number, start;
 
-	make(4, 0, 0, 1);
-	join();
+	pair_make(shape_buffered(4, 0), 0, 1);
+	pair_join();
 	start = tsr_channel_find(channel);
 	for (uint64_t i = 0; i < 4; i++)
 		test_ok(put(i));
@@ -269,7 +227,7 @@ Test(channel, slot_taken_by_a_stopped_receiver_is_passed_by_the_others)
 	test_same(number, 4);
 	test_is(get(&number), -EAGAIN);
 	realm.living[3] = false;
-	leave();
+	pair_leave();
 }
 
 Test(channel, one_sender_does_not_pass_what_a_stopped_receiver_has_taken)
@@ -277,8 +235,8 @@ Test(channel, one_sender_does_not_pass_what_a_stopped_receiver_has_taken)
 	uint64_t number, start;
 
 	/* It would look ahead by a quarter if there were one receiver. */
-	make(16, TSR_CHANNEL_ONE_SENDER, 0, 1);
-	join();
+	pair_make(shape_buffered(16, TSR_CHANNEL_ONE_SENDER), 0, 1);
+	pair_join();
 	start = tsr_channel_find(channel);
 	for (uint64_t i = 0; i < 16; i++)
 		test_ok(put(i));
@@ -295,15 +253,15 @@ Test(channel, one_sender_does_not_pass_what_a_stopped_receiver_has_taken)
 	test_ok(get(&number));
 	test_same(number, 0);
 	realm.living[3] = false;
-	leave();
+	pair_leave();
 }
 
 Test(channel, message_made_ready_again_is_received_although_a_later_one_is_still_on_its_way)
 {
 	uint64_t number, start;
 
-	make(4, 0, 0, 1);
-	join();
+	pair_make(shape_buffered(4, 0), 0, 1);
+	pair_join();
 	start = tsr_channel_find(channel);
 	for (uint64_t i = 0; i < 2; i++)
 		test_ok(put(i));
@@ -322,7 +280,7 @@ Test(channel, message_made_ready_again_is_received_although_a_later_one_is_still
 	atomic_store(&tsr_channel_slot(channel, start + 2)->word, tsr_slot_word(1, 0, TSR_EMPTY));
 	test_is(get(&number), -EAGAIN);
 	realm.living[3] = false;
-	leave();
+	pair_leave();
 }
 
 Test(channel, zdesc_that_was_sent_is_stale_even_for_its_sender_who_receives_it_again)
@@ -330,8 +288,8 @@ Test(channel, zdesc_that_was_sent_is_stale_even_for_its_sender_who_receives_it_a
 	struct tsr_msg sent, received;
 	struct tsr_receiver own;
 
-	make(4, 0, 0, 1);
-	join();
+	pair_make(shape_buffered(4, 0), 0, 1);
+	pair_join();
 	test_ok(local_receiver(from, channel, NULL, &own));
 	test_ok(tsr_alloc(from, 8, &sent));
 	test_ok(tsr_send(sender, &sent, TSR_NOWAIT));
@@ -340,7 +298,7 @@ Test(channel, zdesc_that_was_sent_is_stale_even_for_its_sender_who_receives_it_a
 	test_is(tsr_send(sender, &sent, TSR_NOWAIT), -ESTALE);
 	test_ok(tsr_release(from, &received));
 	test_ok(local_receiver_close(from, own));
-	leave();
+	pair_leave();
 }
 
 Test(channel, redelivered_message_is_flagged)
@@ -348,8 +306,8 @@ Test(channel, redelivered_message_is_flagged)
 	struct tsr_msg msg;
 	uint64_t start;
 
-	make(4, 0, 0, 1);
-	join();
+	pair_make(shape_buffered(4, 0), 0, 1);
+	pair_join();
 	start = tsr_channel_find(channel);
 	test_ok(put(7));
 	atomic_store(&tsr_channel_slot(channel, start)->word,
@@ -357,7 +315,7 @@ Test(channel, redelivered_message_is_flagged)
 	test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
 	test_same(msg.flags, TSR_MSG_REDELIVERED);
 	test_ok(tsr_release(to, &msg));
-	leave();
+	pair_leave();
 }
 
 /* What a hostile participant writes into a slot. */
@@ -385,8 +343,8 @@ ParameterizedTest(struct garbage *garbage, channel,
 	struct tsr_msg msg = {.length = 77};
 	uint64_t number, start;
 
-	make(4, 0, 0, 1);
-	join();
+	pair_make(shape_buffered(4, 0), 0, 1);
+	pair_join();
 	test_ok(put(0));
 	start = tsr_channel_find(channel);
 	atomic_store(&tsr_channel_slot(channel, start)->name, garbage->name);
@@ -401,7 +359,7 @@ ParameterizedTest(struct garbage *garbage, channel,
 	test_same(number, 2);
 	test_is(get(&number), -EAGAIN);
 	test_same(atomic_load(&realm.map.states[1].refused), 1);
-	leave();
+	pair_leave();
 }
 
 Test(channel, range_outside_its_block_is_refused_and_the_block_is_not_lost)
@@ -413,8 +371,8 @@ Test(channel, range_outside_its_block_is_refused_and_the_block_is_not_lost)
 		uint64_t start, number, sent;
 		struct tsr_msg msg;
 
-		make(4, 0, 0, 1);
-		join();
+		pair_make(shape_buffered(4, 0), 0, 1);
+		pair_join();
 		start = tsr_channel_find(channel);
 		test_ok(put(0));
 		sent = atomic_load(&tsr_channel_slot(channel, start)->name);
@@ -425,7 +383,7 @@ Test(channel, range_outside_its_block_is_refused_and_the_block_is_not_lost)
 		test_is(get(&number), -EAGAIN);
 		test_ok(put(1));
 		test_ok(get(&number));
-		leave();
+		pair_leave();
 	}
 }
 
@@ -434,8 +392,8 @@ Test(channel, random_words_in_the_slots_neither_stop_nor_crash_an_end, .timeout 
 	uint64_t seed = test_seed();
 
 	for (int s = 0; s < 4; s++) {
-		make(8, shapes[s], 0, 1);
-		join();
+		pair_make(shape_buffered(8, shapes[s]), 0, 1);
+		pair_join();
 		for (int round = 0; round < 3000; round++) {
 			struct tsr_msg msg;
 			uint64_t number;
@@ -477,12 +435,12 @@ Test(channel, condemned_realm_answers_notconn_to_whoever_waits)
 {
 	struct tsr_msg msg;
 
-	make(4, 0, 0, 1);
-	join();
+	pair_make(shape_buffered(4, 0), 0, 1);
+	pair_join();
 	atomic_store(&realm.map.directory->state, TSR_REALM_CONDEMNED);
 	test_is(tsr_recv(receiver, &msg, TSR_FOREVER), -ENOTCONN);
 	atomic_store(&realm.map.directory->state, TSR_REALM_LIVING);
-	leave();
+	pair_leave();
 }
 
 /* Two processes, each with its own mapping. */
@@ -519,7 +477,8 @@ Test(channel, two_processes_pass_a_stream_in_order_in_all_four_forms, .timeout =
 		struct tsr_msg msg;
 		struct child child;
 
-		make(16, shapes[s], TSR_LAP_MASK - 3, TSR_GENERATION_MASK - 30);
+		pair_make(shape_buffered(16, shapes[s]), TSR_LAP_MASK - 3,
+		          TSR_GENERATION_MASK - 30);
 		to = trip_join(&realm, 2, false);
 		test_ok(local_receiver(to, channel, NULL, &receiver));
 		realm.living[3] = true;

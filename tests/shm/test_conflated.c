@@ -15,48 +15,21 @@
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/local.h"
-#include "tests/support/realm.h"
+#include "tests/support/pair.h"
 #include "tests/support/trip.h"
 
 /* Conflated channels, without a daemon: the client library over a realm of the test's own. */
 
 #define CAPACITY 8
 
-static struct realm realm;
-static struct tsr_channel *channel;
-static struct tsr_client from, to;
-static struct tsr_sender sender;
-static struct tsr_receiver receiver;
-
 static void
 make(uint32_t flags, uint64_t first_lap)
 {
-	struct tsr_realm_geometry geometry;
-
-	realm_geometry(&geometry);
-	geometry.first_lap = first_lap;
-	realm_make(&realm, &geometry);
-	channel = realm_channel_of(&realm, (struct tsr_shape){.kind = TSR_KIND_CONFLATED,
-	                                                      .capacity = CAPACITY,
-	                                                      .flags = flags});
-	atomic_store(&channel->entry->senders, tsr_ends_make(1, false, 1));
-	atomic_store(&channel->entry->receivers, tsr_ends_make(1, false, 1));
-	tsr_wait_look_ns = UINT64_MAX; /* a wake-up that is missed is missed for good */
-	from = trip_join(&realm, 1, false);
-	to = trip_join(&realm, 2, false);
-	test_ok(local_sender(from, channel, NULL, &sender));
-	test_ok(local_receiver(to, channel, NULL, &receiver));
-}
-
-static void
-leave(void)
-{
-	test_ok(local_sender_close(from, sender));
-	test_ok(local_receiver_close(to, receiver));
-	trip_leave(&realm, 1, from);
-	trip_leave(&realm, 2, to);
-	realm_balanced(&realm);
-	realm_wipe(&realm);
+	pair_make((struct tsr_shape){.kind = TSR_KIND_CONFLATED,
+	                             .capacity = CAPACITY,
+	                             .flags = flags},
+	          first_lap, 1);
+	pair_join();
 }
 
 static int
@@ -168,7 +141,7 @@ Test(conflated, newest_message_is_received_once_and_all_older_ones_are_lost)
 			nothing();
 		}
 		test_same(losses() - lost, next - 39);
-		leave();
+		pair_leave();
 	}
 }
 
@@ -181,7 +154,7 @@ Test(conflated, what_was_sent_before_a_receiver_came_is_there_for_it)
 	test_ok(local_receiver(to, channel, NULL, &receiver));
 	gets(2, 0);
 	nothing();
-	leave();
+	pair_leave();
 }
 
 Test(conflated, slots_in_others_hands_are_passed_over_and_hold_up_nobody)
@@ -204,7 +177,7 @@ Test(conflated, slots_in_others_hands_are_passed_over_and_hold_up_nobody)
 	          5 + 6 + 7);
 	for (uint64_t i = 0; i < CAPACITY; i++)
 		atomic_store(&slot_at(i)->word, tsr_slot_word(0, 0, TSR_EMPTY));
-	leave();
+	pair_leave();
 }
 
 Test(conflated, sender_that_is_overtaken_between_claim_and_publish_drops_its_own)
@@ -238,7 +211,7 @@ Test(conflated, sender_that_is_overtaken_between_claim_and_publish_drops_its_own
 	gets(10 + CAPACITY - 1, 0);
 	test_ok(local_sender_close(other, late));
 	trip_leave(&realm, 3, other);
-	leave();
+	pair_leave();
 }
 
 Test(conflated, receiver_that_died_gives_the_newest_back_flagged_but_not_what_is_superseded)
@@ -265,7 +238,7 @@ Test(conflated, receiver_that_died_gives_the_newest_back_flagged_but_not_what_is
 		test_ok(put(i));
 	test_same(realm_balanced(&realm).in_channels, 1);
 	gets(CAPACITY - 1, 0);
-	leave();
+	pair_leave();
 }
 
 Test(conflated, sender_that_died_after_it_published_has_sent)
@@ -284,7 +257,7 @@ Test(conflated, sender_that_died_after_it_published_has_sent)
 	reap(5, TSR_SIDE_SENDER, &result);
 	gets(2, 0);
 	nothing();
-	leave();
+	pair_leave();
 }
 
 Test(conflated, senders_that_die_one_after_the_other_use_up_no_slot)
@@ -305,7 +278,7 @@ Test(conflated, senders_that_die_one_after_the_other_use_up_no_slot)
 			gets(i, 0);
 	}
 	nothing();
-	leave();
+	pair_leave();
 }
 
 Test(conflated, slots_in_which_senders_died_one_by_one_are_used_in_their_next_lap)
@@ -326,7 +299,7 @@ Test(conflated, slots_in_which_senders_died_one_by_one_are_used_in_their_next_la
 		gets((uint64_t)round, 0);
 	}
 	nothing();
-	leave();
+	pair_leave();
 }
 
 Test(conflated, sender_is_told_neither_full_nor_that_the_receivers_have_gone_but_that_all_is_over)
@@ -338,7 +311,7 @@ Test(conflated, sender_is_told_neither_full_nor_that_the_receivers_have_gone_but
 	atomic_store(&realm.map.directory->state, TSR_REALM_CONDEMNED);
 	test_is(put(0), -ENOTCONN);
 	atomic_store(&realm.map.directory->state, TSR_REALM_LIVING);
-	leave();
+	pair_leave();
 }
 
 Test(conflated, stream_ends_when_the_newest_was_received_and_not_while_somebody_has_it)
@@ -354,7 +327,7 @@ Test(conflated, stream_ends_when_the_newest_was_received_and_not_while_somebody_
 	hold(newest(), 0, TSR_READY);
 	gets(2, 0);
 	test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EPIPE);
-	leave();
+	pair_leave();
 }
 
 Test(conflated, tap_copies_the_newest_and_says_how_many_places_it_missed)
@@ -388,7 +361,7 @@ Test(conflated, tap_copies_the_newest_and_says_how_many_places_it_missed)
 	gets(19, 0);
 	test_ok(tsr_tap_seek(&tap, &old));
 	test_is(tsr_tap_copy(&tap, &number, 8, &copy), -EAGAIN);
-	leave();
+	pair_leave();
 }
 
 Test(conflated, messages_that_are_not_the_senders_are_refused)
@@ -405,7 +378,7 @@ Test(conflated, messages_that_are_not_the_senders_are_refused)
 	test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
 	test_is(tsr_send(sender, &copy, TSR_NOWAIT), -ESTALE);
 	gets(0, 0);
-	leave();
+	pair_leave();
 }
 
 Test(conflated, random_words_neither_stop_nor_crash_an_end, .timeout = 60)
@@ -495,5 +468,5 @@ Test(conflated, receiver_of_a_flood_sees_newer_and_newer_messages_and_the_last_o
 	child_join(&child);
 	test_same(atomic_load(&realm.map.states[1].missed_wakes), 0);
 	realm_reap(&realm, 3, &channel, &side, 1, &result);
-	leave();
+	pair_leave();
 }

@@ -13,18 +13,12 @@
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/local.h"
-#include "tests/support/realm.h"
+#include "tests/support/pair.h"
 #include "tests/support/trip.h"
 
 /* Channels that drop: without a daemon, the real client library over a realm of the test's own. */
 
 #define CAPACITY 4
-
-static struct realm realm;
-static struct tsr_channel *channel;
-static struct tsr_client from, to;
-static struct tsr_sender sender;
-static struct tsr_receiver receiver;
 
 static uint32_t const shapes[] = {0, TSR_CHANNEL_ONE_SENDER, TSR_CHANNEL_ONE_RECEIVER,
                                   TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER};
@@ -32,30 +26,8 @@ static uint32_t const shapes[] = {0, TSR_CHANNEL_ONE_SENDER, TSR_CHANNEL_ONE_REC
 static void
 make(uint32_t flags, uint64_t first_lap)
 {
-	struct tsr_realm_geometry geometry;
-
-	realm_geometry(&geometry);
-	geometry.first_lap = first_lap;
-	realm_make(&realm, &geometry);
-	channel = realm_channel(&realm, CAPACITY, flags);
-	atomic_store(&channel->entry->senders, tsr_ends_make(1, false, 1));
-	atomic_store(&channel->entry->receivers, tsr_ends_make(1, false, 1));
-	tsr_wait_look_ns = UINT64_MAX; /* a wake-up that is missed is missed for good */
-	from = trip_join(&realm, 1, false);
-	to = trip_join(&realm, 2, false);
-	test_ok(local_sender(from, channel, NULL, &sender));
-	test_ok(local_receiver(to, channel, NULL, &receiver));
-}
-
-static void
-leave(void)
-{
-	test_ok(local_sender_close(from, sender));
-	test_ok(local_receiver_close(to, receiver));
-	trip_leave(&realm, 1, from);
-	trip_leave(&realm, 2, to);
-	realm_balanced(&realm);
-	realm_wipe(&realm);
+	pair_make(shape_buffered(CAPACITY, flags), first_lap, 1);
+	pair_join();
 }
 
 static int
@@ -140,7 +112,7 @@ Test(drop, full_channel_keeps_the_first_or_the_last_in_every_form_across_the_wra
 			nothing_more();
 		}
 		test_same(losses(sender) - lost, 0 + 1 + 2 + 3 + 4 + 5 + 6);
-		leave();
+		pair_leave();
 	}
 }
 
@@ -151,7 +123,7 @@ Test(drop, what_is_dropped_is_free_again_so_a_sender_never_runs_out)
 		for (uint64_t n = 0; n < 10000; n++)
 			test_ok(put(n));
 		test_same(realm_balanced(&realm).in_channels, CAPACITY);
-		leave();
+		pair_leave();
 	}
 }
 
@@ -163,7 +135,7 @@ Test(drop, receiver_far_behind_goes_on_with_the_oldest_that_is_left)
 	for (uint64_t n = 99; n < 103; n++)
 		gets(n, 0);
 	nothing_more();
-	leave();
+	pair_leave();
 }
 
 Test(drop, sender_that_drops_is_told_neither_full_nor_that_the_receivers_have_gone)
@@ -176,7 +148,7 @@ Test(drop, sender_that_drops_is_told_neither_full_nor_that_the_receivers_have_go
 		atomic_store(&realm.map.directory->state, TSR_REALM_CONDEMNED);
 		test_is(put(0), -ENOTCONN);
 		atomic_store(&realm.map.directory->state, TSR_REALM_LIVING);
-		leave();
+		pair_leave();
 	}
 }
 
@@ -216,7 +188,7 @@ Test(drop, oldest_in_somebodys_hands_is_waited_for_and_nothing_newer_is_dropped)
 	gets(2, 0);
 	gets(3, 0);
 	gets(9, 0);
-	leave();
+	pair_leave();
 }
 
 /* Waits for an oldest that is in somebody's hands. */
@@ -266,7 +238,7 @@ sender_wakes(void (*let_go)(void))
 	cr_assert_not(test_passed(in_time), "it was not woken");
 	realm_reap(&realm, 3, &channel, &side, 1, &result);
 	test_same(atomic_load(&realm.map.states[2].missed_wakes), 0);
-	leave();
+	pair_leave();
 }
 
 /* As a dying receiver's slot is made ready again. */
@@ -320,7 +292,7 @@ Test(drop, sender_that_died_while_it_dropped_leaves_the_message_flagged_and_rece
 	gets(3, 0);
 	gets(0, TSR_MSG_REDELIVERED);
 	nothing_more();
-	leave();
+	pair_leave();
 }
 
 Test(drop, one_receiver_takes_before_it_stamps_for_a_sender_may_take_as_well)
@@ -329,10 +301,10 @@ Test(drop, one_receiver_takes_before_it_stamps_for_a_sender_may_take_as_well)
 	test_ok(put(0));
 	cr_assert_not(end_of(receiver.handle)->alone);
 	gets(0, 0);
-	leave();
+	pair_leave();
 	make(TSR_CHANNEL_DROP_NEWEST | TSR_CHANNEL_ONE_RECEIVER, 0);
 	cr_assert(end_of(receiver.handle)->alone);
-	leave();
+	pair_leave();
 }
 
 Test(drop, garbage_in_the_oldest_slot_is_refused_and_the_channel_goes_on)
@@ -354,7 +326,7 @@ Test(drop, garbage_in_the_oldest_slot_is_refused_and_the_channel_goes_on)
 	test_same(atomic_load(&realm.map.states[0].refused), 1);
 	for (uint64_t n = 1; n <= CAPACITY; n++)
 		gets(n, 0);
-	leave();
+	pair_leave();
 }
 
 /* Two processes, far faster than one of them receives. */
@@ -406,6 +378,6 @@ Test(drop, receiver_of_a_flood_sees_each_message_at_most_once_in_order_and_the_l
 		}
 		child_join(&child);
 		realm_reap(&realm, 3, &channel, &side, 1, &result);
-		leave();
+		pair_leave();
 	}
 }

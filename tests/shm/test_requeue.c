@@ -13,7 +13,7 @@
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/local.h"
-#include "tests/support/realm.h"
+#include "tests/support/pair.h"
 #include "tests/support/trip.h"
 
 /*
@@ -24,37 +24,17 @@
 #define CAPACITY 8
 #define DEAD     3
 
-static struct realm realm;
-static struct tsr_channel *channel;
-static struct tsr_client from, to, dead;
-static struct tsr_sender sender;
-static struct tsr_receiver receiver, dying;
+static struct tsr_client dead;
+static struct tsr_receiver dying;
 
 static void
 make(uint32_t flags)
 {
-	realm_make(&realm, NULL);
-	channel = realm_channel(&realm, CAPACITY, flags);
-	atomic_store(&channel->entry->senders, tsr_ends_make(1, false, 1));
+	pair_make(shape_buffered(CAPACITY, flags), 0, 1);
 	atomic_store(&channel->entry->receivers, tsr_ends_make(2, false, 1));
-	tsr_wait_look_ns = UINT64_MAX; /* a wake-up that is missed is missed for good */
-	from = trip_join(&realm, 1, false);
-	to = trip_join(&realm, 2, false);
+	pair_join();
 	dead = trip_join(&realm, DEAD, false);
-	test_ok(local_sender(from, channel, NULL, &sender));
-	test_ok(local_receiver(to, channel, NULL, &receiver));
 	test_ok(local_receiver(dead, channel, NULL, &dying));
-}
-
-static void
-leave(void)
-{
-	test_ok(local_sender_close(from, sender));
-	test_ok(local_receiver_close(to, receiver));
-	trip_leave(&realm, 1, from);
-	trip_leave(&realm, 2, to);
-	realm_balanced(&realm);
-	realm_wipe(&realm);
 }
 
 static void
@@ -148,7 +128,7 @@ Test(requeue, what_a_dead_receiver_held_comes_again_before_the_ring_whole_and_fl
 	gets(3, 16, 0);
 	nothing();
 	test_same(tsr_requeue_first(atomic_load(&channel->shm->requeue_first)), 0);
-	leave();
+	pair_leave();
 }
 
 Test(requeue, what_it_had_released_or_never_received_does_not)
@@ -164,7 +144,7 @@ Test(requeue, what_it_had_released_or_never_received_does_not)
 	test_same(die().requeued, 0);
 	gets(1, 8, 0);
 	nothing();
-	leave();
+	pair_leave();
 }
 
 Test(requeue, channel_that_is_not_made_so_frees_it)
@@ -175,7 +155,7 @@ Test(requeue, channel_that_is_not_made_so_frees_it)
 	test_same(die().requeued, 0);
 	nothing();
 	test_same(realm_balanced(&realm).in_channels, 0);
-	leave();
+	pair_leave();
 }
 
 Test(requeue, message_that_was_sent_on_is_the_other_channels_and_one_that_was_not_comes_again)
@@ -213,7 +193,7 @@ Test(requeue, message_that_was_sent_on_is_the_other_channels_and_one_that_was_no
 	test_same(msg.flags, 0);
 	test_ok(tsr_release(to, &msg));
 	test_ok(local_receiver_close(to, last));
-	leave();
+	pair_leave();
 }
 
 Test(requeue, message_that_comes_again_is_received_by_one_and_from_its_own_channel)
@@ -252,7 +232,7 @@ Test(requeue, message_that_comes_again_is_received_by_one_and_from_its_own_chann
 	test_is(tsr_recv(last, &msg, TSR_NOWAIT), -EAGAIN);
 	test_ok(local_receiver_close(to, last));
 	test_ok(local_sender_close(from, on));
-	leave();
+	pair_leave();
 }
 
 Test(requeue, message_of_which_nobody_is_told_again_until_it_is_released_comes_twice)
@@ -270,7 +250,7 @@ Test(requeue, message_of_which_nobody_is_told_again_until_it_is_released_comes_t
 	test_same(die().requeued, 1);
 	gets(7, 64, TSR_MSG_REDELIVERED);
 	nothing();
-	leave();
+	pair_leave();
 }
 
 Test(requeue, reaper_that_was_cut_short_lists_what_it_had_given_back_before)
@@ -289,7 +269,7 @@ Test(requeue, reaper_that_was_cut_short_lists_what_it_had_given_back_before)
 	cr_assert_neq(tsr_requeue_first(atomic_load(&channel->shm->requeue_first)), 0);
 	both_come_again();
 	nothing();
-	leave();
+	pair_leave();
 }
 
 Test(requeue, what_is_requeued_while_a_receiver_finds_nothing_is_not_forgotten)
@@ -311,7 +291,7 @@ Test(requeue, what_is_requeued_while_a_receiver_finds_nothing_is_not_forgotten)
 	cr_assert_neq(tsr_requeue_version(atomic_load(&channel->shm->requeue_first)),
 	              tsr_requeue_version(seen));
 	gets(1, 8, TSR_MSG_REDELIVERED);
-	leave();
+	pair_leave();
 }
 
 Test(requeue, stream_has_not_ended_while_something_comes_again)
@@ -325,7 +305,7 @@ Test(requeue, stream_has_not_ended_while_something_comes_again)
 	(void)die();
 	gets(0, 8, TSR_MSG_REDELIVERED);
 	test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EPIPE);
-	leave();
+	pair_leave();
 }
 
 Test(requeue, channel_that_is_removed_frees_what_would_have_come_again)
@@ -337,7 +317,7 @@ Test(requeue, channel_that_is_removed_frees_what_would_have_come_again)
 	(void)die();
 	test_same(tsr_reaper_drain(&realm.map, channel), 2);
 	test_same(realm_balanced(&realm).in_channels, 0);
-	leave();
+	pair_leave();
 }
 
 Test(requeue, range_that_cannot_be_is_refused_and_the_ticket_free)
@@ -353,7 +333,7 @@ Test(requeue, range_that_cannot_be_is_refused_and_the_ticket_free)
 	nothing();
 	test_same(realm_balanced(&realm).in_channels, 0);
 	test_same(atomic_load(&realm.map.states[1].refused), 1);
-	leave();
+	pair_leave();
 }
 
 Test(requeue, words_that_cannot_be_neither_stop_nor_crash_a_receiver)
@@ -372,7 +352,7 @@ Test(requeue, words_that_cannot_be_neither_stop_nor_crash_a_receiver)
 	}
 	atomic_store(&channel->shm->requeue_first, 0);
 	local_receiver_close(dead, dying);
-	leave();
+	pair_leave();
 }
 
 /* A process that sleeps until something comes again. */
@@ -415,5 +395,5 @@ Test(requeue, receiver_that_sleeps_is_woken_for_what_comes_again)
 	cr_assert_not(test_passed(in_time), "it was not woken");
 	realm_reap(&realm, 4, &channel, &side, 1, &result);
 	realm_reap(&realm, DEAD, &channel, &side, 1, &result);
-	leave();
+	pair_leave();
 }
