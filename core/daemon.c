@@ -18,6 +18,7 @@
 #include "core/realm.h"
 #include "core/systemd.h"
 #include "core/telemetry.h"
+#include "core/ticks.h"
 #include "shm/access.h"
 #include "shm/trace.h"
 
@@ -82,6 +83,7 @@ daemon_choose_cpu(struct tsr_daemon *daemon)
 static int
 daemon_start_eal(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 {
+	struct tsr_ticks_mark const begin = tsr_ticks_mark();
 	int const cpu = daemon_choose_cpu(daemon);
 	int error;
 
@@ -100,7 +102,7 @@ daemon_start_eal(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 		return error;
 	}
 	daemon->eal_started = true;
-	daemon->ticks_per_second = tsr_eal_ticks_per_second();
+	daemon->ticks_per_second = tsr_ticks_per_second(begin);
 	daemon->poll_cpu = cpu >= 0 ? cpu : sched_getcpu();
 	return 0;
 }

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_log.h>
@@ -219,14 +218,4 @@ tsr_eal_list(struct tsr_eal_data *dict, struct tsr_eal_rows const *rows)
 	for (size_t i = 0; error == 0 && i < rows->count; i++)
 		error = eal_list_add(eal_data(dict), rows, i);
 	return error;
-}
-
-uint64_t
-tsr_eal_ticks_per_second(void)
-{
-#if defined(__x86_64__)
-	return rte_get_tsc_hz();
-#else
-	return UINT64_C(1000000000);
-#endif
 }

@@ -69,7 +69,4 @@ struct tsr_eal_rows {
 TSR_MUST_CHECK
 int tsr_eal_list(struct tsr_eal_data *dict, struct tsr_eal_rows const *rows);
 
-/* tsr_eal_ticks_per_second - of the clock of the stamps (shm/clock.h). */
-uint64_t tsr_eal_ticks_per_second(void);
-
 #endif /* TSR_CORE_EAL_H */

@@ -96,7 +96,7 @@ teardown() { tessera_teardown; }
 	[ "$(tail -n 1 two)" = "$(tail -n 1 one)" ]
 	read -r got _ _ missed _ < <(tail -n 1 glance)
 	[ $((got + ${missed%;})) -eq 10000 ]
-	[ "$("$TESSERA" channels --json | python3 -c 'import json, sys; print([c["kind"] for c in json.load(sys.stdin)["rows"] if c["name"] == "ticker"][0])')" = broadcast ]
+	[ "$("$TESSERA" channels --json | python3 -c 'import json, sys; print([c["kind"] for c in json.load(sys.stdin)["channels"] if c["name"] == "ticker"][0])')" = broadcast ]
 	ledger_balances
 }
 
