@@ -222,6 +222,8 @@ screen_fit(struct tsr_view_table const *table, size_t from, int *name_width)
 	while (table->columns[to].key != NULL && room > table->widths[to - 1])
 		room -= table->widths[to++ - 1] + 1;
 	*name_width = SCREEN_NAME_MIN + room;
+	if (*name_width > TSR_NAME_BYTES)
+		*name_width = TSR_NAME_BYTES; /* no name is longer: figures stay in sight of it */
 	return to;
 }
 
