@@ -24,6 +24,7 @@ tsr_absorb_add(struct tsr_absorb_watch *watch, struct tsr_absorb_look look)
 	if (last != NULL) {
 		absorb_rise(&look.sent, last->sent);
 		absorb_rise(&look.received, last->received);
+		absorb_rise(&look.lost, last->lost);
 		absorb_rise(&look.senders_blocked_ns, last->senders_blocked_ns);
 		absorb_rise(&look.receivers_blocked_ns, last->receivers_blocked_ns);
 	}
@@ -34,7 +35,9 @@ tsr_absorb_add(struct tsr_absorb_watch *watch, struct tsr_absorb_look look)
 static uint64_t
 absorb_depth(struct tsr_absorb_look const *look)
 {
-	return look->sent > look->received ? look->sent - look->received : 0;
+	uint64_t const gone = look->received + look->lost;
+
+	return look->sent > gone ? look->sent - gone : 0;
 }
 
 /* How long senders were blocked before the look @i, since the one before. */

@@ -23,6 +23,7 @@ struct tsr_absorb_look {
 	uint64_t at_ns;
 	uint64_t sent;
 	uint64_t received;
+	uint64_t lost; /* dropped, as the channel says */
 	uint64_t senders_blocked_ns;
 	uint64_t receivers_blocked_ns;
 	uint32_t senders; /* open ends */

@@ -171,6 +171,7 @@ why_look(struct why *why, struct tsr_sampler *sampler)
 			side = sampler->meters[entry];
 			look.sent = side[TSR_SIDE_SENDER].sum.messages;
 			look.received = side[TSR_SIDE_RECEIVER].sum.messages;
+			look.lost = side[TSR_SIDE_SENDER].sum.cause[TSR_METRIC_LOST];
 			look.senders_blocked_ns = side[TSR_SIDE_SENDER].sum.blocked_ns;
 			look.receivers_blocked_ns = side[TSR_SIDE_RECEIVER].sum.blocked_ns;
 			look.senders = side[TSR_SIDE_SENDER].ends;

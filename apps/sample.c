@@ -10,6 +10,7 @@
 #include "apps/cli.h"
 #include "apps/table.h"
 #include "shm/access.h"
+#include "shm/broadcast.h"
 #include "shm/client.h"
 
 int
@@ -126,6 +127,24 @@ sample_count(struct tsr_sample_channel *channel, struct tsr_meter const side[2])
 	channel->depth = sent->messages > gone ? sent->messages - gone : 0;
 }
 
+/* Of a broadcast: what its slowest reliable reader has not released, as `channels` says. */
+static void
+sample_broadcast(struct tsr_map const *map, uint32_t index, struct tsr_sample_channel *out)
+{
+	struct tsr_channel_entry const *const entry = &map->entries[index];
+	struct tsr_channel channel;
+	uint32_t slowest;
+	int64_t behind;
+
+	out->depth = 0;
+	if (out->id == 0 || tsr_channel_bind(&channel, map, index, entry->offset,
+	                                     tsr_channel_entry_shape(entry), out->id) != 0)
+		return;
+	behind = tsr_broadcast_behind(&channel, tsr_channel_find(&channel), &slowest);
+	if (behind > 0 && tsr_ld_rlx(&entry->id) == out->id)
+		out->depth = (uint64_t)behind;
+}
+
 int
 tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 {
@@ -158,8 +177,11 @@ tsr_sampler_take(struct tsr_sampler *sampler, struct tsr_sample *sample)
 	for (uint32_t i = 0; i < map->channels_count; i++)
 		sample_channel(map, i, &sample->channels[i]);
 	sample->torn = tsr_meters_read(map, &request) != 0;
-	for (uint32_t i = 0; i < map->channels_count; i++)
+	for (uint32_t i = 0; i < map->channels_count; i++) {
 		sample_count(&sample->channels[i], sampler->meters[i]);
+		if (sample->channels[i].kind == TSR_KIND_BROADCAST)
+			sample_broadcast(map, i, &sample->channels[i]);
+	}
 	if (!walk.failed)
 		return 0;
 	tsr_sample_free(sample);

@@ -42,6 +42,20 @@ traffic() {
 	[ "$(number 'tessera_channel_depth{realm="demo",channel="frames"}')" = 4 ]
 }
 
+@test "of a broadcast what its slowest reader has not released waits" {
+	start_daemon
+	"$TESSERA" pub demo/unread --kind broadcast --capacity 16 1 2 3 4 5 6 7 8
+	"$TESSERA" channel create demo/news --kind broadcast --capacity 16
+	background "$TESSERA" recv demo/news >/dev/null
+	until_true 5 sh -c "\"$TESSERA\" channels --json | jq -e '.channels[] | select(.receivers == 1)'"
+	kill -STOP "$last"
+	"$TESSERA" pub demo/news 1 2 3 4 5 6
+	"$TESSERA" metrics >metrics
+	kill -CONT "$last"
+	[ "$(number 'tessera_channel_depth{realm="demo",channel="unread"}')" = 0 ]
+	[ "$(number 'tessera_channel_depth{realm="demo",channel="news"}')" = 6 ]
+}
+
 @test "the format is right, and the numbers are those of the other commands" {
 	start_daemon
 	"$TESSERA" channel create --capacity 2 demo/quiet
