@@ -78,6 +78,7 @@ static int
 channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *refusal)
 {
 	struct tsr_kind const *const kind = tsr_kind_get(wish->kind);
+	char asked[TSR_KIND_FLAGS_BYTES], known[TSR_KIND_FLAGS_BYTES];
 
 	if (tsr_kind_name(wish->kind) == NULL)
 		return tsr_refuse(refusal, -EINVAL, "channel '%s': there is no kind %u", wish->name,
@@ -88,13 +89,14 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 		                  tsr_kind_name(wish->kind));
 	if ((wish->flags & ~kind->flags) != 0)
 		return tsr_refuse(refusal, -EINVAL,
-		                  "channel '%s': flags 0x%x, a %s one has none beyond 0x%x",
-		                  wish->name, wish->flags, kind->name, kind->flags);
+		                  "channel '%s': %s was asked for, a %s one knows %s", wish->name,
+		                  tsr_kind_flags(wish->flags & ~kind->flags, asked), kind->name,
+		                  tsr_kind_flags(kind->flags, known));
 	if (((wish->flags & CHANNELS_WHEN_FULL) & ((wish->flags & CHANNELS_WHEN_FULL) - 1)) != 0)
 		return tsr_refuse(refusal, -EINVAL,
-		                  "channel '%s': flags 0x%x ask for two things to be done when it "
-		                  "is full, expected one",
-		                  wish->name, wish->flags);
+		                  "channel '%s': %s: expected one thing to be done when it is full",
+		                  wish->name,
+		                  tsr_kind_flags(wish->flags & CHANNELS_WHEN_FULL, asked));
 	if ((wish->flags & TSR_CHANNEL_REQUEUE) != 0 &&
 	    (wish->flags & TSR_CHANNEL_DROP_OLDEST) != 0)
 		return tsr_refuse(
@@ -249,6 +251,7 @@ tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, u
                  struct tsr_channel_record **out, struct tsr_refusal *refusal)
 {
 	struct tsr_shape const shape = channels_shape(wish);
+	char asked[TSR_KIND_FLAGS_BYTES], there[TSR_KIND_FLAGS_BYTES];
 	int error = channels_check_name(wish->name, refusal);
 	struct tsr_channel_record *known;
 
@@ -267,11 +270,11 @@ tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, u
 	     known->channel.kind != shape.kind))
 		return tsr_refuse(
 			refusal, -EEXIST,
-			"channel '%s' is %s with capacity %u and flags 0x%x, asked for was "
-			"%s with capacity %u and flags 0x%x",
+			"channel '%s' is %s with capacity %u and %s, asked for was %s with "
+			"capacity %u and %s",
 			wish->name, tsr_kind_name(known->channel.kind), known->channel.capacity,
-			known->channel.flags, tsr_kind_name(shape.kind), shape.capacity,
-			shape.flags);
+			tsr_kind_flags(known->channel.flags, there), tsr_kind_name(shape.kind),
+			shape.capacity, tsr_kind_flags(shape.flags, asked));
 	*out = known;
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "shm/kind.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define KIND_COUNT (TSR_KIND_BROADCAST + 1)
@@ -27,6 +28,32 @@ const char *
 tsr_kind_name(uint32_t kind)
 {
 	return kind < KIND_COUNT ? kind_names[kind] : NULL;
+}
+
+/* By bit. */
+static const char *const kind_flags[] = {"one-sender", "one-receiver", "drop-newest", "drop-oldest",
+                                         "requeue",    "evict",        "lap"};
+
+#define KIND_FLAGS (sizeof(kind_flags) / sizeof(kind_flags[0]))
+
+static_assert(TSR_CHANNEL_LAP == UINT32_C(1) << (KIND_FLAGS - 1), "a word for each flag");
+
+const char *
+tsr_kind_flags(uint32_t flags, char text[TSR_KIND_FLAGS_BYTES])
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < KIND_FLAGS; i++) {
+		if ((flags & UINT32_C(1) << i) != 0)
+			at += (size_t)snprintf(text + at, TSR_KIND_FLAGS_BYTES - at, "%s%s",
+			                       at > 0 ? ", " : "", kind_flags[i]);
+	}
+	if ((flags >> KIND_FLAGS) != 0)
+		at += (size_t)snprintf(text + at, TSR_KIND_FLAGS_BYTES - at, "%s0x%x",
+		                       at > 0 ? ", " : "", flags >> KIND_FLAGS << KIND_FLAGS);
+	if (at == 0)
+		(void)snprintf(text, TSR_KIND_FLAGS_BYTES, "no flags");
+	return text;
 }
 
 uint32_t

@@ -74,6 +74,12 @@ struct tsr_kind const *tsr_kind_get(uint32_t kind);
 /* tsr_kind_name - also of one that is not offered. Return: NULL no such kind. */
 const char *tsr_kind_name(uint32_t kind);
 
+#define TSR_KIND_FLAGS_BYTES 96
+
+/* tsr_kind_flags - TSR_CHANNEL_* in the words of the command line; "no flags" if there is none.
+ * Return: @text. */
+const char *tsr_kind_flags(uint32_t flags, char text[TSR_KIND_FLAGS_BYTES]);
+
 /* tsr_kind_find - by name. Return: TSR_KIND_*; 0 no such kind. */
 uint32_t tsr_kind_find(const char *name);
 
