@@ -219,6 +219,7 @@ channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, ui
 	memcpy(record->name, wish->name, strnlen(wish->name, sizeof(record->name) - 1));
 	record->entry.name = record->name;
 	record->creator = uid;
+	record->replies = wish->replies;
 	tsr_events_init(record);
 	error = channels_reserve(realm, record, &shape, refusal);
 	if (error != 0)
@@ -260,11 +261,17 @@ tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, u
 	if (error != 0)
 		return error;
 	known = channels_find(realm, wish->name);
-	if (known == NULL && wish->must_exist)
-		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'",
-		                  realm->entry.name, wish->name);
+	if (wish->must_exist && (known == NULL || (wish->replies && !known->replies)))
+		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'%s",
+		                  realm->entry.name, wish->name,
+		                  wish->replies ? " for replies" : "");
 	if (known == NULL)
 		return channels_create(realm, wish, uid, out, refusal);
+	if (wish->replies && !known->replies)
+		return tsr_refuse(refusal, -EEXIST,
+		                  "channel '%s' was not made for replies, expected a name that is "
+		                  "free",
+		                  wish->name);
 	if (!wish->must_exist && !wish->any_shape &&
 	    (known->channel.capacity != shape.capacity || known->channel.flags != shape.flags ||
 	     known->channel.kind != shape.kind))
@@ -326,6 +333,34 @@ tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusa
 	tsr_registry_synchronize();
 	free(record);
 	return 0;
+}
+
+bool
+tsr_channels_is_left(struct tsr_channel_record const *record)
+{
+	return record->replies && record->side[0].count == 0 && record->side[1].count == 0;
+}
+
+int
+tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < realm->map.channels_count && error == 0; i++) {
+		struct tsr_channel_record const *const record = realm->channels[i];
+		struct tsr_proto_row_feed row = {.kind = TSR_FEED_CHANNEL};
+
+		if (record == NULL || !tsr_channels_is_left(record))
+			continue;
+		memcpy(row.realm, realm->settings.geometry.name, sizeof(row.realm));
+		memcpy(row.channel, record->name, sizeof(row.channel));
+		error = tsr_channels_remove(realm, row.channel, refusal);
+		if (error == 0)
+			tsr_feed_tell(&realm->daemon->feed, TSR_LOG_DEBUG, &row,
+			              "channel '%s' of realm '%s' was removed with its last end",
+			              row.channel, row.realm);
+	}
+	return error;
 }
 
 struct channels_end {

@@ -19,6 +19,7 @@ struct tsr_channel_wish {
 	uint32_t kind;
 	bool must_exist;
 	bool any_shape; /* one that exists fits whatever its shape */
+	bool replies;   /* one for replies, and no other fits */
 };
 
 /* What an end that opens must know about the other side, as of this moment. */
@@ -49,6 +50,13 @@ int tsr_channels_by_id(struct tsr_realm *realm, uint64_t id, struct tsr_channel_
 /* tsr_channels_remove - Return: 0; -ENOENT; -EBUSY ends are open; -EFAULT. */
 TSR_MUST_CHECK
 int tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusal *refusal);
+
+/* tsr_channels_is_left - it is for replies, and has no end open (any more). */
+bool tsr_channels_is_left(struct tsr_channel_record const *record);
+
+/* tsr_channels_tidy - remove those of which that is true. Return: 0; -EFAULT. */
+TSR_MUST_CHECK
+int tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal);
 
 /* tsr_channels_open - count one more end. Return: 0; -EBUSY, -ENOBUFS; -EFAULT. */
 TSR_MUST_CHECK

@@ -124,6 +124,8 @@ attach_leave(struct tsr_connection *connection)
 	tsr_request_drop_events(connection);
 	tsr_realm_lock(member->realm);
 	error = tsr_member_leave(member, false, &result);
+	if (error == 0)
+		tsr_member_tidy(member);
 	member->connection = -1;
 	tsr_realm_unlock(member->realm);
 	connection->member = NULL;

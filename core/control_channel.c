@@ -94,7 +94,7 @@ tsr_request_channel_remove(struct tsr_connection *connection, void const *packet
 static int
 end_open_check(struct tsr_proto_end_open const *request, struct tsr_refusal *refusal)
 {
-	uint32_t const known = TSR_END_MUST_EXIST | TSR_PROTO_END_ANY_SHAPE;
+	uint32_t const known = TSR_END_MUST_EXIST | TSR_PROTO_END_ANY_SHAPE | TSR_PROTO_END_REPLIES;
 
 	if (request->side != TSR_SIDE_SENDER && request->side != TSR_SIDE_RECEIVER)
 		return tsr_refuse(refusal, -EINVAL, "END_OPEN of side %u, expected %d or %d",
@@ -118,16 +118,22 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 		.kind = request->channel.kind,
 		.must_exist = (request->end_flags & TSR_END_MUST_EXIST) != 0,
 		.any_shape = (request->end_flags & TSR_PROTO_END_ANY_SHAPE) != 0,
+		.replies = (request->end_flags & TSR_PROTO_END_REPLIES) != 0,
 	};
 	struct tsr_channel_record *record;
 	struct tsr_channel_other other = {0};
 	int error = channel_get(member, &wish, &record, refusal);
 
-	if (error == 0)
-		error = tsr_member_open(member, record, request->side, &reply->end, &other,
-		                        refusal);
 	if (error != 0)
 		return error;
+	error = tsr_member_open(member, record, request->side, &reply->end, &other, refusal);
+	if (error != 0) {
+		struct tsr_refusal second;
+
+		/* It may have been made for this end only. */
+		(void)!tsr_channels_tidy(member->realm, &second);
+		return error;
+	}
 	reply->channel_id = record->channel.id;
 	reply->offset = record->offset;
 	reply->index = record->index;
@@ -167,6 +173,7 @@ tsr_request_end_close(struct tsr_connection *connection, void const *packet,
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_end_close request;
 	struct tsr_proto_plain reply;
+	bool left = false;
 	int error;
 
 	memcpy(&request, packet, sizeof(request));
@@ -176,7 +183,9 @@ tsr_request_end_close(struct tsr_connection *connection, void const *packet,
 	error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
-	error = tsr_member_close(member, request.end, refusal);
+	error = tsr_member_close(member, request.end, &left, refusal);
+	if (error == 0 && left)
+		error = tsr_channels_tidy(member->realm, refusal);
 	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
 	                          error);
 }

@@ -88,6 +88,8 @@ death_reap(struct tsr_daemon *daemon, struct tsr_member *member)
 	error = tsr_member_leave(member, true, &result);
 	if (error == 0)
 		repairs = tsr_member_repairs(member, repair, DEATH_REPAIRS);
+	if (error == 0)
+		tsr_member_tidy(member);
 	tsr_realm_unlock(member->realm);
 	if (error != 0)
 		return 0; /* it said goodbye in the meantime, or the realm is no more */

@@ -327,7 +327,8 @@ member_close_work(void *argument)
 }
 
 int
-tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal *refusal)
+tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
+                 struct tsr_refusal *refusal)
 {
 	uint32_t const index = number & UINT16_MAX;
 	struct tsr_member_end *const end = index < member->ends_max ? &member->ends[index] : NULL;
@@ -342,6 +343,7 @@ tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal 
 		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
 		                  member->realm->entry.name);
 	member->open[end->side]--;
+	*left = tsr_channels_is_left(end->record);
 	end->record = NULL;
 	end->generation++;
 	return 0;
@@ -438,6 +440,19 @@ tsr_member_repairs(struct tsr_member const *member, struct tsr_member_repair *re
 		count++;
 	}
 	return count;
+}
+
+void
+tsr_member_tidy(struct tsr_member const *member)
+{
+	struct tsr_realm *const realm = member->realm;
+	struct tsr_refusal refusal;
+	bool any = false;
+
+	for (uint32_t i = 0; i < member->ends_max && !realm->condemned && !any; i++)
+		any = member->ends[i].left != NULL && tsr_channels_is_left(member->ends[i].left);
+	if (any)
+		(void)!tsr_channels_tidy(realm, &refusal); /* what fails condemns the realm */
 }
 
 struct tsr_proto_row_feed

@@ -86,7 +86,8 @@ struct tsr_member *tsr_member_find(struct tsr_daemon *daemon, uint64_t serial);
 void tsr_member_get(struct tsr_member *member);
 void tsr_member_put(struct tsr_member *member);
 
-/* tsr_member_open, tsr_member_close - an end. Under the realm's lock. */
+/* tsr_member_open, tsr_member_close - an end. Under the realm's lock. @left: set, whether its
+ * channel is left now: tsr_channels_tidy(). */
 TSR_MUST_CHECK
 int tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
                     uint32_t *number, struct tsr_channel_other *other, struct tsr_refusal *refusal);
@@ -95,7 +96,8 @@ int tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record
 uint32_t tsr_member_metrics(struct tsr_member const *member, uint32_t number);
 
 TSR_MUST_CHECK
-int tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_refusal *refusal);
+int tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
+                     struct tsr_refusal *refusal);
 
 /*
  * tsr_member_leave - close or reap its ends, wake who waited for them, sweep what it held, free its
@@ -128,6 +130,10 @@ struct tsr_member_repair {
  * @max channels where slots were repaired. Return: how many. */
 uint32_t tsr_member_repairs(struct tsr_member const *member, struct tsr_member_repair *repairs,
                             uint32_t max);
+
+/* tsr_member_tidy - after those two, likewise: remove the channels for replies of which it had the
+ * last end. */
+void tsr_member_tidy(struct tsr_member const *member);
 
 /* tsr_member_row - for the feed: something about the client. */
 struct tsr_proto_row_feed tsr_member_row(struct tsr_member const *member, enum tsr_feed_kind kind);

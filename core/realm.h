@@ -53,6 +53,7 @@ struct tsr_channel_record {
 	uint64_t offset;
 	uint64_t bytes;
 	uid_t creator;                   /* whose quota it is on */
+	bool replies;                    /* an asker's: it goes with its last end */
 	struct tsr_event_side events[2]; /* enum tsr_side */
 };
 

@@ -27,6 +27,8 @@
 
 #define ASK_REPLY_SLOTS (2 * TSR_ASKS_MAX)
 #define ASK_FULL_NS     100000 /* between two tries of a reply whose channel is full */
+/* An asker's first number is the time, in steps of about a microsecond. */
+#define ASK_NUMBER_SHIFT 10
 
 static struct tsr_asker_own *
 ask_get(struct tsr_asker asker)
@@ -62,7 +64,8 @@ ask_open_ends(struct tsr_asker_own *own, struct tsr_client client, const char *s
 		return error;
 	(void)snprintf(name, sizeof(name), "reply/%u.%u", info.client_id,
 	               (unsigned)(own - tsr_process->asker));
-	error = tsr_receiver_open(client, name, &options, &own->receiver);
+	error = tsr_end_open_replies(client, name, &options, TSR_SIDE_RECEIVER,
+	                             &own->receiver.handle);
 	if (error != 0)
 		(void)tsr_sender_close(own->sender);
 	return error;
@@ -126,6 +129,8 @@ tsr_asker_open(struct tsr_client client, const char *service, struct tsr_asker *
 		request->inlined = TSR_END_NOT_INLINED;
 		reply->endless = true;
 		ask_drain(client, own);
+		/* Who had this channel before may still be answered. */
+		own->number = (uint32_t)((tsr_now_ns() >> ASK_NUMBER_SHIFT) % TSR_ASK_NUMBER_MAX);
 	}
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	if (error == 0)
@@ -336,6 +341,23 @@ tsr_asker_late(struct tsr_asker asker, uint64_t *late)
 
 /* Replying. */
 
+/* Channels whose askers have gone are kept by our ends alone. The lock is held. */
+static void
+ask_forget_gone(struct tsr_attachment const *attachment)
+{
+	for (uint32_t i = 0; i < TSR_REPLIES_MAX; i++) {
+		struct tsr_reply_own *const own = &tsr_process->reply[i];
+		struct tsr_end const *const end = tsr_end_get(own->sender.handle);
+
+		/* [E3] pairs with [E4]: is the asker there? */
+		if (end == NULL || end->attachment != attachment ||
+		    tsr_ends_count(tsr_ld_acq(&end->channel.entry->receivers)) != 0)
+			continue;
+		(void)tsr_sender_close(own->sender);
+		own->sender.handle = 0;
+	}
+}
+
 /* An end that sends to the reply channel of @index. The lock is held. */
 static int
 ask_reply_end(struct tsr_attachment *attachment, uint32_t index, struct tsr_end **end)
@@ -358,9 +380,10 @@ ask_reply_end(struct tsr_attachment *attachment, uint32_t index, struct tsr_end 
 	if (*end != NULL)
 		(void)tsr_sender_close(own->sender);
 	own->sender.handle = 0;
+	ask_forget_gone(attachment);
 	memcpy(name, entry->name, sizeof(name));
 	name[sizeof(name) - 1] = '\0';
-	error = tsr_sender_open(client, name, &options, &sender);
+	error = tsr_end_open_replies(client, name, &options, TSR_SIDE_SENDER, &sender.handle);
 	if (error != 0)
 		return error == -ENOENT ? -EPIPE : error;
 	own->sender = sender;

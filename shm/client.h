@@ -308,6 +308,17 @@ tsr_tap_get(struct tsr_tap tap)
 	return own->handle == tap.handle && tap.handle != 0 ? own : NULL;
 }
 
+/*
+ * tsr_end_open_replies - as tsr_sender_open(), tsr_receiver_open(): an end of a channel for
+ * replies, which the daemon removes with its last end
+ *
+ * Return: as they; -EEXIST, or with TSR_END_MUST_EXIST -ENOENT: the name is another channel's.
+ */
+TSR_MUST_CHECK
+int tsr_end_open_replies(struct tsr_client client, const char *name,
+                         const struct tsr_end_options *options, enum tsr_side side,
+                         uint64_t *handle);
+
 /* tsr_end_inlined - for which inlined calls an end is, once it is in no scope */
 uint8_t tsr_end_inlined(struct tsr_end const *end);
 

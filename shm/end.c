@@ -292,7 +292,7 @@ end_open_locked(struct tsr_attachment *attachment, struct tsr_proto_end_open *re
 
 static int
 end_open(struct tsr_client client, const char *name, const struct tsr_end_options *options,
-         uint32_t side, uint64_t *handle)
+         uint32_t side, uint32_t flags, uint64_t *handle)
 {
 	struct tsr_end_options const defaults = {.size = sizeof(defaults)};
 	struct tsr_proto_end_open request = {0};
@@ -304,6 +304,7 @@ end_open(struct tsr_client client, const char *name, const struct tsr_end_option
 	error = end_request(&request, name, options, side);
 	if (error != 0)
 		return error;
+	request.end_flags |= flags;
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	attachment = tsr_attachment_get(client);
 	error = attachment == NULL ? -ENOTCONN
@@ -318,7 +319,7 @@ tsr_sender_open(struct tsr_client client, const char *name, const struct tsr_end
                 struct tsr_sender *out)
 {
 	return out == NULL ? -EINVAL
-	                   : end_open(client, name, options, TSR_SIDE_SENDER, &out->handle);
+	                   : end_open(client, name, options, TSR_SIDE_SENDER, 0, &out->handle);
 }
 
 int
@@ -326,7 +327,14 @@ tsr_receiver_open(struct tsr_client client, const char *name, const struct tsr_e
                   struct tsr_receiver *out)
 {
 	return out == NULL ? -EINVAL
-	                   : end_open(client, name, options, TSR_SIDE_RECEIVER, &out->handle);
+	                   : end_open(client, name, options, TSR_SIDE_RECEIVER, 0, &out->handle);
+}
+
+int
+tsr_end_open_replies(struct tsr_client client, const char *name,
+                     const struct tsr_end_options *options, enum tsr_side side, uint64_t *handle)
+{
+	return end_open(client, name, options, side, TSR_PROTO_END_REPLIES, handle);
 }
 
 static int

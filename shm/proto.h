@@ -161,10 +161,11 @@ struct tsr_proto_channel {
 struct tsr_proto_end_open {
 	struct tsr_proto_channel channel; /* made so if not there; TSR_END_ANY_SHAPE: as it is */
 	uint32_t side;
-	uint32_t end_flags; /* TSR_END_MUST_EXIST, TSR_PROTO_END_ANY_SHAPE */
+	uint32_t end_flags; /* TSR_END_MUST_EXIST, TSR_PROTO_END_* */
 };
 
 #define TSR_PROTO_END_ANY_SHAPE UINT32_C(0x10000) /* an existing channel fits whatever its shape */
+#define TSR_PROTO_END_REPLIES   UINT32_C(0x20000) /* one for replies: goes with its last end */
 
 struct tsr_proto_end_open_reply {
 	struct tsr_proto_head head;

@@ -462,9 +462,11 @@ TSR_API int tsr_scope_close(struct tsr_scope scope);
  * tsr_asker_open, tsr_asker_close - one who asks those that receive from channel @service
  *
  * The channel is made if need be, and is a buffered one. Replies come by a channel of the asker's
- * own, named reply/CLIENT.N, which stays when it is closed, for the next one.
+ * own, named reply/CLIENT.N. It goes with its last end: when the asker has closed or ended, and
+ * who answered it ends, or answers somebody for the first time.
  * Context: cold, asks the daemon. An asker is used by one thread at a time; a process may have 64.
- * Return: 0; -EOPNOTSUPP the channel is of another kind; -ENOBUFS; and as tsr_sender_open().
+ * Return: 0; -EOPNOTSUPP the channel is of another kind; -EEXIST its own name is taken; -ENOBUFS;
+ * and as tsr_sender_open().
  */
 TSR_API int tsr_asker_open(struct tsr_client client, const char *service, struct tsr_asker *out);
 TSR_API int tsr_asker_close(struct tsr_asker asker);

@@ -76,9 +76,10 @@ outside_close(uint16_t id, void const *packet)
 {
 	struct tsr_proto_end_close request;
 	struct tsr_refusal refusal;
+	bool left; /* no channel here is one that the daemon removes */
 
 	memcpy(&request, packet, sizeof(request));
-	return tsr_member_close(&world.member[id], request.end, &refusal);
+	return tsr_member_close(&world.member[id], request.end, &left, &refusal);
 }
 
 static int

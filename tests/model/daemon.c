@@ -179,6 +179,7 @@ daemon_answer(unsigned number)
 	uint64_t const request = model.ghost->request[number];
 	struct tsr_refusal refusal;
 	uint64_t reply = 0, stream = 0;
+	bool left; /* no channel here is for replies */
 	int error;
 
 	if ((uint16_t)request == TSR_PROTO_END_OPEN)
@@ -188,7 +189,7 @@ daemon_answer(unsigned number)
 		tsr_reaper_settle(&model.map);
 		error = 0;
 	} else
-		error = tsr_member_close(&daemon_members[number], (uint32_t)(request >> 16),
+		error = tsr_member_close(&daemon_members[number], (uint32_t)(request >> 16), &left,
 		                         &refusal);
 	model_set(&model.ghost->request[number], 0);
 	if (model.ghost->status[number] != MODEL_ASKS)

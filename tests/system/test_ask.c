@@ -3,6 +3,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "shm/client.h"
@@ -301,5 +302,136 @@ test_case(ask, what_is_no_question_is_refused_and_nothing_is_lost)
 	test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
 	test_is(tsr_reply(client, &msg, &msg, TSR_NOWAIT), -EPIPE);
 	test_ok(tsr_release(client, &msg));
+	test_ok(tsr_receiver_close(receiver));
+}
+
+/* How an asker ends: it closes, it only detaches, it is killed with a request on its way. */
+enum farewell {
+	FAREWELL_CLOSE = 0,
+	FAREWELL_DETACH = 1,
+	FAREWELL_NONE = 2,
+	FAREWELLS = 3
+};
+
+static int
+asks_once(struct child_report *report, void *arg)
+{
+	enum farewell const farewell = *(enum farewell const *)arg;
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client me;
+	struct tsr_asker mine;
+	struct tsr_msg msg;
+	uint64_t ask;
+
+	child_ok(report, tsr_attach(&options, &me));
+	child_ok(report, tsr_asker_open(me, "service", &mine));
+	child_ok(report, tsr_alloc(me, 16, &msg));
+	*(uint64_t *)msg.data = ORDER(ORDER_COPY, 21);
+	child_ok(report, tsr_ask(mine, &msg, tsr_deadline_in_ms(10000)));
+	child_check(report, *(uint64_t *)msg.data == 42);
+	if (farewell == FAREWELL_NONE) {
+		child_ok(report, tsr_ask_begin(mine, &msg, TSR_NOWAIT, &ask));
+		(void)raise(SIGKILL);
+	}
+	child_ok(report, tsr_release(me, &msg));
+	if (farewell == FAREWELL_CLOSE)
+		child_ok(report, tsr_asker_close(mine));
+	child_ok(report, tsr_detach(me));
+	return 0;
+}
+
+/* The dead are reaped soon after. */
+static void
+channels_are(uint32_t most)
+{
+	uint64_t const deadline = test_deadline(10000);
+
+	while (daemon_status(&daemon_).channels > most) {
+		cr_assert(!test_passed(deadline), "%u channels, expected %u",
+		          daemon_status(&daemon_).channels, most);
+		(void)sched_yield();
+	}
+}
+
+test_case(ask, askers_come_and_go_and_their_channels_with_them)
+{
+	uint32_t const before = daemon_status(&daemon_).channels;
+	struct child serves, asks;
+
+	server_start(&serves);
+	for (unsigned i = 0; i < 300; i++) {
+		enum farewell farewell = i % FAREWELLS;
+
+		child_start(&asks, asks_once, &farewell);
+		if (farewell == FAREWELL_NONE) {
+			child_died(&asks);
+			child_forget(&asks);
+		} else {
+			child_join(&asks);
+		}
+		/* The last one's, which the server has open, and of one before that was dead and
+		 * not reaped yet when the server looked. */
+		channels_are(before + 2);
+	}
+	server_stop(&serves);
+	channels_are(before);
+}
+
+test_case(ask, late_reply_answers_no_other_request)
+{
+	struct tsr_receiver receiver;
+	struct tsr_msg late, got, reply;
+	struct tsr_asker second;
+	uint64_t ask;
+
+	test_ok(tsr_receiver_open(client, "service", NULL, &receiver));
+	test_ok(tsr_asker_open(client, "service", &second));
+	got = request(1);
+	test_ok(tsr_ask_begin(second, &got, TSR_NOWAIT, &ask));
+	test_ok(tsr_recv(receiver, &late, TSR_NOWAIT));
+	got = request(2);
+	test_ok(tsr_ask_begin(second, &got, TSR_NOWAIT, &ask));
+	test_ok(tsr_recv(receiver, &got, TSR_NOWAIT));
+	test_ok(tsr_reply(client, &got, &got, TSR_NOWAIT)); /* it stays open */
+	test_ok(tsr_asker_close(second));
+	test_ok(tsr_asker_open(client, "service", &second));
+	got = request(3);
+	test_ok(tsr_ask_begin(second, &got, TSR_NOWAIT, &ask));
+	test_ok(tsr_recv(receiver, &got, TSR_NOWAIT));
+	test_ok(tsr_reply(client, &late, &late, TSR_NOWAIT));
+	test_is(tsr_ask_end(second, ask, &reply, TSR_NOWAIT), -EAGAIN);
+	test_ok(tsr_reply(client, &got, &got, TSR_NOWAIT));
+	test_ok(tsr_ask_end(second, ask, &reply, TSR_NOWAIT));
+	test_same(*(uint64_t *)reply.data, 3);
+	test_ok(tsr_release(client, &reply));
+	test_ok(tsr_asker_close(second));
+	test_ok(tsr_receiver_close(receiver));
+}
+
+/* What stands where the asker's channel was is not for replies. */
+test_case(ask, reply_to_one_who_has_gone_reaches_no_channel_of_that_name)
+{
+	struct tsr_client_info info = {.size = sizeof(info)};
+	struct tsr_receiver receiver, other;
+	struct tsr_asker second;
+	struct tsr_msg msg;
+	char name[TSR_NAME_BYTES];
+	uint64_t ask;
+
+	test_ok(tsr_client_info(client, &info));
+	(void)snprintf(name, sizeof(name), "reply/%u.1", info.client_id);
+	test_ok(tsr_receiver_open(client, "service", NULL, &receiver));
+	test_ok(tsr_asker_open(client, "service", &second));
+	msg = request(1);
+	test_ok(tsr_ask_begin(second, &msg, TSR_NOWAIT, &ask));
+	test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+	test_ok(tsr_asker_close(second));
+	test_is(tsr_channel_remove(client, name), -ENOENT);
+	test_ok(tsr_receiver_open(client, name, NULL, &other));
+	test_is(tsr_asker_open(client, "service", &second), -EEXIST);
+	test_is(tsr_reply(client, &msg, &msg, TSR_NOWAIT), -EPIPE);
+	test_ok(tsr_release(client, &msg));
+	test_ok(tsr_receiver_close(other));
+	test_ok(tsr_channel_remove(client, name)); /* this one stays until then */
 	test_ok(tsr_receiver_close(receiver));
 }
