@@ -14,7 +14,7 @@
 #include "apps/table.h"
 #include "apps/units.h"
 
-struct tsr_globals tsr_globals = {.program = "tessera"};
+struct tsr_globals tsr_globals = {.program = "tessera", .title = "tessera"};
 
 enum {
 	GLOBALS_SOCKET = 0x1000,
@@ -264,20 +264,31 @@ cli_attach(const char *realm, uint32_t flags, struct tsr_client *client)
 	struct tsr_attach_options const options = {
 		.size = sizeof(options),
 		.realm = realm,
-		.name = "tessera",
+		.name = tsr_globals.title,
 		.socket = tsr_globals.socket,
 		.flags = flags,
 	};
 	int const error = tsr_attach(&options, client);
 
-	if (error == 0)
-		return TSR_EXIT_OK;
+	return error == 0 ? TSR_EXIT_OK : tsr_cli_unattached(error, realm);
+}
+
+int
+tsr_cli_unattached(int error, const char *realm)
+{
 	if (error == -ECONNREFUSED || error == -ENOTCONN)
 		return cli_no_daemon();
 	if (error == -EACCES && tsr_last_hint()[0] == '\0')
 		return cli_denied();
 	return tsr_cli_fail(error, "can't attach to the realm '%s'",
 	                    realm != NULL ? realm : TSR_REALM_DEFAULT);
+}
+
+int
+tsr_cli_no_channel(const struct tsr_address *address)
+{
+	tsr_cli_warn("there is no channel '%s/%s'", address->realm, address->name);
+	return TSR_EXIT_NOT_FOUND;
 }
 
 int

@@ -42,6 +42,7 @@ enum tsr_color {
 /* The options that every command takes. */
 struct tsr_globals {
 	const char *program; /* as it was called: "build/apps/tessera" */
+	const char *title;   /* as others see its clients: "tessera send" */
 	const char *socket;  /* NULL: the nearest daemon */
 	const char *realm;   /* NULL: not said */
 	enum tsr_color color;
@@ -106,6 +107,14 @@ void tsr_cli_sleep(uint64_t ns);
 
 /* tsr_cli_paint - may colours be written to @out? */
 bool tsr_cli_paint(FILE *out);
+
+struct tsr_address;
+
+/* tsr_cli_unattached - say why a realm can't be attached to. Return: an exit status. */
+int tsr_cli_unattached(int error, const char *realm);
+
+/* tsr_cli_no_channel - say that there is none. Return: an exit status. */
+int tsr_cli_no_channel(const struct tsr_address *address);
 
 /* tsr_cli_exit - the exit status for a negative errno. */
 int tsr_cli_exit(int error);

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apps/alloc.h"
 #include "apps/cli.h"
 #include "apps/shape.h"
 #include "apps/stop.h"
@@ -18,7 +17,6 @@
 #include "apps/table.h"
 #include "apps/units.h"
 
-#define PUB_SLICE_MS UINT64_C(100) /* of a wait, between two looks for a signal */
 #define PUB_RATE_MAX UINT64_C(1000000000)
 
 enum {
@@ -283,22 +281,6 @@ pub_take(struct pub *pub, uint64_t number, bool *ended)
 	return pub_take_line(pub, ended);
 }
 
-/* The end of a slice of a wait that lasts until @deadline_ns. */
-static uint64_t
-pub_slice(uint64_t deadline_ns)
-{
-	uint64_t const slice = tsr_deadline_in_ms(PUB_SLICE_MS);
-
-	return slice < deadline_ns ? slice : deadline_ns;
-}
-
-/* Did only the slice end? */
-static bool
-pub_again(int error, uint64_t deadline_ns)
-{
-	return error == -ETIMEDOUT && tsr_now_ns() < deadline_ns && !tsr_stop_asked();
-}
-
 /* Return: an exit status; that of an interruption is 0. */
 static int
 pub_send(struct pub *pub, struct tsr_sender sender)
@@ -308,18 +290,14 @@ pub_send(struct pub *pub, struct tsr_sender sender)
 	struct tsr_msg msg;
 	int error;
 
-	do {
-		error = tsr_alloc_wait(pub->stream.client, bytes, &msg, pub_slice(deadline_ns));
-	} while (pub_again(error, deadline_ns));
+	error = tsr_stream_alloc(&pub->stream, bytes, &msg, deadline_ns);
 	if (error == -ETIMEDOUT && tsr_stop_asked())
 		return TSR_EXIT_OK;
 	if (error != 0)
 		return tsr_cli_fail(error, "no block of %u bytes is free", bytes);
 	tsr_copy_in(msg.data, pub->bytes, pub->bytes_count);
 	msg.length = (uint32_t)pub->bytes_count;
-	do {
-		error = tsr_send(sender, &msg, pub_slice(deadline_ns));
-	} while (pub_again(error, deadline_ns));
+	error = tsr_stream_send(sender, &msg, deadline_ns);
 	if (error == 0) {
 		tsr_stream_count(&pub->stream, 1, pub->bytes_count);
 		return TSR_EXIT_OK;

@@ -10,6 +10,7 @@
 
 #include "apps/cli.h"
 #include "apps/gather.h"
+#include "apps/stop.h"
 #include "apps/stream.h"
 
 static error_t
@@ -65,9 +66,14 @@ recv_all(struct tsr_stream *stream, struct tsr_receiver receiver)
 	size_t count;
 	int error, status = TSR_EXIT_OK;
 
+	tsr_stop_catch();
 	while (status == TSR_EXIT_OK) {
-		error = tsr_recv_batch(receiver, msgs, TSR_GATHER_MAX, tsr_stream_deadline(stream),
-		                       &count);
+		if (tsr_stop_asked())
+			return TSR_EXIT_OK;
+		error = tsr_stream_recv(receiver, msgs, TSR_GATHER_MAX, tsr_stream_deadline(stream),
+		                        &count);
+		if (error == -ETIMEDOUT && tsr_stop_asked())
+			return TSR_EXIT_OK;
 		if (error != 0)
 			return recv_ended(stream, error);
 		status = recv_write(stream, msgs, count);

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apps/alloc.h"
 #include "apps/cli.h"
+#include "apps/stop.h"
 #include "apps/stream.h"
 #include "apps/units.h"
 
@@ -60,50 +60,83 @@ send_block_bytes(struct tsr_stream *stream)
 	return TSR_EXIT_OK;
 }
 
+/* The next block of the input. Return: its bytes; 0: it ended, or a signal came; -1: errno. */
+static ssize_t
+send_read(struct tsr_stream *stream, struct tsr_msg *msg)
+{
+	ssize_t bytes = 0;
+
+	while (!tsr_stop_asked()) {
+		bytes = read(STDIN_FILENO, msg->data, stream->block_bytes);
+		if (bytes >= 0 || errno != EINTR)
+			break;
+		bytes = 0;
+	}
+	return bytes;
+}
+
+/* A signal: what was read and not sent is dropped. Return: an exit status. */
+static int
+send_stopped(const struct tsr_stream *stream, bool *closed)
+{
+	*closed = stream->messages == 0;
+	if (*closed)
+		return TSR_EXIT_OK;
+	tsr_cli_warn(
+		"interrupted: the stream is cut short after %llu bytes, as its receiver learns",
+		(unsigned long long)stream->bytes);
+	return TSR_EXIT_RUNTIME;
+}
+
 /*
- * Read straight into shared memory, send, until the input ends.
- * Return: an exit status, and in @ended whether all input was sent.
+ * Read straight into shared memory, send, until the input ends or a signal comes.
+ * Return: an exit status, and in @closed whether the channel may be closed: nothing is cut short.
  */
 static int
-send_all(struct tsr_stream *stream, struct tsr_sender sender, bool *ended)
+send_all(struct tsr_stream *stream, struct tsr_sender sender, bool *closed)
 {
 	struct tsr_msg msg;
 	ssize_t bytes;
 	int error;
 
 	for (;;) {
-		error = tsr_alloc_wait(stream->client, (uint32_t)stream->block_bytes, &msg,
-		                       tsr_stream_deadline(stream));
+		error = tsr_stream_alloc(stream, (uint32_t)stream->block_bytes, &msg,
+		                         tsr_stream_deadline(stream));
+		if (error == -ETIMEDOUT && tsr_stop_asked())
+			return send_stopped(stream, closed);
 		if (error != 0)
 			return tsr_cli_fail(error, "no block of %llu bytes is free",
 			                    (unsigned long long)stream->block_bytes);
-		do {
-			bytes = read(STDIN_FILENO, msg.data, stream->block_bytes);
-		} while (bytes < 0 && errno == EINTR);
+		bytes = send_read(stream, &msg);
 		if (bytes <= 0)
 			break;
 		msg.length = (uint32_t)bytes;
-		error = tsr_send(sender, &msg, tsr_stream_deadline(stream));
+		error = tsr_stream_send(sender, &msg, tsr_stream_deadline(stream));
+		if (error == -ETIMEDOUT && tsr_stop_asked())
+			return send_stopped(stream, closed);
 		if (error != 0)
 			return tsr_stream_refused(stream, error);
 		tsr_stream_count(stream, 1, (uint64_t)bytes);
 	}
+	if (tsr_stop_asked())
+		return send_stopped(stream, closed);
 	if (bytes < 0) {
 		tsr_cli_warn("standard input can't be read: %s", strerror(errno));
 		return TSR_EXIT_RUNTIME;
 	}
-	*ended = true;
+	*closed = true;
 	error = tsr_release(stream->client, &msg);
 	return error == 0 ? TSR_EXIT_OK : tsr_cli_fail(error, "the last block can't be given back");
 }
 
+/* Return: an exit status, and in @closed whether nothing is cut short. */
 static int
-send_through(struct tsr_stream *stream)
+send_through(struct tsr_stream *stream, bool *closed)
 {
 	struct tsr_sender sender;
-	bool ended = false;
 	int status = send_block_bytes(stream), error;
 
+	*closed = true;
 	if (status != 0)
 		return status;
 	error = tsr_sender_open(stream->client, stream->address.name, NULL, &sender);
@@ -112,9 +145,10 @@ send_through(struct tsr_stream *stream)
 		                    stream->address.realm, stream->address.name);
 	/* A pipe that holds more fills larger messages; if it may not, well. */
 	(void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, 1 << 20);
-	status = send_all(stream, sender, &ended);
-	/* Cut short: leave the end open, so that our death tells the receiver. */
-	if (!ended)
+	tsr_stop_catch();
+	*closed = false;
+	status = send_all(stream, sender, closed);
+	if (!*closed)
 		return status;
 	error = tsr_sender_close(sender);
 	return error == 0 ? status : tsr_cli_fail(error, "the channel can't be closed");
@@ -136,17 +170,21 @@ tsr_cmd_send(int argc, char **argv)
 		       "closed, and when it died before.",
 		.children = children,
 	};
+	bool closed;
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &stream);
 	status = tsr_cli_attach(stream.address.realm, &stream.client);
 	if (status != 0)
 		return status;
-	status = send_through(&stream);
-	if (status != 0)
+	status = send_through(&stream, &closed);
+	/* Cut short: leave the end open, so that our death tells the receiver. */
+	if (!closed)
 		return status;
-	if (tsr_detach(stream.client) != 0)
+	if (tsr_detach(stream.client) != 0 && status == TSR_EXIT_OK)
 		tsr_cli_warn("the daemon went away after everything was sent");
+	if (status != TSR_EXIT_OK)
+		return status;
 	tsr_stream_show(&stream, "sent", tsr_globals.json ? stdout : stderr);
 	return TSR_EXIT_OK;
 }

@@ -141,7 +141,8 @@ stat_run(struct tsr_sampler *sampler, struct stat_options const *options, const 
 		if (stat_add_up(options, &before, &now, &rates) == 0 && options->channel != NULL) {
 			tsr_sample_free(&now);
 			tsr_sample_free(&before);
-			return tsr_cli_fail(-ENOENT, "no channel '%s/%s'", realm, options->channel);
+			tsr_cli_warn("there is no channel '%s/%s'", realm, options->channel);
+			return TSR_EXIT_NOT_FOUND;
 		}
 		if (tsr_globals.json) {
 			json_t *const object = stat_object(&rates, realm, options->channel);
@@ -188,7 +189,7 @@ tsr_cmd_stat(int argc, char **argv)
 	}
 	status = tsr_sampler_open(&sampler, address.realm);
 	if (status != 0)
-		return tsr_cli_fail(status, "cannot look at realm '%s'", address.realm);
+		return tsr_cli_unattached(status, address.realm);
 	tsr_stop_catch();
 	status = stat_run(&sampler, &options, address.realm);
 	tsr_sampler_close(&sampler);

@@ -133,8 +133,7 @@ why_ask(struct why *why)
 		                      sizeof(struct tsr_proto_row_client), why_take_client, why);
 	tsr_control_close(&control);
 	if (status == 0 && why->channel.id == 0)
-		return tsr_cli_fail(-ENOENT, "no channel '%s/%s'", why->address.realm,
-		                    why->address.name);
+		return tsr_cli_no_channel(&why->address);
 	return status;
 }
 
@@ -194,7 +193,7 @@ why_watch(struct why *why)
 	int error = tsr_sampler_open(&sampler, why->address.realm);
 
 	if (error != 0)
-		return tsr_cli_fail(error, "cannot look at realm '%s'", why->address.realm);
+		return tsr_cli_unattached(error, why->address.realm);
 	error = tsr_sampler_take(&sampler, &why->before);
 	if (error == 0)
 		error = why_look(why, &sampler);
@@ -478,8 +477,7 @@ why_run(struct why *why)
 	if (status != 0)
 		return status;
 	if (why_gather(why) != 0)
-		return tsr_cli_fail(-ENOENT, "no channel '%s/%s'", why->address.realm,
-		                    why->address.name);
+		return tsr_cli_no_channel(&why->address);
 	why_judge(why);
 	why_advise(why);
 	report = why_report(why);

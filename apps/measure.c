@@ -51,7 +51,7 @@ tsr_measure_open(struct tsr_measure *measure)
 	int error = tsr_sampler_open(&measure->sampler, realm);
 
 	if (error != 0)
-		return tsr_cli_fail(error, "can't look at the realm '%s'", realm);
+		return tsr_cli_unattached(error, realm);
 	error = tsr_client_info(measure->sampler.client, &info);
 	if (error == 0)
 		error = tsr_sampler_take(&measure->sampler, &measure->before);
@@ -68,7 +68,7 @@ tsr_measure_open(struct tsr_measure *measure)
 	if (error == 0)
 		return TSR_EXIT_OK;
 	tsr_measure_close(measure);
-	return error == -ENOENT ? tsr_cli_fail(error, "no channel '%s/%s'", realm, name)
+	return error == -ENOENT ? tsr_cli_no_channel(&measure->address)
 	                        : tsr_cli_fail(error, "can't look at '%s/%s'", realm, name);
 }
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "apps/alloc.h"
+#include "apps/stop.h"
 #include "apps/table.h"
 #include "apps/units.h"
 
@@ -63,6 +65,75 @@ tsr_stream_count(struct tsr_stream *stream, uint64_t messages, uint64_t bytes)
 		stream->start_ns = tsr_now_ns();
 	stream->messages += messages;
 	stream->bytes += bytes;
+}
+
+/* The end of a slice of a wait that lasts until @deadline_ns. */
+static uint64_t
+stream_slice(uint64_t deadline_ns)
+{
+	uint64_t const slice = tsr_deadline_in_ms(TSR_STREAM_SLICE_MS);
+
+	return slice < deadline_ns ? slice : deadline_ns;
+}
+
+/* Did only the slice end? */
+static bool
+stream_again(int error, uint64_t deadline_ns)
+{
+	return error == -ETIMEDOUT && tsr_now_ns() < deadline_ns && !tsr_stop_asked();
+}
+
+/* A select that runs into its deadline is no failure of an end. */
+static int
+stream_select(struct tsr_case only, uint64_t deadline_ns)
+{
+	struct tsr_select select = {.size = sizeof(select), .cases = &only, .count = 1};
+	int error;
+
+	do {
+		error = tsr_select(&select, stream_slice(deadline_ns));
+	} while (stream_again(error, deadline_ns));
+	return error;
+}
+
+int
+tsr_stream_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	int error = stream_select((struct tsr_case){.sender = sender, .msg = msg}, deadline_ns);
+
+	/* What can't be one of several: a rendezvous. */
+	if (error != -EINVAL)
+		return error;
+	do {
+		error = tsr_send(sender, msg, stream_slice(deadline_ns));
+	} while (stream_again(error, deadline_ns));
+	return error;
+}
+
+int
+tsr_stream_recv(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t max,
+                uint64_t deadline_ns, size_t *count)
+{
+	int error = tsr_recv_batch(receiver, msgs, max, TSR_NOWAIT, count);
+
+	if (error != -EAGAIN)
+		return error;
+	error = stream_select((struct tsr_case){.receiver = receiver, .msg = msgs}, deadline_ns);
+	if (error == 0)
+		*count = 1;
+	return error;
+}
+
+int
+tsr_stream_alloc(const struct tsr_stream *stream, uint32_t bytes, struct tsr_msg *msg,
+                 uint64_t deadline_ns)
+{
+	int error;
+
+	do {
+		error = tsr_alloc_wait(stream->client, bytes, msg, stream_slice(deadline_ns));
+	} while (stream_again(error, deadline_ns));
+	return error;
 }
 
 int

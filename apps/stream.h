@@ -15,6 +15,8 @@
 #include "apps/cli.h"
 
 #define TSR_STREAM_BLOCK_BYTES 65536
+/* Of a wait, between two looks for a signal: long enough to learn that the daemon is gone. */
+#define TSR_STREAM_SLICE_MS UINT64_C(500)
 
 struct tsr_stream {
 	struct tsr_address address;
@@ -37,6 +39,24 @@ uint64_t tsr_stream_deadline(const struct tsr_stream *stream);
 
 /* Count messages that went through. */
 void tsr_stream_count(struct tsr_stream *stream, uint64_t messages, uint64_t bytes);
+
+/*
+ * tsr_stream_send - send a message; it waits until @deadline_ns, or until a signal that
+ * tsr_stop_catch() catches
+ *
+ * That nothing can be done yet is no failure of the end, and not counted as one; but of a
+ * rendezvous every TSR_STREAM_SLICE_MS is.
+ * Return: as tsr_send(); -ETIMEDOUT also if tsr_stop_asked(); the message is the caller's then.
+ */
+int tsr_stream_send(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns);
+
+/* tsr_stream_recv - likewise: receive up to @max messages. Return: as tsr_recv_batch(). */
+int tsr_stream_recv(struct tsr_receiver receiver, struct tsr_msg *msgs, size_t max,
+                    uint64_t deadline_ns, size_t *count);
+
+/* tsr_stream_alloc - likewise: a block to write to. Return: as tsr_alloc_wait(). */
+int tsr_stream_alloc(const struct tsr_stream *stream, uint32_t bytes, struct tsr_msg *msg,
+                     uint64_t deadline_ns);
 
 /* tsr_stream_refused - say why a message can't be sent. Return: an exit status. */
 int tsr_stream_refused(const struct tsr_stream *stream, int error);

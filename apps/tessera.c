@@ -144,6 +144,7 @@ main(int argc, char **argv)
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &choice);
 	title = tessera_title(choice.command->name);
 	choice.argv[0] = title;
+	tsr_globals.title = title;
 	status = choice.command->run(choice.argc, choice.argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		if (status == TSR_EXIT_OK && errno != EPIPE)

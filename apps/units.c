@@ -20,7 +20,8 @@ static const struct unit unit_sizes[] = {
 };
 
 static const struct unit unit_durations[] = {
-	{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {NULL, 0},
+	{"", 1e9},   {"ns", 1},     {"us", 1e3},    {"ms", 1e6}, {"s", 1e9},
+	{"m", 60e9}, {"h", 3600e9}, {"d", 86400e9}, {NULL, 0},
 };
 
 static int

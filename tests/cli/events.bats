@@ -28,7 +28,7 @@ happened() { until_true 5 jq -es "any($1)" events || { cat events; return 1; }; 
 	follow
 	"$TESSERA" channel create demo/a/b
 	happened '.kind == "channel" and .realm == "demo" and .channel == "a/b" and (.text | contains("made"))'
-	happened '.kind == "attach" and .realm == "demo" and .id == 1 and .name == "tessera" and .pid > 1'
+	happened '.kind == "attach" and .realm == "demo" and .id == 1 and .name == "tessera channel" and .pid > 1'
 	happened '.kind == "detach" and .id == 1'
 	"$TESSERA" channel rm demo/a/b
 	happened '.kind == "channel" and (.text | contains("removed"))'
@@ -47,7 +47,7 @@ happened() { until_true 5 jq -es "any($1)" events || { cat events; return 1; }; 
 	sender=$last
 	until_true 5 sh -c "\"$TESSERA\" --json channels | jq -e '.channels[0].senders == 1'"
 	kill -KILL "$sender"
-	happened '.kind == "death" and .realm == "demo" and .pid == '"$sender"' and .name == "tessera" and
+	happened '.kind == "death" and .realm == "demo" and .pid == '"$sender"' and .name == "tessera send" and
 		has("slots_voided") and has("slots_restored") and .tickets > 0 and .took_ns > 0'
 }
 

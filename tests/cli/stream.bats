@@ -180,3 +180,53 @@ ends() {
 	cat errors
 	[ "$code" -eq 3 ]
 }
+
+# leaves PID: the process has detached, and that is how it ended.
+leaves() {
+	"$TESSERA" events --no-follow --json --kind detach,death,kill | jq -se "map(select(.pid == $1) | .kind) == [\"detach\"]"
+}
+
+@test "who is refused or interrupted while it waits leaves, and does not die" {
+	run "$TESSERA" send demo/cut --block-size 100M </dev/null
+	[ "$status" -eq 2 ]
+	mkfifo pipe
+	exec 7<>pipe
+	for signal in INT TERM; do
+		background "$TESSERA" recv demo/$signal --json 2>said
+		receiver=$last
+		background "$TESSERA" send demo/$signal <pipe
+		sender=$last
+		until_true 10 ends $signal '.receivers == 1 and .senders == 1'
+		sleep 0.3
+		[ "$("$TESSERA" stat demo/$signal --json --interval 300ms -n 1 | jq .failed)" -eq 0 ]
+		kill -$signal "$receiver"
+		wait "$receiver"
+		[ "$(jq .messages said)" -eq 0 ]
+		kill -$signal "$sender"
+		wait "$sender"
+		until_true 5 leaves "$sender"
+		until_true 5 leaves "$receiver"
+	done
+	exec 7>&-
+	[ "$("$TESSERA" events --no-follow --json --kind death | wc -l)" -eq 0 ]
+	ledger_balances
+}
+
+@test "a sender that is interrupted after it has sent tells its receiver that the stream is cut short" {
+	mkfifo pipe
+	exec 7<>pipe
+	background "$TESSERA" send demo/cut <pipe 2>said
+	sender=$last
+	echo first >&7
+	until_true 10 ends cut '.depth == 1'
+	kill -INT "$sender"
+	status=0
+	wait "$sender" || status=$?
+	exec 7>&-
+	[ "$status" -eq 1 ]
+	grep -q "cut short after 6 bytes" said
+	run --separate-stderr "$TESSERA" recv demo/cut
+	[ "$status" -eq 1 ]
+	[ "$output" = first ]
+	[[ $stderr == *"died before it closed"* ]]
+}
