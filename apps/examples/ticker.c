@@ -73,9 +73,13 @@ read_quotes(struct tsr_client client, uint32_t flags)
 	error = tsr_receiver_missed(receiver, &missed);
 	if (error != 0)
 		return failed("missed", error);
-	printf("%" PRIu64 " quotes, missed %" PRIu64 "; number %" PRIu64 " was the highest\n",
-	       count, missed, ((const struct quote *)highest.data)->number);
-	error = tsr_release(client, &highest);
+	printf("%" PRIu64 " quotes, missed %" PRIu64, count, missed);
+	if (highest.data != NULL) {
+		printf("; number %" PRIu64 " was the highest",
+		       ((const struct quote *)highest.data)->number);
+		error = tsr_release(client, &highest);
+	}
+	printf("\n");
 	if (error == 0)
 		error = tsr_receiver_close(receiver);
 	return error != 0 ? failed("close", error) : 0;

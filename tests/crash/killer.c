@@ -72,7 +72,7 @@ static struct {
 	unsigned long at;
 	unsigned long points; /* sample until so many; 0: all */
 	uint64_t seed;
-	int quick, complete, stop, no_reaper, no_freeze, traced;
+	int quick, daily, complete, stop, no_reaper, no_freeze, traced;
 } killer = {.at_word = "0", .points_word = "0", .seed_word = "0"};
 
 static struct sweep_count killer_counts[KILLER_OPS_MAX][KILLER_STARTS];
@@ -351,6 +351,7 @@ killer_usage(void)
 	       "  --seed N      of the random numbers; else a new one, which is printed\n"
 	       "  --complete    peers in the middle of something in every era\n"
 	       "  --quick       no peers in the middle of something, fewer eras\n"
+	       "  --daily       --quick, unless it is night (TESSERA_NIGHTLY)\n"
 	       "  --stop        at the first violation, not at the tenth\n"
 	       "  --ptrace      step another process: portable; it is only killed\n"
 	       "  --no-freeze   only kill\n"
@@ -370,6 +371,7 @@ killer_options(int argc, char **argv)
 		{"points", required_argument, NULL, 'n'},
 		{"seed", required_argument, NULL, 'r'},
 		{"quick", no_argument, &killer.quick, true},
+		{"daily", no_argument, &killer.daily, true},
 		{"complete", no_argument, &killer.complete, true},
 		{"stop", no_argument, &killer.stop, true},
 		{"ptrace", no_argument, &killer.traced, true},
@@ -412,7 +414,9 @@ main(int argc, char **argv)
 	double const begun = killer_now();
 
 	killer_options(argc, argv);
-	if (getenv("TESSERA_NIGHTLY") != NULL && !killer.quick) {
+	if (getenv("TESSERA_NIGHTLY") == NULL) {
+		killer.quick |= killer.daily;
+	} else if (!killer.quick) {
 		killer.complete = true;
 		killer.points *= KILLER_NIGHTLY;
 	}
