@@ -83,7 +83,7 @@ sum() {
 	run "$TESSERA" stat demo/drop-oldest --interval 50ms -n 1
 	[[ ${lines[0]} == *LOST* ]]
 	run -1 "$TESSERA" channel create --on-full evict demo/evict
-	[[ $output == *"a buffered one has none beyond"* ]]
+	[[ $output == *"evict was asked for, a buffered one knows"* ]]
 }
 
 @test "an end too many works, and is not counted" {
