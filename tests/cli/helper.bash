@@ -50,7 +50,8 @@ ledger_balances() {
 tessera_teardown() {
 	local process
 	while read -r process; do
-		kill "$process" 2>/dev/null || true
+		# One that was stopped has to go on to take its leave.
+		kill "$process" 2>/dev/null && kill -CONT "$process" 2>/dev/null || true
 	done <"$BATS_TEST_TMPDIR/started"
 	while read -r process; do
 		wait "$process" 2>/dev/null || true

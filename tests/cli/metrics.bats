@@ -19,8 +19,8 @@ checked() {
 	! command -v promtool >/dev/null || promtool check metrics <"$1"
 }
 
-# number SERIES: the value of one line of the file "metrics"; labels have no blanks.
-number() { grep -v '^#' metrics | grep -F -- "$1 " | cut -d ' ' -f 2; }
+# number SERIES: the value of one line of the file "metrics".
+number() { grep -v '^#' metrics | grep -F -- "$1 " | sed 's/.* //'; }
 
 # traffic CHANNEL: a sender and a receiver of small messages that go on living.
 traffic() {
@@ -72,7 +72,7 @@ traffic() {
 	[ "$(number 'tessera_realm_tickets{realm="demo"}')" = "$("$TESSERA" status --json | jq '.realms[0].tickets')" ]
 	sender=$("$TESSERA" clients --json | jq '.clients[] | select(.senders == 1).id')
 	receiver=$("$TESSERA" clients --json | jq '.clients[] | select(.receivers == 1).id')
-	[ "$(number "tessera_client_senders{realm=\"demo\",client=\"tessera\",id=\"$sender\"}")" = 1 ]
+	[ "$(number "tessera_client_senders{realm=\"demo\",client=\"tessera send\",id=\"$sender\"}")" = 1 ]
 	# One message in 64 is stamped, and each stamp is in the histogram of the one end that received it.
 	[ "$(grep -c '^tessera_channel_latency_seconds_count' metrics)" -eq 1 ]
 	labels="{realm=\"demo\",channel=\"busy\",id=\"$receiver\",end=\"0\"}"

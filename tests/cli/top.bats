@@ -91,7 +91,7 @@ shows() { screen | grep -qE -- "$1"; }
 	exec 7<>pipe
 	background "$TESSERA" send demo/held --block-size 16 <pipe
 	head -c 60000 /dev/zero >&7
-	holds() { "$TESSERA" top --json -i 100ms | jq -e --arg by "tessera $receiver: stopped" '.channels[0].held_by == $by'; }
+	holds() { "$TESSERA" top --json -i 100ms | jq -e --arg by "tessera recv $receiver: stopped" '.channels[0].held_by == $by'; }
 	until_true 10 holds
 	# And how long senders were blocked by it, which is all the time.
 	output=$("$TESSERA" top --json -i 200ms)
@@ -127,7 +127,7 @@ shows() { screen | grep -qE -- "$1"; }
 	until_true 10 uses "$asleep" ".busy_percent < 10"
 	open_screen 80 24
 	press 3
-	until_true 10 shows "^tessera +[0-9]+ +$busy "
+	until_true 10 shows "^tessera (send|recv) +[0-9]+ +$busy "
 	# The largest share stands first, beside the poll core that has less to do.
 	until_true 10 eval "screen | sed -n 5p | grep -E '^tessera '"
 }
@@ -219,17 +219,17 @@ shows() { screen | grep -qE -- "$1"; }
 	feed demo/held
 	open_screen 80 24
 	press 2
-	until_true 10 shows "^tessera +$receiver +asleep "
+	until_true 10 shows "^tessera recv +$receiver +asleep "
 	kill -STOP "$receiver"
 	head -c 6000 /dev/zero >&7
-	until_true 10 shows "^tessera +$receiver +stopped +[1-9][0-9.]+ "
+	until_true 10 shows "^tessera recv +$receiver +stopped +[1-9][0-9.]+ "
 	press 1
-	until_true 10 shows "held up: tessera $receiver: stopped"
+	until_true 10 shows "held up: tessera recv $receiver: stopped"
 	kill -CONT "$receiver"
 	until_true 10 shows '^held .* 0\.0 +0$'
 	kill -KILL "$receiver"
 	press 2
-	until_true 10 eval "! shows '^tessera +$receiver '"
+	until_true 10 eval "! shows '^tessera recv +$receiver '"
 	press q
 	until_true 5 test -s ended
 	[ "$(cat ended)" -eq 0 ]

@@ -42,14 +42,14 @@ says() { "$TESSERA" why demo/it --json -i 50ms | jq -e "$1"; }
 	until_true 5 sh -c "\"$TESSERA\" --json channels | jq -e '.channels[0].receivers == 1'"
 	kill -STOP "$receiver"
 	feed demo/it
-	until_true 10 says ".verdict == \"receiver 'tessera' holds it back: its process $receiver is stopped\" and .depth == 2"
+	until_true 10 says ".verdict == \"receiver 'tessera recv' holds it back: its process $receiver is stopped\" and .depth == 2"
 	says ".ends | map(select(.end == \"receiver\")) | length == 1 and .[0].pid == $receiver and .[0].process == \"stopped\""
 	says ".ends | map(select(.end == \"sender\")) | .[0].pid == $sender and .[0].blocked"
 	says '.ends | all(.spin_ns >= 0 and .spin_ns <= 20000)'
 	kill -CONT "$receiver"
 	until_true 10 says '.depth == 0 and .held_back_by == "senders"'
 	# The sender waits for its pipe, which is not a wait for the channel.
-	says ".verdict == \"sender 'tessera' holds it back: its process $sender is asleep, and does not wait here\""
+	says ".verdict == \"sender 'tessera send' holds it back: its process $sender is asleep, and does not wait here\""
 }
 
 @test "a channel that flows is not held back" {
