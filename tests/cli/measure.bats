@@ -46,6 +46,7 @@ summary() {
 	start_daemon
 	mkfifo pipe
 	exec 7<>pipe
+	"$TESSERA" channel create demo/rare
 	background "$TESSERA" recv demo/rare >/dev/null
 	background "$TESSERA" send demo/rare <pipe
 	background "$TESSERA" hz demo/rare --json --interval 100ms >said
