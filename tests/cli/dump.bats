@@ -87,7 +87,7 @@ sent() {
 	[ "$(value '.tickets | length')" -eq "$held" ]
 	[ "$(jq "[.tickets[].pid == $sender] | all" <<<"$output")" = true ]
 	[ "$(jq '[.tickets[].age_max_ns > 0] | all' <<<"$output")" = true ]
-	json tickets --holder tessera
+	json tickets --holder "tessera send"
 	[ "$(value '.tickets | length')" -eq "$held" ]
 	id=$(value '.tickets[0].id')
 	json tickets --holder "$id"
