@@ -231,21 +231,14 @@ broadcast_tidy(struct tsr_end *end)
 TSR_COLD static void
 broadcast_wake(struct tsr_end *end)
 {
-	if ((tsr_ld_rlx(end->others.mask) & TSR_WAITING_FENCED) != 0)
-		/* [K2] pairs with [W1]: what was published, before the next look at the mask. */
-		tsr_fence_sc();
-	if (tsr_waiters_wake_all(&end->others, end->me) > 0) {
-		TSR_TRACE(wake, tsr_end_describe(end));
-		tsr_count(&end->attachment->state->wakes, 1);
-	}
+	tsr_waiters_fence(&end->others);
+	tsr_end_woke(end, tsr_waiters_wake_all(&end->others, end->me) > 0 ? 1 : 0);
 }
 
 void
 tsr_broadcast_wake_senders(struct tsr_end *end, struct tsr_wait_side const *senders, uint64_t place)
 {
-	if ((tsr_ld_rlx(senders->mask) & TSR_WAITING_FENCED) != 0)
-		/* [K2] pairs with [W1]: what was done, before the next look at the mask. */
-		tsr_fence_sc();
+	tsr_waiters_fence(senders);
 	if (tsr_tap_peek(&end->channel, place - 1) == TSR_TAP_HERE)
 		return; /* what is before it has not been written over yet */
 	if (tsr_waiters_wake_all(senders, end->me) > 0)

@@ -228,6 +228,18 @@ buffered_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 }
 
 int
+tsr_buffered_came(struct tsr_end *end, enum tsr_fast fast, struct tsr_msg *msg)
+{
+	if (fast == TSR_FAST_REFUSE)
+		return tsr_buffered_settle(end, msg);
+	if (TSR_TRACED)
+		tsr_end_tell_receive(end, msg);
+	if (fast == TSR_FAST_WAKE)
+		tsr_buffered_after(end, msg);
+	return 0;
+}
+
+int
 tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 {
 	for (;;) {
@@ -235,14 +247,8 @@ tsr_buffered_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 			tsr_buffered_recv_one(end, tsr_buffered_look(end), msg, true);
 		int error;
 
-		if (TSR_TRACED && fast <= TSR_FAST_WAKE)
-			tsr_end_tell_receive(end, msg);
-		if (fast == TSR_FAST_WAKE)
-			tsr_buffered_after(end, msg);
-		if (fast == TSR_FAST_REFUSE)
-			return tsr_buffered_settle(end, msg);
 		if (fast != TSR_FAST_MISS)
-			return 0;
+			return tsr_buffered_came(end, fast, msg);
 		error = tsr_buffered_place(end);
 		if (error == -EAGAIN)
 			buffered_empty(end);
@@ -295,13 +301,8 @@ tsr_buffered_wake_mine(struct tsr_end *end)
 void
 tsr_buffered_wake_others(struct tsr_end *end)
 {
-	if ((tsr_ld_rlx(end->others.mask) & TSR_WAITING_FENCED) != 0)
-		/* [K2] pairs with [W1]: what was published, before the next look at the masks. */
-		tsr_fence_sc();
-	if (tsr_waiters_wake_one(&end->others, end->me) > 0) {
-		TSR_TRACE(wake, tsr_end_describe(end));
-		tsr_count(&end->attachment->state->wakes, 1);
-	}
+	tsr_waiters_fence(&end->others);
+	tsr_end_woke(end, tsr_waiters_wake_one(&end->others, end->me));
 }
 
 void

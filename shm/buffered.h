@@ -55,6 +55,11 @@ TSR_COLD void tsr_buffered_after(struct tsr_end *end, struct tsr_msg const *msg)
  */
 TSR_COLD TSR_MUST_CHECK int tsr_buffered_settle(struct tsr_end *end, struct tsr_msg *msg);
 
+/* tsr_buffered_came - a try to receive came to @fast, which is no miss: tell of it, see to it.
+ * Return: 0; or as tsr_buffered_settle(). */
+TSR_COLD TSR_MUST_CHECK int tsr_buffered_came(struct tsr_end *end, enum tsr_fast fast,
+                                              struct tsr_msg *msg);
+
 /* Publish the next state of the slot at our position and go on. */
 TSR_INLINE enum tsr_fast
 tsr_buffered_publish(struct tsr_end *end, struct tsr_slot *slot, uint64_t word,

@@ -325,6 +325,9 @@ uint8_t tsr_end_inlined(struct tsr_end const *end);
 /* tsr_event_drop - close an event of the attachment, if there is one. The process lock is held. */
 void tsr_event_drop(struct tsr_attachment *attachment, struct tsr_event_own *event);
 
+/* tsr_end_woke - the end woke so many of the other side: tell of it, and count. Context: cold. */
+TSR_COLD void tsr_end_woke(struct tsr_end *end, unsigned woken);
+
 /* tsr_end_describe - for a trace. Context: cold. */
 TSR_COLD struct tsr_trace_end tsr_end_describe(struct tsr_end const *end);
 

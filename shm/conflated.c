@@ -132,14 +132,8 @@ conflated_try_recv(struct tsr_end *end, struct tsr_msg *msg)
 
 		tsr_end_seek(end, newest);
 		fast = tsr_buffered_recv_fast(end, tsr_buffered_look(end), msg);
-		if (tsr_unlikely(tsr_trace != NULL) && fast <= TSR_FAST_WAKE)
-			tsr_end_tell_receive(end, msg);
-		if (fast == TSR_FAST_WAKE)
-			tsr_buffered_after(end, msg);
-		if (fast == TSR_FAST_REFUSE)
-			return tsr_buffered_settle(end, msg);
 		if (fast != TSR_FAST_MISS)
-			return 0;
+			return tsr_buffered_came(end, fast, msg);
 		if (tsr_ld_rlx(&end->shm->newest) == newest)
 			return -EAGAIN;
 	}

@@ -39,6 +39,15 @@ tsr_end_describe(struct tsr_end const *end)
 }
 
 void
+tsr_end_woke(struct tsr_end *end, unsigned woken)
+{
+	if (woken == 0)
+		return;
+	TSR_TRACE(wake, tsr_end_describe(end));
+	tsr_count(&end->attachment->state->wakes, woken);
+}
+
+void
 tsr_end_note_time(struct tsr_end *end, uint64_t stamp)
 {
 	uint64_t const ticks = tsr_clock_ticks();

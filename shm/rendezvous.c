@@ -81,46 +81,32 @@ rendezvous_leave(struct tsr_end *end)
 	end->room = 0;
 }
 
+/* Does somebody of the other side sleep, whom what was done just now may concern? */
+static bool
+rendezvous_has_sleepers(struct tsr_end const *end)
+{
+	tsr_barrier_compiler();
+	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees what we did. */
+	if (tsr_ld_rlx(end->others.mask) == 0)
+		return false;
+	tsr_waiters_fence(&end->others);
+	return true;
+}
+
 /* Something was offered: wake one who waits for that. */
 static void
 rendezvous_wake_receiver(struct tsr_end *end)
 {
-	uint64_t waiting;
-
-	tsr_barrier_compiler();
-	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees our offer. */
-	waiting = tsr_ld_rlx(end->others.mask);
-	if (waiting == 0)
-		return;
-	if ((waiting & TSR_WAITING_FENCED) != 0)
-		/* [K2] pairs with [W1]: the offer, before the next look at the mask. */
-		tsr_fence_sc();
-	if (tsr_waiters_wake_one(&end->others, end->me) > 0) {
-		TSR_TRACE(wake, tsr_end_describe(end));
-		tsr_count(&end->attachment->state->wakes, 1);
-	}
+	if (rendezvous_has_sleepers(end))
+		tsr_end_woke(end, tsr_waiters_wake_one(&end->others, end->me));
 }
 
 /* What @sender offered was taken: wake it, and no other sender, who waits for something else. */
 static void
 rendezvous_wake_sender(struct tsr_end *end, uint16_t sender)
 {
-	uint64_t waiting;
-	unsigned woken;
-
-	tsr_barrier_compiler();
-	/* [K2] pairs with [W1] and [T1]: either we see the sleeper's bit or it sees the ticket. */
-	waiting = tsr_ld_rlx(end->others.mask);
-	if (waiting == 0)
-		return;
-	if ((waiting & TSR_WAITING_FENCED) != 0)
-		/* [K2] pairs with [W1]: the ticket's word, before the next look at the mask. */
-		tsr_fence_sc();
-	woken = tsr_waiters_wake_owner(&end->others, sender, end->me);
-	if (woken > 0) {
-		TSR_TRACE(wake, tsr_end_describe(end));
-		tsr_count(&end->attachment->state->wakes, woken);
-	}
+	if (rendezvous_has_sleepers(end))
+		tsr_end_woke(end, tsr_waiters_wake_owner(&end->others, sender, end->me));
 }
 
 static int
@@ -147,7 +133,7 @@ rendezvous_offer(struct tsr_end *end, struct tsr_zdesc zdesc)
 	                                 : 0);
 	tsr_ticket_send(ticket, zdesc.name, end->channel_id);
 	/* Before anybody can receive it, or the trace would tell that first. */
-	if (tsr_unlikely(tsr_trace != NULL))
+	if (TSR_TRACED)
 		tsr_buffered_tell_send(end, zdesc.name, zdesc.range);
 	/* [O2] pairs with [O3]: zdesc, ticket word and payload come first. */
 	tsr_st_rel(&slot->word, end->expect);
@@ -281,7 +267,7 @@ static void
 rendezvous_received(struct tsr_end *end, struct tsr_msg *msg, uint64_t stamp)
 {
 	msg->stamp = stamp;
-	if (tsr_unlikely(tsr_trace != NULL))
+	if (TSR_TRACED)
 		tsr_end_tell_receive(end, msg);
 	if (tsr_unlikely(stamp != 0))
 		tsr_end_note_time(end, stamp);

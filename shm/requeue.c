@@ -50,7 +50,7 @@ requeue_take(struct tsr_end *end, uint32_t index, uint64_t word, struct tsr_msg 
 		return error == -EPROTO ? requeue_refuse(end, zdesc.name) : error;
 	msg->flags |= TSR_MSG_REDELIVERED;
 	tsr_metrics_moved(end->metrics, msg->length);
-	if (tsr_unlikely(tsr_trace != NULL))
+	if (TSR_TRACED)
 		tsr_end_tell_receive(end, msg);
 	return 0;
 }

@@ -118,6 +118,15 @@ bool tsr_token_rouse(struct tsr_wait_side const *side, uint32_t number, uint64_t
 /* tsr_token_claim - claim the token if it is enqueued. Return: true if a sleeper was woken. */
 bool tsr_token_claim(struct tsr_wait_side const *side, uint32_t number, uint16_t me);
 
+/* tsr_waiters_fence - where the mask says so: what was published, before the next look at it */
+TSR_INLINE void
+tsr_waiters_fence(struct tsr_wait_side const *side)
+{
+	if ((tsr_ld_rlx(side->mask) & TSR_WAITING_FENCED) != 0)
+		/* [K2] pairs with [W1]: what was done, before the next look at the mask. */
+		tsr_fence_sc();
+}
+
 /*
  * tsr_waiters_wake_one - claim one enqueued token and wake its sleeper; claim event tokens on the
  * way
