@@ -280,12 +280,32 @@ tsr_reaper_settle(struct tsr_map const *map)
 		reaper_refill(map, k);
 }
 
+/* Free every message in the slots of a channel without ends. */
+static void
+reaper_drain_slots(struct tsr_map const *map, struct tsr_channel const *channel,
+                   struct tsr_reap_result *result)
+{
+	uint16_t const sent = tsr_reaper_kind(channel->kind)->sent;
+
+	for (uint32_t i = 0; i < channel->capacity; i++) {
+		struct tsr_slot *const slot = &channel->shm->slot[i];
+		/* [R1] pairs with [S2]: as any end would. */
+		uint64_t const word = tsr_ld_acq(&slot->word);
+
+		if (tsr_slot_phase(word) == TSR_EMPTY)
+			continue;
+		if (tsr_reaper_reclaim(map, tsr_ld_rlx(&slot->name), sent, TSR_HOLDER_DAEMON))
+			result->tickets++;
+		tsr_reaper_empty(slot, tsr_slot_lap(word));
+	}
+}
+
 uint32_t
 tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 {
 	struct tsr_reap_result result = {0};
 
-	tsr_reaper_kind(channel->kind)->drain(map, channel, &result);
+	reaper_drain_slots(map, channel, &result);
 	tsr_reaper_requeue_drain(map, channel, &result);
 	tsr_reaper_shared(map, TSR_HOLDER_DAEMON, &result);
 	reaper_tell_askers(map, &result);

@@ -124,25 +124,7 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 		(void)tsr_add_rel(&channel->shm->redo, 1);
 }
 
-void
-tsr_reaper_drain_ring(struct tsr_map const *map, struct tsr_channel const *channel,
-                      struct tsr_reap_result *result)
-{
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
-		/* [R1] pairs with [S2]. */
-		uint64_t const word = tsr_ld_acq(&slot->word);
-
-		if (tsr_slot_phase(word) == TSR_EMPTY)
-			continue;
-		if (tsr_reaper_reclaim(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_CHANNEL,
-		                       TSR_HOLDER_DAEMON))
-			result->tickets++;
-		tsr_reaper_empty(slot, tsr_slot_lap(word));
-	}
-}
-
 struct tsr_reaper_kind const tsr_reaper_buffered = {
 	.slots = buffered_slots,
-	.drain = tsr_reaper_drain_ring,
+	.sent = TSR_HOLDER_CHANNEL,
 };

@@ -59,7 +59,7 @@ conflated_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 			tsr_reaper_taken(map, slot, word, dead, result);
 		else
 			continue;
-		if (tsr_unlikely(tsr_trace != NULL))
+		if (TSR_TRACED)
 			tsr_reaper_tell_slot(map, channel, i, dead, word);
 	}
 	if (sender)
@@ -68,5 +68,5 @@ conflated_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 
 struct tsr_reaper_kind const tsr_reaper_conflated = {
 	.slots = conflated_slots,
-	.drain = tsr_reaper_drain_ring,
+	.sent = TSR_HOLDER_CHANNEL,
 };

@@ -15,9 +15,8 @@ struct tsr_reaper_kind {
 	 * receiver's. Idempotent, whatever instruction a former call was cut short at. */
 	void (*slots)(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
 	              struct tsr_reap_result *result);
-	/* Free every message of a channel without ends: count them in @result->tickets. */
-	void (*drain)(struct tsr_map const *map, struct tsr_channel const *channel,
-	              struct tsr_reap_result *result);
+	/* Who holds the tickets that its slots name: all of them are freed when it is removed. */
+	uint16_t sent;
 };
 
 /* tsr_reaper_kind - @kind is one that is offered: the channel was made */
@@ -34,14 +33,11 @@ extern struct tsr_reaper_kind const tsr_reaper_conflated;
 void tsr_reaper_shared(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
 extern struct tsr_reaper_kind const tsr_reaper_rendezvous;
 
-/* What several kinds do with a ring: the slot that @dead had claimed, the one that it had taken,
- * all of them when the channel is removed. */
+/* What several kinds do with a ring: the slot that @dead had claimed, the one that it had taken. */
 void tsr_reaper_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
                         uint16_t dead, struct tsr_reap_result *result);
 void tsr_reaper_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
                       uint16_t dead, struct tsr_reap_result *result);
-void tsr_reaper_drain_ring(struct tsr_map const *map, struct tsr_channel const *channel,
-                           struct tsr_reap_result *result);
 
 /* tsr_reaper_empty - void a slot: empty, of the next lap */
 void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);

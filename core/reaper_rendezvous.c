@@ -49,29 +49,12 @@ rendezvous_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 		rendezvous_withdraw(map, tsr_ld_rlx(&slot->name), dead, result);
 		tsr_reaper_empty(slot, tsr_slot_lap(word));
 		result->slots_voided++;
-		if (tsr_unlikely(tsr_trace != NULL))
+		if (TSR_TRACED)
 			tsr_reaper_tell_slot(map, channel, i, dead, word);
-	}
-}
-
-static void
-rendezvous_drain(struct tsr_map const *map, struct tsr_channel const *channel,
-                 struct tsr_reap_result *result)
-{
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
-		/* [O3] pairs with [O2]. */
-		uint64_t const word = tsr_ld_acq(&slot->word);
-
-		/* Nobody has an end: only who writes what cannot be has left something. */
-		if (tsr_slot_phase(word) == TSR_EMPTY)
-			continue;
-		rendezvous_withdraw(map, tsr_ld_rlx(&slot->name), TSR_HOLDER_DAEMON, result);
-		tsr_reaper_empty(slot, tsr_slot_lap(word));
 	}
 }
 
 struct tsr_reaper_kind const tsr_reaper_rendezvous = {
 	.slots = rendezvous_slots,
-	.drain = rendezvous_drain,
+	.sent = TSR_HOLDER_CHANNEL,
 };
