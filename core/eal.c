@@ -201,7 +201,8 @@ eal_list_add(struct rte_tel_data *list, struct tsr_eal_rows const *rows, size_t 
 
 	if (error == 0)
 		error = rows->fill(eal_ours(data),
-		                   (const unsigned char *)rows->rows + index * rows->row_bytes);
+		                   (const unsigned char *)rows->rows + index * rows->row_bytes,
+		                   rows->context);
 	(void)snprintf(key, sizeof(key), "%zu", rows->first + index);
 	if (error == 0)
 		error = rte_tel_data_add_dict_container(list, key, data, 0);

@@ -61,7 +61,8 @@ struct tsr_eal_rows {
 	size_t row_bytes;
 	size_t first; /* number of the first of them in the whole list */
 	size_t count;
-	int (*fill)(struct tsr_eal_data *dict, const void *row);
+	int (*fill)(struct tsr_eal_data *dict, const void *row, const void *context);
+	const void *context;
 };
 
 /* tsr_eal_list - for each row an entry, a dictionary, by its number in the list: DPDK 22.11 knows

@@ -170,31 +170,14 @@ telemetry_field(struct tsr_eal_data *dict, struct telemetry_field const *field, 
 }
 
 static int
-telemetry_row(struct tsr_eal_data *dict, struct telemetry_field const *fields, const void *row)
+telemetry_row(struct tsr_eal_data *dict, const void *row, const void *fields)
 {
 	int error = 0;
 
-	for (; error == 0 && fields->key != NULL; fields++)
-		error = telemetry_field(dict, fields, row);
+	for (struct telemetry_field const *field = fields; error == 0 && field->key != NULL;
+	     field++)
+		error = telemetry_field(dict, field, row);
 	return error;
-}
-
-static int
-telemetry_fill_realm(struct tsr_eal_data *dict, const void *row)
-{
-	return telemetry_row(dict, telemetry_realm, row);
-}
-
-static int
-telemetry_fill_client(struct tsr_eal_data *dict, const void *row)
-{
-	return telemetry_row(dict, telemetry_client, row);
-}
-
-static int
-telemetry_fill_channel(struct tsr_eal_data *dict, const void *row)
-{
-	return telemetry_row(dict, telemetry_channel, row);
 }
 
 /* What the control thread is asked for. */
@@ -257,8 +240,10 @@ telemetry_page_rows(struct telemetry_field const *fields, struct tsr_eal_rows co
 /* A part of a list: from the one that the parameters name. */
 static int
 telemetry_page(const char *parameters, struct tsr_eal_data *answer, enum tsr_proto_list_what what,
-               struct telemetry_field const *fields, struct tsr_eal_rows *page)
+               size_t row_bytes, struct telemetry_field const *fields)
 {
+	struct tsr_eal_rows page = {
+		.row_bytes = row_bytes, .fill = telemetry_row, .context = fields};
 	struct telemetry_list list = {.what = what, .realm = ""};
 	unsigned long long const from = parameters != NULL ? strtoull(parameters, NULL, 10) : 0;
 	size_t left;
@@ -267,13 +252,13 @@ telemetry_page(const char *parameters, struct tsr_eal_data *answer, enum tsr_pro
 	if (error != 0)
 		return error;
 	left = from < list.count ? list.count - (size_t)from : 0;
-	page->count = left;
-	page->rows = left == 0 ? NULL : (unsigned char *)list.rows + from * page->row_bytes;
-	page->count = telemetry_page_rows(fields, page);
-	page->first = (size_t)from;
-	error = tsr_eal_list(answer, page);
-	if (error == 0 && left > page->count)
-		error = tsr_eal_number(answer, "next", from + page->count);
+	page.count = left;
+	page.rows = left == 0 ? NULL : (unsigned char *)list.rows + from * page.row_bytes;
+	page.count = telemetry_page_rows(fields, &page);
+	page.first = (size_t)from;
+	error = tsr_eal_list(answer, &page);
+	if (error == 0 && left > page.count)
+		error = tsr_eal_number(answer, "next", from + page.count);
 	free(list.rows);
 	return error;
 }
@@ -281,28 +266,22 @@ telemetry_page(const char *parameters, struct tsr_eal_data *answer, enum tsr_pro
 static int
 telemetry_realms(const char *parameters, struct tsr_eal_data *answer)
 {
-	struct tsr_eal_rows page = {.row_bytes = sizeof(struct tsr_proto_row_realm),
-	                            .fill = telemetry_fill_realm};
-
-	return telemetry_page(parameters, answer, TSR_LIST_REALMS, telemetry_realm, &page);
+	return telemetry_page(parameters, answer, TSR_LIST_REALMS,
+	                      sizeof(struct tsr_proto_row_realm), telemetry_realm);
 }
 
 static int
 telemetry_clients(const char *parameters, struct tsr_eal_data *answer)
 {
-	struct tsr_eal_rows page = {.row_bytes = sizeof(struct tsr_proto_row_client),
-	                            .fill = telemetry_fill_client};
-
-	return telemetry_page(parameters, answer, TSR_LIST_CLIENTS, telemetry_client, &page);
+	return telemetry_page(parameters, answer, TSR_LIST_CLIENTS,
+	                      sizeof(struct tsr_proto_row_client), telemetry_client);
 }
 
 static int
 telemetry_channels(const char *parameters, struct tsr_eal_data *answer)
 {
-	struct tsr_eal_rows page = {.row_bytes = sizeof(struct tsr_proto_row_channel),
-	                            .fill = telemetry_fill_channel};
-
-	return telemetry_page(parameters, answer, TSR_LIST_CHANNELS, telemetry_channel, &page);
+	return telemetry_page(parameters, answer, TSR_LIST_CHANNELS,
+	                      sizeof(struct tsr_proto_row_channel), telemetry_channel);
 }
 
 static int
@@ -325,7 +304,7 @@ telemetry_one_channel(const char *parameters, struct tsr_eal_data *answer)
 	for (size_t i = 0; error == -ENOENT && i < list.count; i++) {
 		memcpy(&row, (unsigned char *)list.rows + i * sizeof(row), sizeof(row));
 		if (strcmp(row.name, slash + 1) == 0)
-			error = telemetry_row(answer, telemetry_channel, &row);
+			error = telemetry_row(answer, &row, telemetry_channel);
 	}
 	free(list.rows);
 	return error;
@@ -338,11 +317,12 @@ telemetry_take_status(void *argument)
 }
 
 static int
-telemetry_fill_core(struct tsr_eal_data *dict, const void *from)
+telemetry_fill_core(struct tsr_eal_data *dict, const void *from, const void *context)
 {
 	struct tsr_proto_status_reply const *const reply = from;
 	int error = tsr_eal_text(dict, "core", "poll core");
 
+	(void)context;
 	if (error == 0)
 		error = tsr_eal_number(dict, "cpu", reply->poll_cpu);
 	if (error == 0)
