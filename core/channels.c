@@ -326,8 +326,7 @@ tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusa
 	if (error == 0)
 		error = tsr_regions_settle(realm);
 	if (error != 0)
-		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
-		                  realm->entry.name);
+		return tsr_realm_broken(realm, refusal);
 	tsr_events_forget(record);
 	channels_forget(realm, record);
 	tsr_registry_synchronize();
@@ -447,8 +446,7 @@ tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 	error = tsr_realm_guarded(realm, channels_open_work, &end);
 	if (error != 0) {
 		*s = before;
-		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
-		                  realm->entry.name);
+		return tsr_realm_broken(realm, refusal);
 	}
 	/* One that is there now may be gone before the client looks. */
 	other->seen = record->side[side ^ 1].gone || record->side[side ^ 1].count != 0;

@@ -228,21 +228,15 @@ shared_settle_work(void *argument)
 	return 0;
 }
 
+static int
+shared_settle(struct tsr_realm *realm)
+{
+	return tsr_realm_guarded(realm, shared_settle_work, realm);
+}
+
 int
 tsr_request_shared_settle(struct tsr_connection *connection, void const *packet,
                           struct tsr_refusal *refusal)
 {
-	struct tsr_member *const member = connection->member;
-	struct tsr_proto_plain reply;
-	struct tsr_proto_head head;
-	int error = tsr_request_enter(member, refusal);
-
-	memcpy(&head, packet, sizeof(head));
-	if (error != 0)
-		return error;
-	error = tsr_realm_guarded(member->realm, shared_settle_work, member->realm);
-	if (error != 0)
-		error = tsr_refuse(refusal, -ENOTCONN, "the memory of realm '%s' is broken",
-		                   member->realm->entry.name);
-	return tsr_request_finish(connection, member->realm, &head, &reply, sizeof(reply), error);
+	return tsr_request_settle(connection, packet, shared_settle, refusal);
 }

@@ -220,8 +220,7 @@ tsr_request_region_close(struct tsr_connection *connection, void const *packet,
 		                   "region %llu belongs to client %u '%s', or is closed already",
 		                   (unsigned long long)region->id, region->owner, region->name);
 	else if (tsr_regions_close(member->realm, region) != 0)
-		error = tsr_refuse(refusal, -ENOTCONN, "the memory of realm '%s' is broken",
-		                   member->realm->entry.name);
+		error = tsr_realm_broken(member->realm, refusal);
 	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
 	                          error);
 }
@@ -230,17 +229,5 @@ int
 tsr_request_region_settle(struct tsr_connection *connection, void const *packet,
                           struct tsr_refusal *refusal)
 {
-	struct tsr_member *const member = connection->member;
-	struct tsr_proto_plain reply;
-	struct tsr_proto_head head;
-	int error = tsr_request_enter(member, refusal);
-
-	memcpy(&head, packet, sizeof(head));
-	if (error != 0)
-		return error;
-	error = tsr_regions_settle(member->realm);
-	if (error != 0)
-		error = tsr_refuse(refusal, -ENOTCONN, "the memory of realm '%s' is broken",
-		                   member->realm->entry.name);
-	return tsr_request_finish(connection, member->realm, &head, &reply, sizeof(reply), error);
+	return tsr_request_settle(connection, packet, tsr_regions_settle, refusal);
 }

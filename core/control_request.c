@@ -180,6 +180,23 @@ tsr_request_finish(struct tsr_connection *connection, struct tsr_realm *realm,
 	return error;
 }
 
+int
+tsr_request_settle(struct tsr_connection *connection, void const *packet,
+                   int (*settle)(struct tsr_realm *), struct tsr_refusal *refusal)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_proto_plain reply;
+	struct tsr_proto_head head;
+	int error = tsr_request_enter(member, refusal);
+
+	memcpy(&head, packet, sizeof(head));
+	if (error != 0)
+		return error;
+	if (settle(member->realm) != 0)
+		error = tsr_realm_broken(member->realm, refusal);
+	return tsr_request_finish(connection, member->realm, &head, &reply, sizeof(reply), error);
+}
+
 struct tsr_proto_head
 tsr_request_reply_head(struct tsr_proto_head const *request, size_t bytes)
 {

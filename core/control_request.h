@@ -38,6 +38,11 @@ TSR_MUST_CHECK
 int tsr_request_finish(struct tsr_connection *connection, struct tsr_realm *realm,
                        struct tsr_proto_head const *request, void *reply, size_t bytes, int error);
 
+/* tsr_request_settle - the whole of a request for @settle, which returns 0 or -EFAULT. */
+TSR_MUST_CHECK
+int tsr_request_settle(struct tsr_connection *connection, void const *packet,
+                       int (*settle)(struct tsr_realm *), struct tsr_refusal *refusal);
+
 /*
  * tsr_request_refusal - make the packet of a refusal, and tell of it
  * @row:	who asked

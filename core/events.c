@@ -309,8 +309,7 @@ tsr_event_arm(struct tsr_event *event, struct tsr_refusal *refusal)
 		                  "all %d waiter tokens of channel '%s' are in use on that side",
 		                  TSR_TOKENS_PER_SIDE, side->record->name);
 	if (error != 0)
-		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
-		                  event->realm->entry.name);
+		return tsr_realm_broken(event->realm, refusal);
 	if (!event->armed && side->armed++ == 0)
 		event_side_link(event->realm, side);
 	event->armed = true;

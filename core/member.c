@@ -268,8 +268,7 @@ tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, ui
 	*number = index | (uint32_t)end->generation << 16;
 	error = member_meter(member, end);
 	if (error != 0)
-		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
-		                  member->realm->entry.name);
+		return tsr_realm_broken(member->realm, refusal);
 	return 0;
 }
 
@@ -340,8 +339,7 @@ tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
 		                  "end %u is not open, expected one that END_OPEN gave", number);
 	error = tsr_realm_guarded(member->realm, member_close_work, &part);
 	if (error != 0)
-		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
-		                  member->realm->entry.name);
+		return tsr_realm_broken(member->realm, refusal);
 	member->open[end->side]--;
 	*left = tsr_channels_is_left(end->record);
 	end->record = NULL;

@@ -235,6 +235,13 @@ tsr_realm_guarded(struct tsr_realm *realm, int (*work)(void *), void *argument)
 	return error;
 }
 
+int
+tsr_realm_broken(struct tsr_realm const *realm, struct tsr_refusal *refusal)
+{
+	return tsr_refuse(refusal, -EFAULT, "the memory of realm '%s' is broken",
+	                  realm->entry.name);
+}
+
 static int
 realm_wake_channel(void *argument)
 {

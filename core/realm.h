@@ -138,6 +138,9 @@ struct tsr_proto_row_feed tsr_realm_row(struct tsr_realm const *realm, enum tsr_
 TSR_MUST_CHECK
 int tsr_realm_guarded(struct tsr_realm *realm, int (*work)(void *), void *argument);
 
+/* tsr_realm_broken - refuse the request over which the guard was hit. Return: -EFAULT. */
+int tsr_realm_broken(struct tsr_realm const *realm, struct tsr_refusal *refusal);
+
 /* tsr_realm_condemn - see above. Under its lock. */
 void tsr_realm_condemn(struct tsr_realm *realm, const char *why);
 

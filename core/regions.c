@@ -243,8 +243,7 @@ tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
 	if (error != 0) {
 		/* The descriptor stays the caller's, who is refused. */
 		region->memory.fd = -1;
-		return tsr_refuse(refusal, error, "the memory of realm '%s' is broken",
-		                  realm->entry.name);
+		return tsr_realm_broken(realm, refusal);
 	}
 	TSR_TRACE(region, region_describe(realm, region, "made"));
 	*out = region;

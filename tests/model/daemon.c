@@ -44,6 +44,14 @@ tsr_realm_guarded(struct tsr_realm *realm, int (*work)(void *), void *argument)
 	return work(argument);
 }
 
+int
+tsr_realm_broken(struct tsr_realm const *realm, struct tsr_refusal *refusal)
+{
+	(void)realm, (void)refusal;
+	model_violate("the daemon finds the realm's memory broken");
+	return -EFAULT;
+}
+
 void
 tsr_realm_condemn(struct tsr_realm *realm, const char *why)
 {
