@@ -94,6 +94,17 @@ refuses() {
 	refuses errors 1 "$style/errors/bad" <<<"shm/slot.c:7: -EDOM is not in shm/errors.def"
 }
 
+@test "check-mutants accepts a mutant whose lines stand there" {
+	accepts mutants "$style/mutants/good"
+}
+
+@test "check-mutants refuses one whose source has moved on or is gone" {
+	refuses mutants 2 "$style/mutants/bad" <<-'E'
+		slot-gone: shm/gone.c is not there
+		slot-moved: shm/slot.c has moved on
+	E
+}
+
 @test "check-docs accepts calls that are documented" {
 	accepts docs "$style/docs/good"
 }

@@ -18,6 +18,10 @@ setup() {
 }
 @test "every error of the library is listed" { tools/check-errors; }
 @test "every public call is documented" { tools/check-docs; }
+@test "every mutant fits the tree, and every memory order that is listed stands there" {
+	tools/check-mutants
+	tests/tsan/weaken --list >"$BATS_TEST_TMPDIR/orders"
+}
 @test "libtessera needs libc and nothing else" { tools/check-libc "$library"; }
 @test "a running program can load the library" {
 	# Its thread-local memory must fit into what the C library keeps for such latecomers.
