@@ -96,12 +96,11 @@ tsr_perf_plan_ask(struct tsr_perf_plan *plan, const struct tsr_perf_request *req
 		.name = "tsr_ask/tsr_reply",
 		.payload_bytes = ASK_PAYLOAD,
 		.slots = ASK_SLOTS,
-		.flags = TSR_PERF_MANY,
 		.open = ask_open,
 		.run = ask_run,
 		.close = ask_close,
 	};
-	tsr_perf_bench_rtt(tsr_perf_plan_bench(plan, &baseline), ASK_PAYLOAD, true);
+	(void)tsr_perf_bench_rtt(plan, &baseline, ASK_PAYLOAD, "many");
 	tsr_perf_realm(plan, request->backing, ASK_PAYLOAD, ASK_BLOCKS);
 	pair = tsr_perf_plan_pair(plan, ours, baseline);
 	pair->metric_count = 1;

@@ -88,7 +88,7 @@ tsr_perf_plan_fan_in(struct tsr_perf_plan *plan, const struct tsr_perf_request *
 		.name = "two senders, tsr_{alloc,send,recv,release}_inline",
 		.payload_bytes = FAN_IN_PAYLOAD,
 		.slots = FAN_IN_SLOTS,
-		.flags = TSR_PERF_MANY_SENDERS,
+		.channel_flags = TSR_CHANNEL_ONE_RECEIVER,
 		.open = fan_in_open,
 		.run = fan_in_run,
 		.close = fan_in_close,

@@ -7,13 +7,13 @@
 
 #include "perf/bench.h"
 #include "perf/case.h"
+#include "perf/form.h"
 #include "perf/ours.h"
 #include "perf/rtt.h"
 #include "perf/rtt_ours.h"
 
 #define RTT_PAYLOAD 64
 #define RTT_SLOTS   64
-#define RTT_OFFERS  2
 #define RTT_BLOCKS  4096
 
 struct rtt_state {
@@ -76,115 +76,113 @@ rtt_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 	return tsr_perf_rtt_follow(side, sample, rtt_answer, &state->link);
 }
 
-void
-tsr_perf_bench_rtt(struct tsr_perf_bench *bench, size_t payload_bytes, bool many)
+struct tsr_perf_bench *
+tsr_perf_bench_rtt(struct tsr_perf_plan *plan, size_t *number, size_t payload_bytes,
+                   const char *form_name)
 {
+	struct tsr_perf_bench *const bench = tsr_perf_plan_bench(plan, number);
+	struct tsr_perf_form form;
+
+	(void)tsr_perf_form_find(form_name, &form);
 	*bench = (struct tsr_perf_bench){
-		.name = many ? "tsr_send/tsr_recv, many-to-many" : "tsr_send/tsr_recv, one-to-one",
+		.name = tsr_perf_plan_say(plan, "tsr_send/tsr_recv, %s", form.name),
 		.payload_bytes = payload_bytes,
-		.slots = RTT_SLOTS,
-		.flags = many ? TSR_PERF_MANY : 0,
 		.open = rtt_open,
 		.run = rtt_run,
 		.close = rtt_close,
 	};
+	tsr_perf_form_use(&form, bench, RTT_SLOTS);
+	return bench;
 }
 
-/* All but the first form, of which more is expected. */
-static const struct rtt_kind {
-	const char *kind;
-	const char *name;
-	const char *label;
-	const char *label_p99;
-	uint32_t flags;
-} rtt_kinds[] = {
-	{"many", "tsr_send/tsr_recv, many-to-many", "rtt:many", "rtt:many p99", 0},
-	{"conflated", "tsr_send/tsr_recv, conflated", "rtt:conflated", "rtt:conflated p99",
-         TSR_PERF_CONFLATED},
-	{"drop-oldest", "tsr_send/tsr_recv, drop-oldest", "rtt:drop-oldest", "rtt:drop-oldest p99",
-         TSR_PERF_DROP_OLDEST},
-	{"requeue", "tsr_send/tsr_recv, requeue", "rtt:requeue", "rtt:requeue p99",
-         TSR_PERF_REQUEUE},
-	{"broadcast", "tsr_send/tsr_recv, a broadcast each way", "rtt:broadcast",
-         "rtt:broadcast p99", TSR_PERF_BROADCAST},
+/* 0: none. */
+struct rtt_limits {
+	double must;
+	double reach;
+	double must_p99;
 };
 
-/* Return: NULL: one to one. */
-static const struct rtt_kind *
-rtt_kind(const char *kind)
+static struct tsr_perf_pair *
+rtt_pair(struct tsr_perf_plan *plan, size_t ours, size_t baseline, const char *label,
+         struct rtt_limits limits)
 {
-	for (size_t i = 0; i < sizeof(rtt_kinds) / sizeof(rtt_kinds[0]); i++) {
-		if (strcmp(rtt_kinds[i].kind, kind) == 0)
-			return &rtt_kinds[i];
-	}
-	return NULL;
-}
+	struct tsr_perf_pair *const pair = tsr_perf_plan_pair(plan, ours, baseline);
 
-/* Beside a buffered one: what it costs to know that a message was received. */
-static int
-rtt_plan_rendezvous(struct tsr_perf_plan *plan, const struct tsr_perf_request *request,
-                    size_t payload)
-{
-	struct tsr_perf_bench *meets;
-	struct tsr_perf_pair *pair;
-	size_t ours, buffered;
-
-	meets = tsr_perf_plan_bench(plan, &ours);
-	tsr_perf_bench_rtt(meets, payload, false);
-	meets->name = "rendezvous";
-	meets->slots = RTT_OFFERS;
-	meets->flags = TSR_PERF_RENDEZVOUS;
-	tsr_perf_bench_rtt(tsr_perf_plan_bench(plan, &buffered), payload, false);
-	tsr_perf_realm(plan, request->backing, payload, RTT_BLOCKS);
-	pair = tsr_perf_plan_pair(plan, ours, buffered);
 	pair->metric_count = 2;
 	pair->metrics[0] = (struct tsr_perf_metric){
-		.label = "rtt:rendezvous",
+		.label = label,
 		.unit = "ns",
-		.must = {1.3, 1.3},
+		.must = {limits.must, limits.must},
+		.reach = {limits.reach, limits.reach},
 	};
-	pair->metrics[1] = (struct tsr_perf_metric){.label = "rtt:rendezvous p99", .unit = "ns"};
-	return 0;
+	pair->metrics[1] = (struct tsr_perf_metric){
+		.label = tsr_perf_plan_say(plan, "%s p99", label),
+		.unit = "ns",
+		.must = {limits.must_p99, limits.must_p99},
+	};
+	return pair;
+}
+
+/*
+ * Beside the same floor, in realms of ever more idle channels, or clients: they cost nothing. No
+ * must but that.
+ */
+static int
+rtt_plan_crowds(struct tsr_perf_plan *plan, const struct tsr_perf_request *request, size_t payload)
+{
+	static const uint32_t counts[2][3] = {{1, 1000, 100000}, {1, 100, 1000}};
+	bool const clients = strcmp(request->kind, "clients") == 0;
+	const char *const what = clients ? "clients" : "channels";
+	const struct tsr_perf_pair *first = NULL;
+	size_t ours, floor;
+	int error = tsr_perf_baseline_pingpong(tsr_perf_plan_bench(plan, &floor), payload);
+
+	for (size_t i = 0; i < sizeof(counts[0]) / sizeof(counts[0][0]) && error == 0; i++) {
+		uint32_t const count = counts[clients][i];
+		struct tsr_perf_bench *const bench = tsr_perf_bench_rtt(plan, &ours, payload, "");
+		struct tsr_perf_pair *pair;
+
+		bench->name = tsr_perf_plan_say(plan, "rtt among %u idle %s", count, what);
+		bench->realm = tsr_perf_plan_say(plan, "idle-%u", count);
+		*(clients ? &bench->idle_clients : &bench->idle_channels) = count;
+		tsr_perf_realm_beside(plan, bench->realm, request->backing, payload, RTT_BLOCKS);
+		tsr_perf_crowd_realm(plan, bench->realm, bench->idle_channels, bench->idle_clients);
+		pair = rtt_pair(plan, ours, floor,
+		                tsr_perf_plan_say(plan, "rtt:%s %u", what, count),
+		                (struct rtt_limits){0});
+		if (first != NULL)
+			tsr_perf_plan_flat(plan, pair, first);
+		else
+			first = pair;
+	}
+	tsr_perf_setting(plan, "limits.connections_per_user=2000");
+	return error;
 }
 
 int
 tsr_perf_plan_rtt(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
-	size_t payload = request->payload != 0 ? request->payload : RTT_PAYLOAD;
-	const struct rtt_kind *kind = rtt_kind(request->kind);
-	bool many = kind != NULL;
-	struct tsr_perf_bench *bench;
-	struct tsr_perf_pair *pair;
-	size_t ours;
-	size_t baseline;
+	struct rtt_limits const floor = {1.2, 1.1, 1.5}, buffered = {1.3, 0.0, 0.0};
+	size_t const payload = request->payload != 0 ? request->payload : RTT_PAYLOAD;
+	const char *const label = tsr_perf_plan_label(plan, "rtt", request);
+	struct tsr_perf_form form;
+	size_t ours, baseline;
 	int error;
 
 	if (payload % sizeof(tsr_perf_words) != 0)
 		return -EINVAL;
-	if (strcmp(request->kind, "rendezvous") == 0)
-		return rtt_plan_rendezvous(plan, request, payload);
-	bench = tsr_perf_plan_bench(plan, &ours);
-	tsr_perf_bench_rtt(bench, payload, many);
-	if (many) {
-		bench->name = kind->name;
-		bench->flags |= kind->flags;
+	if (!tsr_perf_form_find(request->kind, &form))
+		return rtt_plan_crowds(plan, request, payload);
+	tsr_perf_bench_rtt(plan, &ours, payload, request->kind);
+	tsr_perf_realm(plan, request->backing, payload, RTT_BLOCKS);
+	if (form.kind == TSR_KIND_RENDEZVOUS) {
+		/* What it costs to know that a message was received. */
+		tsr_perf_bench_rtt(plan, &baseline, payload, "");
+		(void)rtt_pair(plan, ours, baseline, label, buffered);
+		return 0;
 	}
 	error = tsr_perf_baseline_pingpong(tsr_perf_plan_bench(plan, &baseline), payload);
-	if (error != 0)
-		return error;
-	tsr_perf_realm(plan, request->backing, payload, RTT_BLOCKS);
-	pair = tsr_perf_plan_pair(plan, ours, baseline);
-	pair->metric_count = 2;
-	pair->metrics[0] = (struct tsr_perf_metric){
-		.label = many ? kind->label : "rtt",
-		.unit = "ns",
-		.must = {many ? 0.0 : 1.2, many ? 0.0 : 1.2},
-		.reach = {many ? 0.0 : 1.1, many ? 0.0 : 1.1},
-	};
-	pair->metrics[1] = (struct tsr_perf_metric){
-		.label = many ? kind->label_p99 : "rtt p99",
-		.unit = "ns",
-		.must = {many ? 0.0 : 1.5, many ? 0.0 : 1.5},
-	};
-	return 0;
+	if (error == 0)
+		(void)rtt_pair(plan, ours, baseline, label, floor);
+	return error;
 }

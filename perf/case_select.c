@@ -120,12 +120,13 @@ tsr_perf_plan_select(struct tsr_perf_plan *plan, const struct tsr_perf_request *
 		.name = "tsr_send/tsr_select",
 		.payload_bytes = SELECT_PAYLOAD,
 		.slots = SELECT_SLOTS,
+		.channel_flags = TSR_PERF_ONE_TO_ONE,
 		.flags = known[which].count << TSR_PERF_COUNT_SHIFT,
 		.open = select_open,
 		.run = select_run,
 		.close = select_close,
 	};
-	tsr_perf_bench_rtt(tsr_perf_plan_bench(plan, &baseline), SELECT_PAYLOAD, false);
+	(void)tsr_perf_bench_rtt(plan, &baseline, SELECT_PAYLOAD, "one");
 	tsr_perf_realm(plan, request->backing, SELECT_PAYLOAD, SELECT_BLOCKS);
 	pair = tsr_perf_plan_pair(plan, ours, baseline);
 	pair->metric_count = 1;

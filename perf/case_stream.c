@@ -12,13 +12,12 @@
 #include "perf/case.h"
 #include "perf/flow.h"
 #include "perf/ours.h"
+#include "perf/stream.h"
 #include "shm/message.h"
-
-#define STREAM_SLOTS  1024
-#define STREAM_BLOCKS 4096
 
 /* Large messages: a ring of four megabytes, or of sixteen messages. */
 #define STREAM_LARGE_MUST 1.2
+#define STREAM_64_BYTES   64
 #define STREAM_64K_BYTES  65536
 #define STREAM_64K_SLOTS  64
 #define STREAM_64K_BLOCKS 256
@@ -41,7 +40,8 @@ struct stream_limits {
 
 struct stream_burst {
 	struct tsr_perf_link link;
-	size_t first; /* of msgs, not yet sent */
+	uint64_t seen; /* of a lossy form: the last one's number, plus 1 */
+	size_t first;  /* of msgs, not yet sent */
 	size_t count;
 	struct tsr_msg msgs[TSR_PERF_BURST_SIZE];
 };
@@ -83,6 +83,25 @@ stream_get(struct tsr_perf_link *link, size_t bytes, uint64_t *sum)
 		return 0;
 	*sum += tsr_perf_sum(msg.data, bytes);
 	return tsr_release_inline(link->client, &msg) == 0 ? 1 : 0;
+}
+
+/* Where some are lost: this one must be whole, and newer than the last. */
+TSR_INLINE size_t
+stream_get_some(struct stream_burst *burst, size_t bytes, uint64_t *sum)
+{
+	struct tsr_msg msg;
+	uint64_t number, found;
+
+	if (tsr_recv_inline(burst->link.receiver, &msg, TSR_NOWAIT) != 0)
+		return 0;
+	memcpy(&number, msg.data, sizeof(number));
+	found = tsr_perf_sum(msg.data, bytes);
+	if (tsr_release_inline(burst->link.client, &msg) != 0 || number < burst->seen ||
+	    found != tsr_perf_sum_of(bytes, number))
+		return 0; /* lost, and with it the end */
+	burst->seen = number + 1;
+	*sum += found;
+	return 1;
 }
 
 TSR_INLINE size_t
@@ -148,6 +167,21 @@ stream_get_burst(struct stream_burst *burst, size_t bytes, uint64_t *sum)
 			return tsr_perf_flow_send(side, sample, stream_put_##name, side->state);  \
 		return tsr_perf_flow_receive(side, sample, stream_get_##name, side->state);       \
 	}                                                                                         \
+	static inline size_t stream_get_some_##name(void *context, uint64_t *sum)                 \
+	{                                                                                         \
+		return stream_get_some(context, bytes, sum);                                      \
+	}                                                                                         \
+	static int stream_run_some_##name(struct tsr_perf_side *side,                             \
+	                                  struct tsr_perf_sample *sample)                         \
+	{                                                                                         \
+		struct stream_burst *const burst = side->state;                                   \
+                                                                                                  \
+		if (side->index == 0)                                                             \
+			return tsr_perf_flow_send(side, sample, stream_put_##name, &burst->link); \
+		burst->seen = 0;                                                                  \
+		return tsr_perf_flow_receive_some(side, sample, stream_get_some_##name, burst,    \
+		                                  &burst->seen);                                  \
+	}                                                                                         \
 	static int stream_run_burst_##name(struct tsr_perf_side *side,                            \
 	                                   struct tsr_perf_sample *sample)                        \
 	{                                                                                         \
@@ -166,20 +200,33 @@ STREAM_KIND(large_copy, ((struct stream_burst *)context)->link.payload_bytes, tr
 
 typedef int stream_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample);
 
+enum stream_loop {
+	STREAM_PLAIN,
+	STREAM_SOME, /* of a lossy form */
+	STREAM_BURST,
+	STREAM_LOOPS,
+};
+
+#define STREAM_LOOPS_OF(name)                                                      \
+	{                                                                          \
+		stream_run_##name, stream_run_some_##name, stream_run_burst_##name \
+	}
+
 static stream_run *
-stream_loop(size_t payload_bytes, bool copy_in, bool burst)
+stream_loop(size_t payload_bytes, bool copy_in, enum stream_loop loop)
 {
+	static stream_run *const of_64[STREAM_LOOPS] = STREAM_LOOPS_OF(64);
+	static stream_run *const of_512[STREAM_LOOPS] = STREAM_LOOPS_OF(512);
+	static stream_run *const of_4096[2][STREAM_LOOPS] = {STREAM_LOOPS_OF(4096),
+	                                                     STREAM_LOOPS_OF(4096_copy)};
+	static stream_run *const of_large[2][STREAM_LOOPS] = {STREAM_LOOPS_OF(large),
+	                                                      STREAM_LOOPS_OF(large_copy)};
+
 	if (payload_bytes == 64)
-		return burst ? stream_run_burst_64 : stream_run_64;
+		return of_64[loop];
 	if (payload_bytes == 512)
-		return burst ? stream_run_burst_512 : stream_run_512;
-	if (payload_bytes > 4096 && copy_in)
-		return burst ? stream_run_burst_large_copy : stream_run_large_copy;
-	if (payload_bytes > 4096)
-		return burst ? stream_run_burst_large : stream_run_large;
-	if (copy_in)
-		return burst ? stream_run_burst_4096_copy : stream_run_4096_copy;
-	return burst ? stream_run_burst_4096 : stream_run_4096;
+		return of_512[loop];
+	return payload_bytes > 4096 ? of_large[copy_in][loop] : of_4096[copy_in][loop];
 }
 
 static int
@@ -201,25 +248,48 @@ stream_close(struct tsr_perf_side *side)
 	free(burst);
 }
 
+/* @kind: a form, or batch, or inplace. */
 static void
-stream_ours(struct tsr_perf_bench *bench, const struct stream_limits *limits, const char *kind)
+stream_ours(struct tsr_perf_plan *plan, size_t *number, const struct stream_limits *limits,
+            const char *kind)
 {
-	bool many = strcmp(kind, "many") == 0;
-	bool burst = strcmp(kind, "batch") == 0;
-	bool copy_in = limits->copy_in && strcmp(kind, "inplace") != 0;
+	struct tsr_perf_bench *const bench = tsr_perf_plan_bench(plan, number);
+	bool const burst = strcmp(kind, "batch") == 0;
+	bool const copy_in = limits->copy_in && strcmp(kind, "inplace") != 0;
+	enum stream_loop loop = burst ? STREAM_BURST : STREAM_PLAIN;
+	struct tsr_perf_form form;
 
+	if (!tsr_perf_form_find(kind, &form))
+		(void)tsr_perf_form_find("one", &form);
+	if (form.lossy)
+		loop = STREAM_SOME;
 	*bench = (struct tsr_perf_bench){
-		.name = many      ? "tsr_{alloc,send,recv,release}_inline, many-to-many"
-	                : burst   ? "tsr_*_batch of 32, one-to-one"
-	                : copy_in ? "tsr_{alloc,send,recv,release}_inline, tsr_copy_in, one-to-one"
-	                          : "tsr_{alloc,send,recv,release}_inline, one-to-one",
+		.name = tsr_perf_plan_say(plan, "%s%s, %s",
+	                                  burst ? "tsr_*_batch of 32"
+	                                        : "tsr_{alloc,send,recv,release}_inline",
+	                                  copy_in ? ", tsr_copy_in" : "", form.name),
 		.payload_bytes = limits->payload_bytes,
-		.slots = limits->slots,
-		.flags = (many ? TSR_PERF_MANY : 0) | (copy_in ? TSR_PERF_COPY_IN : 0),
+		.flags = copy_in ? TSR_PERF_COPY_IN : 0,
 		.open = stream_open,
-		.run = stream_loop(limits->payload_bytes, copy_in, burst),
+		.run = stream_loop(limits->payload_bytes, copy_in, loop),
 		.close = stream_close,
 	};
+	tsr_perf_form_use(&form, bench, limits->slots);
+}
+
+void
+tsr_perf_bench_stream_64(struct tsr_perf_bench *bench, struct tsr_perf_form const *form,
+                         uint32_t slots)
+{
+	*bench = (struct tsr_perf_bench){
+		.name = "stream-64",
+		.payload_bytes = STREAM_64_BYTES,
+		.open = stream_open,
+		.run = stream_loop(STREAM_64_BYTES, false,
+	                           form->lossy ? STREAM_SOME : STREAM_PLAIN),
+		.close = stream_close,
+	};
+	tsr_perf_form_use(form, bench, slots);
 }
 
 static void
@@ -238,35 +308,52 @@ stream_pair(struct tsr_perf_plan *plan, size_t ours, size_t baseline, const char
 	};
 }
 
+/* Of a form that loses messages: how many were sent, beside how many arrived. */
+static void
+stream_sent(struct tsr_perf_plan *plan, struct tsr_perf_pair *pair)
+{
+	pair->lossy = true;
+	pair->metric_count = 2;
+	pair->metrics[1] = (struct tsr_perf_metric){
+		.label = tsr_perf_plan_say(plan, "%s sent", pair->metrics[0].label),
+		.unit = "M/s",
+		.higher_is_better = true,
+	};
+}
+
+/*
+ * What limits the plain form limits all that do the same work: not a rendezvous, which waits for
+ * each message to be received, and not a form that loses some.
+ */
 static int
 stream_plan(struct tsr_perf_plan *plan, const struct tsr_perf_request *request,
             const struct stream_limits *limits)
 {
 	static const double none[2];
-	bool plain = request->kind[0] == '\0' || strcmp(request->kind, "one") == 0;
-	static char label[64];
-	size_t ours;
-	size_t other;
+	const char *const label = tsr_perf_plan_label(plan, limits->label, request);
+	struct tsr_perf_form form = {0};
+	size_t ours, other;
+	bool bound, known;
 	int error;
 
-	(void)snprintf(label, sizeof(label), "%s%s%s", limits->label, plain ? "" : ":",
-	               plain ? "" : request->kind);
-	stream_ours(tsr_perf_plan_bench(plan, &ours), limits, request->kind);
-	tsr_perf_realm(plan, request->backing, limits->payload_bytes, STREAM_BLOCKS);
-	if (limits->movsb)
-		error = tsr_perf_baseline_movsb(tsr_perf_plan_bench(plan, &other),
-		                                limits->payload_bytes, limits->slots);
-	else
-		error = tsr_perf_baseline_items(tsr_perf_plan_bench(plan, &other),
-		                                limits->payload_bytes, limits->slots);
+	known = tsr_perf_form_find(request->kind, &form);
+	bound = known && !form.lossy && form.kind != TSR_KIND_RENDEZVOUS;
+	stream_ours(plan, &ours, limits, request->kind);
+	tsr_perf_realm(plan, request->backing, limits->payload_bytes, TSR_PERF_STREAM_BLOCKS);
+	error = (limits->movsb ? tsr_perf_baseline_movsb : tsr_perf_baseline_items)(
+		tsr_perf_plan_bench(plan, &other), limits->payload_bytes, limits->slots);
 	if (error != 0)
 		return error;
-	stream_pair(plan, ours, other, label, plain ? limits->ring_must : none,
-	            plain ? limits->ring_reach : none);
+	stream_pair(plan, ours, other, label, bound ? limits->ring_must : none,
+	            bound ? limits->ring_reach : none);
+	if (form.lossy)
+		stream_sent(plan, &plan->pairs[0]);
+	if (known && strcmp(form.name, "one") != 0)
+		return 0; /* its baseline ring says it all */
 	error = tsr_perf_baseline_pipe(tsr_perf_plan_bench(plan, &other), limits->payload_bytes);
 	if (error != 0)
 		return error;
-	stream_pair(plan, ours, other, label, plain ? limits->pipe_must : none, none);
+	stream_pair(plan, ours, other, label, bound ? limits->pipe_must : none, none);
 	error = tsr_perf_baseline_socket(tsr_perf_plan_bench(plan, &other), limits->payload_bytes);
 	if (error != 0)
 		return error;
@@ -293,10 +380,10 @@ stream_plan_large(struct tsr_perf_plan *plan, const struct tsr_perf_request *req
 	if (error != 0)
 		return error;
 	if (strcmp(request->kind, "inplace") != 0) {
-		stream_ours(tsr_perf_plan_bench(plan, &ours), limits, "");
+		stream_ours(plan, &ours, limits, "");
 		stream_pair(plan, ours, ring, limits->label, far_only, far_only);
 	}
-	stream_ours(tsr_perf_plan_bench(plan, &ours), limits, "inplace");
+	stream_ours(plan, &ours, limits, "inplace");
 	stream_pair(plan, ours, ring, in_place, near_only, near_only);
 	return 0;
 }
@@ -306,8 +393,8 @@ tsr_perf_plan_stream_64(struct tsr_perf_plan *plan, const struct tsr_perf_reques
 {
 	static const struct stream_limits limits = {
 		.label = "stream-64",
-		.payload_bytes = 64,
-		.slots = STREAM_SLOTS,
+		.payload_bytes = STREAM_64_BYTES,
+		.slots = TSR_PERF_STREAM_SLOTS,
 		.ring_must = {1.2, 0.9},
 		.ring_reach = {1.5, 1.2},
 		.pipe_must = {20.0, 6.0},
@@ -322,7 +409,7 @@ tsr_perf_plan_stream_512(struct tsr_perf_plan *plan, const struct tsr_perf_reque
 	static const struct stream_limits limits = {
 		.label = "stream-512",
 		.payload_bytes = 512,
-		.slots = STREAM_SLOTS,
+		.slots = TSR_PERF_STREAM_SLOTS,
 		.ring_must = {1.0, 1.0},
 		.ring_reach = {1.3, 1.3},
 		.pipe_must = {12.0, 3.5},
@@ -337,7 +424,7 @@ tsr_perf_plan_stream_4096(struct tsr_perf_plan *plan, const struct tsr_perf_requ
 	static const struct stream_limits limits = {
 		.label = "stream-4096",
 		.payload_bytes = 4096,
-		.slots = STREAM_SLOTS,
+		.slots = TSR_PERF_STREAM_SLOTS,
 		.ring_must = {1.2, 1.2},
 		.ring_reach = {1.2, 1.2},
 		.movsb = true,

@@ -100,13 +100,13 @@ ticket_run_burst(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 }
 
 static struct tsr_perf_bench
-ticket_bench(const char *name, size_t payload, uint32_t flags, bool burst)
+ticket_bench(const char *name, size_t payload, bool many, bool burst)
 {
 	return (struct tsr_perf_bench){
 		.name = name,
 		.payload_bytes = payload,
 		.slots = TICKET_SLOTS,
-		.flags = flags,
+		.channel_flags = many ? 0 : TSR_PERF_ONE_TO_ONE,
 		.open = ticket_open,
 		.run = burst ? ticket_run_burst : ticket_run,
 		.close = ticket_close,
@@ -124,7 +124,7 @@ ticket_plan_one(struct tsr_perf_plan *plan, size_t payload, bool many)
 	*tsr_perf_plan_bench(plan, &ours) =
 		ticket_bench(many ? "tsr_{alloc,send,recv,release}_inline, many-to-many"
 	                          : "tsr_{alloc,send,recv,release}_inline, one-to-one",
-	                     payload, many ? TSR_PERF_MANY : 0, false);
+	                     payload, many, false);
 	error = tsr_perf_baseline_slots(tsr_perf_plan_bench(plan, &baseline), TICKET_SLOTS);
 	if (error != 0)
 		return error;
@@ -149,7 +149,7 @@ ticket_plan_burst(struct tsr_perf_plan *plan, size_t payload)
 	int error;
 
 	*tsr_perf_plan_bench(plan, &ours) =
-		ticket_bench("tsr_*_batch of 32, one-to-one", payload, 0, true);
+		ticket_bench("tsr_*_batch of 32, one-to-one", payload, false, true);
 	error = tsr_perf_baseline_slots_burst(tsr_perf_plan_bench(plan, &baseline), TICKET_SLOTS);
 	if (error != 0)
 		return error;
@@ -161,41 +161,6 @@ ticket_plan_burst(struct tsr_perf_plan *plan, size_t payload)
 		.higher_is_better = true,
 		.reach = {0.6, 0.4},
 	};
-	return 0;
-}
-
-/* The same at capacities far apart: what is quick with a short ring should be with a long one. */
-static int
-ticket_plan_capacities(struct tsr_perf_plan *plan, size_t payload)
-{
-	static const struct {
-		const char *label;
-		uint32_t slots;
-	} capacities[] = {
-		{"ticket:2^8", UINT32_C(1) << 8},   {"ticket:2^11", UINT32_C(1) << 11},
-		{"ticket:2^14", UINT32_C(1) << 14}, {"ticket:2^17", UINT32_C(1) << 17},
-		{"ticket:2^20", UINT32_C(1) << 20},
-	};
-	struct tsr_perf_bench *bench;
-	struct tsr_perf_pair *pair;
-	size_t ours, baseline;
-
-	for (size_t i = 0; i < sizeof(capacities) / sizeof(capacities[0]); i++) {
-		bench = tsr_perf_plan_bench(plan, &ours);
-		*bench = ticket_bench("tsr_{alloc,send,recv,release}_inline", payload, 0, false);
-		bench->slots = capacities[i].slots;
-		if (tsr_perf_baseline_slots(tsr_perf_plan_bench(plan, &baseline),
-		                            capacities[i].slots) != 0)
-			return -ENOMEM;
-		pair = tsr_perf_plan_pair(plan, ours, baseline);
-		pair->metric_count = 1;
-		pair->metrics[0] = (struct tsr_perf_metric){
-			.label = capacities[i].label,
-			.unit = "M/s",
-			.higher_is_better = true,
-		};
-	}
-	tsr_perf_setting(plan, "realms." TSR_PERF_REALM ".slots=2097152");
 	return 0;
 }
 
@@ -213,7 +178,5 @@ tsr_perf_plan_ticket(struct tsr_perf_plan *plan, const struct tsr_perf_request *
 		error = ticket_plan_burst(plan, payload);
 	if (error == 0 && strcmp(request->kind, "many") == 0)
 		error = ticket_plan_one(plan, payload, true);
-	if (error == 0 && strcmp(request->kind, "capacities") == 0)
-		error = ticket_plan_capacities(plan, payload);
 	return error;
 }

@@ -6,10 +6,13 @@
  * one that sleeps in poll(2), told by descriptor: by the daemon, that is.
  */
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "perf/case.h"
+#include "perf/form.h"
 #include "perf/ours.h"
 #include "perf/wake.h"
 
@@ -17,6 +20,7 @@
 #define WAKE_SLOTS      1024
 #define WAKE_BLOCKS     4096
 #define WAKE_PATIENCE_S 2
+#define WAKE_MUST       1.05
 
 static int
 wake_open(struct tsr_perf_side *side)
@@ -40,7 +44,9 @@ static int
 wake_send(struct tsr_perf_side *side, uint64_t round)
 {
 	struct tsr_perf_link *const link = side->state;
-	int error = tsr_send(link->sender, &link->pending, TSR_NOWAIT);
+	/* Of a rendezvous the send ends when the message is received. */
+	int error =
+		tsr_send(link->sender, &link->pending, tsr_deadline_in_ms(WAKE_PATIENCE_S * 1000));
 
 	(void)round;
 	if (error == 0)
@@ -138,50 +144,62 @@ wake_futex_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 	return tsr_perf_wake_run(side, sample, wake_futex, wake_futex_sleep);
 }
 
+static void
+wake_ours(struct tsr_perf_plan *plan, size_t *number, struct tsr_perf_form const *form,
+          const char *name, int (*run)(struct tsr_perf_side *, struct tsr_perf_sample *))
+{
+	struct tsr_perf_bench *const bench = tsr_perf_plan_bench(plan, number);
+
+	*bench = (struct tsr_perf_bench){
+		.name = tsr_perf_plan_say(plan, "%s, %s", name, form->name),
+		.payload_bytes = WAKE_PAYLOAD,
+		.flags = TSR_PERF_NO_SPIN,
+		.memory_bytes = sizeof(struct tsr_perf_wake),
+		.open = wake_open,
+		.run = run,
+		.close = wake_close,
+	};
+	tsr_perf_form_use(form, bench, WAKE_SLOTS);
+}
+
+static void
+wake_pair(struct tsr_perf_plan *plan, size_t ours, size_t baseline, const char *label, double must)
+{
+	struct tsr_perf_pair *const pair = tsr_perf_plan_pair(plan, ours, baseline);
+
+	pair->metric_count = 2;
+	pair->metrics[0] = (struct tsr_perf_metric){
+		.label = label,
+		.unit = "ns",
+		.must = {must, must},
+		.reach = {must, must},
+	};
+	pair->metrics[1] = (struct tsr_perf_metric){
+		.label = tsr_perf_plan_say(plan, "%s sender", label),
+		.unit = "ns",
+	};
+}
+
 int
 tsr_perf_plan_wake(struct tsr_perf_plan *plan, const struct tsr_perf_request *request)
 {
-	struct tsr_perf_pair *pair;
+	const char *const label = tsr_perf_plan_label(plan, "wake", request);
+	struct tsr_perf_form form;
 	size_t ours, told, baseline;
 
-	*tsr_perf_plan_bench(plan, &ours) = (struct tsr_perf_bench){
-		.name = "tsr_send to a sleeping tsr_recv",
-		.payload_bytes = WAKE_PAYLOAD,
-		.slots = WAKE_SLOTS,
-		.flags = TSR_PERF_NO_SPIN,
-		.memory_bytes = sizeof(struct tsr_perf_wake),
-		.open = wake_open,
-		.run = wake_run,
-		.close = wake_close,
-	};
-	*tsr_perf_plan_bench(plan, &told) = (struct tsr_perf_bench){
-		.name = "tsr_send to a receiver in poll",
-		.payload_bytes = WAKE_PAYLOAD,
-		.slots = WAKE_SLOTS,
-		.flags = TSR_PERF_NO_SPIN,
-		.memory_bytes = sizeof(struct tsr_perf_wake),
-		.open = wake_open,
-		.run = wake_poll_run,
-		.close = wake_close,
-	};
+	if (!tsr_perf_form_find(request->kind, &form))
+		return -EINVAL;
+	wake_ours(plan, &ours, &form, "tsr_send to a sleeping tsr_recv", wake_run);
 	*tsr_perf_plan_bench(plan, &baseline) = (struct tsr_perf_bench){
 		.name = "bare futex wake",
 		.memory_bytes = sizeof(struct tsr_perf_wake),
 		.run = wake_futex_run,
 	};
 	tsr_perf_realm(plan, request->backing, WAKE_PAYLOAD, WAKE_BLOCKS);
-	pair = tsr_perf_plan_pair(plan, ours, baseline);
-	pair->metric_count = 2;
-	pair->metrics[0] = (struct tsr_perf_metric){
-		.label = "wake",
-		.unit = "ns",
-		.must = {1.05, 1.05},
-		.reach = {1.05, 1.05},
-	};
-	pair->metrics[1] = (struct tsr_perf_metric){.label = "wake sender", .unit = "ns"};
-	pair = tsr_perf_plan_pair(plan, told, ours);
-	pair->metric_count = 2;
-	pair->metrics[0] = (struct tsr_perf_metric){.label = "wake event", .unit = "ns"};
-	pair->metrics[1] = (struct tsr_perf_metric){.label = "wake event sender", .unit = "ns"};
+	wake_pair(plan, ours, baseline, label, WAKE_MUST);
+	if (strcmp(form.name, "one") != 0)
+		return 0;
+	wake_ours(plan, &told, &form, "tsr_send to a receiver in poll", wake_poll_run);
+	wake_pair(plan, told, ours, tsr_perf_plan_say(plan, "%s event", label), 0.0);
 	return 0;
 }

@@ -17,15 +17,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "perf/clock.h"
+#include "perf/harness.h"
 #include "shm/control.h"
 
-#define DAEMON_SETTINGS_MAX 8
-#define DAEMON_START_NS     UINT64_C(30000000000)
-#define DAEMON_STOP_NS      UINT64_C(5000000000)
-#define DAEMON_LOOK_NS      10000000
-#define DAEMON_LOG          "log"
-#define DAEMON_PATH_BYTES   4096
+#define DAEMON_START_NS   UINT64_C(30000000000)
+#define DAEMON_STOP_NS    UINT64_C(5000000000)
+#define DAEMON_LOOK_NS    10000000
+#define DAEMON_LOG        "log"
+#define DAEMON_PATH_BYTES 4096
 
 static char daemon_program[DAEMON_PATH_BYTES];
 
@@ -61,14 +60,14 @@ static void
 daemon_become(const struct tsr_perf_daemon *daemon, const char *const *settings, pid_t parent)
 {
 	static char set_option[] = "--set";
-	char *argv[2 * DAEMON_SETTINGS_MAX + 2];
+	char *argv[2 * TSR_PERF_SETTINGS + 2];
 	char log[sizeof(daemon->directory) + sizeof(DAEMON_LOG) + 1];
 	cpu_set_t cores;
 	size_t n = 0;
 	int fd;
 
 	argv[n++] = daemon_program;
-	for (size_t i = 0; settings[i] != NULL && i < DAEMON_SETTINGS_MAX; i++) {
+	for (size_t i = 0; settings[i] != NULL && i < TSR_PERF_SETTINGS; i++) {
 		argv[n++] = set_option;
 		argv[n++] = strdup(settings[i]);
 	}

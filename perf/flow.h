@@ -8,7 +8,8 @@
  *
  * Side 0 sends for TSR_PERF_STEP_NS, looking at the clock once in TSR_PERF_CHUNK messages, then
  * tells how many it sent and the sum of what it wrote. Side 1 receives until it has that many; the
- * rate is what it received divided by the time from the start until its last message.
+ * rate is what it received divided by the time from the start until its last message. value[0] is
+ * that, value[1] the rate at which side 0 sent.
  *
  * Ordering	[F1] the sender stores check, then total; [F2] the receiver loads total, then check.
  */
@@ -157,6 +158,7 @@ tsr_perf_flow_send(struct tsr_perf_side *side, struct tsr_perf_sample *sample, t
 	told = flow;
 	told.count = count;
 	told.sum = sum;
+	sample->value[1] = (double)count * 1e3 / tsr_perf_ticks_ns(tsr_perf_ticks() - flow.start);
 	tsr_perf_flow_tell(side, &told, sample);
 	return hangs ? -ETIMEDOUT : 0;
 }
@@ -182,6 +184,28 @@ tsr_perf_flow_receive(struct tsr_perf_side *side, struct tsr_perf_sample *sample
 	told.count = count;
 	told.sum = sum;
 	return tsr_perf_flow_end(side, &told, sample);
+}
+
+/*
+ * The same where messages may be lost, but for the last: @seen says which one get() saw last, plus
+ * 1. What arrives is whole, and in order: get() looks at that.
+ */
+TSR_INLINE int
+tsr_perf_flow_receive_some(struct tsr_perf_side *side, struct tsr_perf_sample *sample,
+                           tsr_perf_get *get, void *context, uint64_t const *seen)
+{
+	struct tsr_perf_flow flow;
+	uint64_t sum = 0;
+
+	tsr_perf_flow_begin(&flow);
+	for (;;) {
+		size_t const n = get(context, &sum);
+
+		flow.count += n;
+		if (tsr_unlikely(n == 0) && tsr_perf_flow_ended(side, &flow, *seen))
+			break;
+	}
+	return tsr_perf_flow_end(side, &flow, sample);
 }
 
 #endif /* TSR_PERF_FLOW_H */

@@ -368,6 +368,8 @@ harness_repeat(struct harness *h, struct tsr_perf_pair *pair, bool look_only)
 	class = harness_class(world);
 	if (!look_only && class == TSR_PERF_CLASSES)
 		h->plan->discarded++;
+	else if (!look_only && pair->warm > 0)
+		pair->warm--;
 	else if (!look_only && !harness_pair_is_full(h, pair, class))
 		harness_keep(pair, &pair->results[class], world);
 	took = tsr_perf_monotonic_ns() - start;

@@ -32,8 +32,10 @@
 #define TSR_PERF_PAIRS         12
 #define TSR_PERF_STEPS         2
 #define TSR_PERF_RUNS_MAX      64
-#define TSR_PERF_SETTINGS      8
+#define TSR_PERF_SETTINGS      24
 #define TSR_PERF_SETTING_BYTES 256
+#define TSR_PERF_WORDS_BYTES   2048
+#define TSR_PERF_FLAT          1.1
 #define TSR_PERF_LINE          128 /* two cache lines: the prefetcher fetches neighbours in pairs */
 
 #define TSR_PERF_STEP_NS     UINT64_C(30000000)    /* how long one benchmark runs in a burst */
@@ -101,7 +103,12 @@ struct tsr_perf_bench {
 	const char *name;
 	size_t payload_bytes;
 	uint32_t slots;
-	uint32_t flags; /* the benchmark's own */
+	uint32_t kind;          /* of its channels: TSR_KIND_*; 0: buffered */
+	uint32_t channel_flags; /* TSR_CHANNEL_* */
+	uint32_t idle_channels; /* in its realm, of this benchmark's doing */
+	uint32_t idle_clients;
+	uint32_t flags;    /* the benchmark's own */
+	const char *realm; /* NULL: TSR_PERF_REALM */
 	size_t memory_bytes;
 	int fds[2]; /* made before the fork; fds[0] is read by side 1, fds[1] written by side 0 */
 	/* Each is called on both sides: open, close by side 0 first, run at once. 0 or -errno. */
@@ -110,7 +117,6 @@ struct tsr_perf_bench {
 	void (*close)(struct tsr_perf_side *side);
 };
 
-/* What the figures of one pair are called and have to reach. 0: no such limit. */
 /* What must and reach bind. */
 enum tsr_perf_binding {
 	TSR_PERF_LIMITS_RATIO = 0,
@@ -118,6 +124,7 @@ enum tsr_perf_binding {
 	TSR_PERF_LIMITS_DIFFERENCE, /* ours.median - baseline.median */
 };
 
+/* What a figure of one pair is called and has to reach. 0: no such limit. */
 struct tsr_perf_metric {
 	const char *label; /* as in "rtt:p99" */
 	const char *unit;
@@ -143,7 +150,11 @@ struct tsr_perf_pair {
 	size_t metric_count;
 	bool one_core; /* nothing crosses cores: not probed */
 	bool calm;     /* nothing spins: ordinary priority */
+	bool lossy;    /* what is lost is no fault */
+	size_t warm;   /* so many repetitions first that don't count: memory is met */
+	const struct tsr_perf_pair *flat_to; /* of the same plan: see tsr_perf_plan_flat() */
 	struct tsr_perf_metric metrics[TSR_PERF_METRICS];
+	struct tsr_perf_metric flat;
 	struct tsr_perf_result results[TSR_PERF_CLASSES];
 };
 
@@ -152,6 +163,8 @@ struct tsr_perf_plan {
 	size_t pair_count;
 	struct tsr_perf_bench benches[TSR_PERF_BENCHES];
 	struct tsr_perf_pair pairs[TSR_PERF_PAIRS];
+	size_t words_used;
+	char words[TSR_PERF_WORDS_BYTES]; /* of tsr_perf_plan_say() */
 	/* "path=value" for the private tesserad; none: no daemon */
 	char daemon_settings[TSR_PERF_SETTINGS][TSR_PERF_SETTING_BYTES];
 	size_t hugepages;   /* how many 2 MiB pages it takes */

@@ -16,6 +16,7 @@
 
 #include "perf/case.h"
 #include "perf/daemon.h"
+#include "perf/form.h"
 #include "perf/hugepages.h"
 #include "perf/idle.h"
 #include "perf/report.h"
@@ -147,30 +148,43 @@ static const struct argp main_argp = {
 };
 
 static void
+main_list_kinds(const struct tsr_perf_case *c)
+{
+	struct tsr_perf_form form;
+
+	(void)printf("%-12s   KIND: %s", "", c->kinds);
+	for (size_t i = 0; c->forms && tsr_perf_form_at(i, &form); i++)
+		(void)printf("%s%s", i > 0 || c->kinds[0] != '\0' ? " " : "", form.name);
+	(void)printf("\n");
+}
+
+static void
 main_list(void)
 {
 	for (size_t i = 0; i < tsr_perf_case_count; i++) {
 		const struct tsr_perf_case *c = &tsr_perf_cases[i];
 
 		(void)printf("%-12s %s\n", c->name, c->summary);
-		if (c->kinds[0] != '\0')
-			(void)printf("%-12s   KIND: %s\n", "", c->kinds);
+		if (c->kinds[0] != '\0' || c->forms)
+			main_list_kinds(c);
 		if (c->payload[0] != '\0')
 			(void)printf("%-12s   PAYLOAD: %s\n", "", c->payload);
 	}
 }
 
-/* Is @kind one of the words of @kinds? */
+/* Is @kind one of the words of the case, or a form that it takes? */
 static bool
-main_kind_is_known(const char *kinds, const char *kind)
+main_kind_is_known(const struct tsr_perf_case *c, const char *kind)
 {
-	size_t length = strlen(kind);
+	size_t const length = strlen(kind);
+	const char *const kinds = c->kinds;
+	struct tsr_perf_form form;
 
 	for (const char *at = strstr(kinds, kind); at != NULL; at = strstr(at + 1, kind)) {
 		if ((at == kinds || at[-1] == ' ') && (at[length] == '\0' || at[length] == ' '))
 			return true;
 	}
-	return false;
+	return c->forms && tsr_perf_form_find(kind, &form);
 }
 
 /* CASE[:KIND][:PAYLOAD] -> case and request. @text is cut into its parts. */
@@ -197,15 +211,14 @@ main_understand(char *text, struct tsr_perf_request *request)
 
 		if (*part != '\0' && *end == '\0' && found->payload[0] != '\0' && number > 0) {
 			request->payload = number;
-		} else if (*part != '\0' && main_kind_is_known(found->kinds, part)) {
+		} else if (*part != '\0' && main_kind_is_known(found, part)) {
 			request->kind = part;
 		} else {
-			(void)fprintf(
-				stderr,
-				"tessera-perf: '%s' is neither a kind (%s) nor a payload (%s) of "
-				"%s\n",
-				part, found->kinds[0] != '\0' ? found->kinds : "none",
-				found->payload[0] != '\0' ? found->payload : "none", found->name);
+			(void)fprintf(stderr,
+			              "tessera-perf: '%s' is neither a kind nor a payload (%s) of "
+			              "%s; --list names the kinds\n",
+			              part, found->payload[0] != '\0' ? found->payload : "none",
+			              found->name);
 			return NULL;
 		}
 	}

@@ -3,44 +3,51 @@
 
 #include "perf/ours.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "perf/case.h"
 
 #define OURS_HUGE_BYTES  (UINT64_C(2) << 20)
 #define OURS_HUGE_SPARE  64 /* segments beside the arena, and the memory of the baselines */
 #define OURS_LOCAL_ALIGN 4096
+#define OURS_LINE        256
 
 void
-tsr_perf_setting(struct tsr_perf_plan *plan, const char *setting)
+tsr_perf_setting(struct tsr_perf_plan *plan, const char *format, ...)
 {
-	for (size_t i = 0; i < TSR_PERF_SETTINGS; i++) {
-		if (plan->daemon_settings[i][0] == '\0') {
-			(void)snprintf(plan->daemon_settings[i], TSR_PERF_SETTING_BYTES, "%s",
-			               setting);
-			return;
-		}
-	}
+	size_t i = 0;
+	va_list args;
+
+	while (plan->daemon_settings[i][0] != '\0')
+		i++;
+	assert(i < TSR_PERF_SETTINGS);
+	va_start(args, format);
+	(void)vsnprintf(plan->daemon_settings[i], TSR_PERF_SETTING_BYTES, format, args);
+	va_end(args);
+}
+
+void
+tsr_perf_realm_beside(struct tsr_perf_plan *plan, const char *realm, const char *backing,
+                      uint64_t block_bytes, uint64_t blocks)
+{
+	tsr_perf_setting(plan, "realms.%s.classes=%" PRIu64 ":%" PRIu64, realm, block_bytes,
+	                 blocks);
+	tsr_perf_setting(plan, "realms.%s.backing=%s", realm, backing);
+	plan->hugepages += block_bytes * blocks / OURS_HUGE_BYTES + OURS_HUGE_SPARE;
 }
 
 void
 tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_bytes,
                uint64_t blocks)
 {
-	char setting[TSR_PERF_SETTING_BYTES];
-	uint64_t arena_bytes = block_bytes * blocks;
-
-	(void)snprintf(setting, sizeof(setting),
-	               "realms." TSR_PERF_REALM ".classes=%" PRIu64 ":%" PRIu64, block_bytes,
-	               blocks);
-	tsr_perf_setting(plan, setting);
-	(void)snprintf(setting, sizeof(setting), "realms." TSR_PERF_REALM ".backing=%s", backing);
-	tsr_perf_setting(plan, setting);
-	plan->hugepages += arena_bytes / OURS_HUGE_BYTES + OURS_HUGE_SPARE;
+	tsr_perf_realm_beside(plan, TSR_PERF_REALM, backing, block_bytes, blocks);
 }
 
 int
@@ -59,33 +66,15 @@ ours_name(const struct tsr_perf_side *side, const char *way, char *out, size_t o
 	(void)snprintf(out, out_bytes, "perf-%" PRIxPTR "-%s", (uintptr_t)side->bench, way);
 }
 
-static struct tsr_channel_options
-ours_channel(const struct tsr_perf_side *side)
-{
-	bool const many = (side->bench->flags & TSR_PERF_MANY) != 0;
-	bool const senders = (side->bench->flags & TSR_PERF_MANY_SENDERS) != 0;
-	uint32_t const drops =
-		(side->bench->flags & TSR_PERF_DROP_OLDEST) != 0 ? TSR_CHANNEL_DROP_OLDEST : 0;
-	uint32_t const requeue =
-		(side->bench->flags & TSR_PERF_REQUEUE) != 0 ? TSR_CHANNEL_REQUEUE : 0;
-
-	return (struct tsr_channel_options){
-		.size = sizeof(struct tsr_channel_options),
-		.capacity = side->bench->slots,
-		.kind = (side->bench->flags & TSR_PERF_CONFLATED) != 0    ? TSR_KIND_CONFLATED
-	                : (side->bench->flags & TSR_PERF_RENDEZVOUS) != 0 ? TSR_KIND_RENDEZVOUS
-	                : (side->bench->flags & TSR_PERF_BROADCAST) != 0  ? TSR_KIND_BROADCAST
-	                                                                  : TSR_KIND_BUFFERED,
-		.flags = many      ? drops | requeue
-	                 : senders ? TSR_CHANNEL_ONE_RECEIVER
-	                           : TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER,
-	};
-}
-
 static int
 ours_open_end(struct tsr_perf_side *side, struct tsr_perf_link *link, const char *way, bool sends)
 {
-	struct tsr_channel_options channel = ours_channel(side);
+	struct tsr_channel_options const channel = {
+		.size = sizeof(channel),
+		.capacity = side->bench->slots,
+		.kind = side->bench->kind,
+		.flags = side->bench->channel_flags,
+	};
 	struct tsr_end_options end = {
 		.size = sizeof(end),
 		.flags = (side->bench->flags & TSR_PERF_NO_SPIN) != 0 ? TSR_END_NO_SPIN : 0,
@@ -103,13 +92,35 @@ ours_open_end(struct tsr_perf_side *side, struct tsr_perf_link *link, const char
 	return error != 0 ? tsr_perf_failed_call(side, "tsr_receiver_open", error) : 0;
 }
 
+/*
+ * Meet every page of the realm: what the first touch of one takes is a matter of attaching, and a
+ * long ring goes on meeting new ones for seconds. Best effort.
+ */
+static void
+ours_touch(void)
+{
+	FILE *const maps = fopen("/proc/self/maps", "re");
+	char line[OURS_LINE];
+
+	while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+		char *end;
+		uintptr_t const from = strtoul(line, &end, 16);
+		uintptr_t const to = strtoul(end + 1, &end, 16);
+
+		if (strstr(line, "memfd:") != NULL)
+			(void)madvise((void *)from, to - from,
+			              end[2] == 'w' ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+	}
+	if (maps != NULL)
+		(void)fclose(maps);
+}
+
 int
 tsr_perf_link_attach(struct tsr_perf_side *side, struct tsr_perf_link *link)
 {
-	bool const quiet = (side->bench->flags & TSR_PERF_QUIET) != 0;
 	struct tsr_attach_options options = {
 		.size = sizeof(options),
-		.realm = quiet ? TSR_PERF_QUIET_REALM : TSR_PERF_REALM,
+		.realm = side->bench->realm != NULL ? side->bench->realm : TSR_PERF_REALM,
 	};
 	struct tsr_client_info info = {.size = sizeof(info)};
 	int error = tsr_attach(&options, &link->client);
@@ -137,6 +148,10 @@ tsr_perf_link_open(struct tsr_perf_side *side, struct tsr_perf_link *link)
 			return -ENOMEM;
 	}
 	error = tsr_perf_link_attach(side, link);
+	if (error == 0)
+		ours_touch();
+	if (error == 0 && side->index == 0)
+		error = tsr_perf_crowd_gather(side, link->client, &link->crowd);
 	return error != 0 ? error : ours_open_end(side, link, "out", side->index == 0);
 }
 
@@ -175,6 +190,7 @@ tsr_perf_link_asker(struct tsr_perf_side *side, struct tsr_perf_link *link, stru
 void
 tsr_perf_link_close(struct tsr_perf_link *link)
 {
+	tsr_perf_crowd_leave(&link->crowd);
 	(void)tsr_detach(link->client);
 	free(link->local);
 	link->local = NULL;

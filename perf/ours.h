@@ -7,23 +7,17 @@
  * Tessera's own side: clients of the private daemon, and the ends of a channel between them.
  */
 
+#include "perf/crowd.h"
 #include "perf/harness.h"
 #include "shm/tessera.h"
 
-#define TSR_PERF_REALM       "demo"
-#define TSR_PERF_QUIET_REALM "quiet"
+#define TSR_PERF_REALM "demo"
+
+#define TSR_PERF_ONE_TO_ONE (TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER)
 
 /* struct tsr_perf_bench.flags of a benchmark that uses a channel */
-#define TSR_PERF_MANY         UINT32_C(1)   /* many senders, many receivers; else one of each */
-#define TSR_PERF_COPY_IN      UINT32_C(2)   /* written elsewhere and brought in by tsr_copy_in() */
-#define TSR_PERF_NO_SPIN      UINT32_C(4)   /* who waits goes to sleep at once */
-#define TSR_PERF_QUIET        UINT32_C(16)  /* in the realm "quiet" of the same daemon */
-#define TSR_PERF_MANY_SENDERS UINT32_C(8)   /* and one receiver */
-#define TSR_PERF_CONFLATED    UINT32_C(32)  /* with TSR_PERF_MANY: of that kind; */
-#define TSR_PERF_DROP_OLDEST  UINT32_C(64)  /* that drops the oldest when full; */
-#define TSR_PERF_REQUEUE      UINT32_C(128) /* whose receivers note what they hold */
-#define TSR_PERF_RENDEZVOUS   UINT32_C(256) /* of that kind */
-#define TSR_PERF_BROADCAST    UINT32_C(512) /* likewise of that kind */
+#define TSR_PERF_COPY_IN UINT32_C(1) /* written elsewhere and brought in by tsr_copy_in() */
+#define TSR_PERF_NO_SPIN UINT32_C(2) /* who waits goes to sleep at once */
 
 #define TSR_PERF_COUNT_SHIFT 16 /* from here on: a number of the benchmark's own */
 
@@ -36,6 +30,7 @@ struct tsr_perf_link {
 	bool is_pending;
 	size_t payload_bytes;
 	char *local; /* where messages are written that are copied in */
+	struct tsr_perf_crowd crowd;
 };
 
 /*
@@ -46,11 +41,15 @@ struct tsr_perf_link {
 void tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_bytes,
                     uint64_t blocks);
 
+/* tsr_perf_realm_beside - the same for a realm of another name */
+void tsr_perf_realm_beside(struct tsr_perf_plan *plan, const char *realm, const char *backing,
+                           uint64_t block_bytes, uint64_t blocks);
+
 /* tsr_perf_setting - one more "path=value" for the daemon */
-void tsr_perf_setting(struct tsr_perf_plan *plan, const char *setting);
+void tsr_perf_setting(struct tsr_perf_plan *plan, const char *format, ...) TSR_PRINTF(2, 3);
 
 /*
- * tsr_perf_link_open - attach; side 0 opens the sender, side 1 the receiver of channel @name
+ * tsr_perf_link_open - attach; side 0 gathers the crowd and opens the sender, side 1 the receiver
  *
  * Context: cold; side 0 first, then side 1. Return: 0 or what the library gave, reported by
  * tsr_perf_fail().

@@ -10,13 +10,15 @@
 #include "perf/commit.h"
 
 /* One printed line: a metric of a pair in a class. */
-struct report_row {
+struct report_figure {
 	const struct tsr_perf_plan *plan;
 	const struct tsr_perf_limits *limits;
 	const struct tsr_perf_pair *pair;
 	const struct tsr_perf_metric *metric;
 	const struct tsr_perf_result *result;
 	enum tsr_perf_class class;
+	const char *ours_name;
+	const char *baseline_name;
 	struct tsr_perf_summary ours;
 	struct tsr_perf_summary baseline;
 	struct tsr_perf_summary ratio;
@@ -31,12 +33,38 @@ report_summarize(const double *values, size_t count)
 	return tsr_perf_summarize(copy, count);
 }
 
+/* The ratios of the first figure, as good as @pair's are to be; in how many rounds of both. */
+static size_t
+report_flatness(struct report_figure *row, const struct tsr_perf_pair *pair)
+{
+	const struct tsr_perf_result *result = row->result;
+	const struct tsr_perf_result *other = &pair->results[row->class];
+	size_t const runs = result->runs < other->runs ? result->runs : other->runs;
+	double mine[TSR_PERF_RUNS_MAX], theirs[TSR_PERF_RUNS_MAX], worse[TSR_PERF_RUNS_MAX];
+
+	for (size_t i = 0; i < runs; i++) {
+		mine[i] = result->value[0][0][i] / result->value[1][0][i];
+		theirs[i] = other->value[0][0][i] / other->value[1][0][i];
+		worse[i] = row->pair->metrics[0].higher_is_better ? theirs[i] / mine[i]
+		                                                  : mine[i] / theirs[i];
+	}
+	row->metric = &row->pair->flat;
+	row->ours_name = row->pair->metrics[0].label;
+	row->baseline_name = pair->metrics[0].label;
+	row->ours = tsr_perf_summarize(mine, runs);
+	row->baseline = tsr_perf_summarize(theirs, runs);
+	row->ratio = tsr_perf_summarize(worse, runs);
+	return runs;
+}
+
 static void
-report_fill_in(struct report_row *row, size_t metric)
+report_fill_in(struct report_figure *row, size_t metric)
 {
 	const struct tsr_perf_result *result = row->result;
 	double ratio[TSR_PERF_RUNS_MAX];
 
+	row->ours_name = row->plan->benches[row->pair->ours].name;
+	row->baseline_name = row->plan->benches[row->pair->baseline].name;
 	row->metric = &row->pair->metrics[metric];
 	for (size_t i = 0; i < result->runs; i++)
 		ratio[i] = result->value[0][metric][i] / result->value[1][metric][i];
@@ -47,7 +75,7 @@ report_fill_in(struct report_row *row, size_t metric)
 
 /* What the limits bind. */
 static double
-report_bound(const struct report_row *row)
+report_bound(const struct report_figure *row)
 {
 	switch (row->metric->limits) {
 	case TSR_PERF_LIMITS_OURS:
@@ -62,7 +90,7 @@ report_bound(const struct report_row *row)
 
 /* How a figure stands to a limit; a limit of 0 is none. */
 static bool
-report_meets(const struct report_row *row, double limit)
+report_meets(const struct report_figure *row, double limit)
 {
 	double const value = report_bound(row);
 
@@ -71,14 +99,20 @@ report_meets(const struct report_row *row, double limit)
 	return row->metric->higher_is_better ? value >= limit : value <= limit;
 }
 
+static bool
+report_has_lost(const struct report_figure *row)
+{
+	return row->result->lost != 0 && !row->pair->lossy;
+}
+
 static const char *
-report_verdict(const struct report_row *row)
+report_verdict(const struct report_figure *row)
 {
 	if (row->result->runs == 0)
 		return "absent";
 	if (!report_meets(row, row->metric->must[row->class]))
 		return "MISSED";
-	if (row->result->lost != 0)
+	if (report_has_lost(row))
 		return "LOST";
 	if (row->metric->must[row->class] <= 0.0 && row->metric->reach[row->class] <= 0.0)
 		return "-";
@@ -139,7 +173,7 @@ report_json_quantiles(const struct tsr_perf_result *result)
 }
 
 static const char *
-report_priority(const struct report_row *row)
+report_priority(const struct report_figure *row)
 {
 	if (row->pair->calm)
 		return "ordinary (nothing spins)";
@@ -147,7 +181,7 @@ report_priority(const struct report_row *row)
 }
 
 static json_t *
-report_json_conditions(const struct report_row *row)
+report_json_conditions(const struct report_figure *row)
 {
 	static const char *const bound[] = {"ratio", "ours.median", "difference"};
 	const char *page = row->plan->page[0] != '\0' ? row->plan->page : row->limits->backing;
@@ -164,11 +198,9 @@ report_json_conditions(const struct report_row *row)
 }
 
 static int
-report_json(struct tsr_perf_report *report, const struct report_row *row)
+report_json(struct tsr_perf_report *report, const struct report_figure *row)
 {
 	const struct tsr_perf_metric *metric = row->metric;
-	const struct tsr_perf_bench *ours = &row->plan->benches[row->pair->ours];
-	const struct tsr_perf_bench *baseline = &row->plan->benches[row->pair->baseline];
 	double must = metric->must[row->class];
 	double reach = metric->reach[row->class];
 	json_t *object = json_pack(
@@ -176,8 +208,8 @@ report_json(struct tsr_perf_report *report, const struct report_row *row)
 		metric->label, "unit", metric->unit, "better",
 		metric->higher_is_better ? "higher" : "lower", "class",
 		tsr_perf_class_names[row->class], "ours",
-		report_json_summary(ours->name, &row->ours), "baseline",
-		report_json_summary(baseline->name, &row->baseline), "ratio",
+		report_json_summary(row->ours_name, &row->ours), "baseline",
+		report_json_summary(row->baseline_name, &row->baseline), "ratio",
 		report_json_number(row->ratio.median, row->ratio.count != 0), "must",
 		report_json_number(must, must > 0.0), "reach",
 		report_json_number(reach, reach > 0.0), "runs", (json_int_t)row->result->runs,
@@ -202,7 +234,7 @@ report_limit(FILE *out, double limit, bool higher)
 }
 
 static void
-report_table(struct tsr_perf_report *report, const struct report_row *row)
+report_table(struct tsr_perf_report *report, const struct report_figure *row)
 {
 	const struct tsr_perf_metric *metric = row->metric;
 	FILE *out = report->out;
@@ -212,7 +244,7 @@ report_table(struct tsr_perf_report *report, const struct report_row *row)
 		              "CASE", "CLASS", "BASELINE", "OURS", "BASELINE", "UNIT",
 		              "RATIO [MIN..MAX]", "MUST", "REACH", "RUNS", "LOST", "");
 	(void)fprintf(out, "%-22s %-8s %-44.44s", metric->label, tsr_perf_class_names[row->class],
-	              row->plan->benches[row->pair->baseline].name);
+	              row->baseline_name);
 	if (row->result->runs == 0) {
 		(void)fprintf(out, " absent: not offered in %.0f s\n", row->plan->seconds);
 		return;
@@ -228,7 +260,7 @@ report_table(struct tsr_perf_report *report, const struct report_row *row)
 
 /* A row of the table in doc/performance.md. */
 static void
-report_markdown(struct tsr_perf_report *report, const struct report_row *row)
+report_markdown(struct tsr_perf_report *report, const struct report_figure *row)
 {
 	const struct tsr_perf_metric *metric = row->metric;
 	FILE *out = report->out;
@@ -238,7 +270,7 @@ report_markdown(struct tsr_perf_report *report, const struct report_row *row)
 			out, "| case | class | baseline | ours | baseline's | unit | ratio | must "
 			     "| reach | runs | |\n|---|---|---|---|---|---|---|---|---|---|---|\n");
 	(void)fprintf(out, "| %s | %s | %s |", metric->label, tsr_perf_class_names[row->class],
-	              row->plan->benches[row->pair->baseline].name);
+	              row->baseline_name);
 	if (row->result->runs == 0)
 		(void)fprintf(out, " | | | absent |");
 	else
@@ -250,35 +282,44 @@ report_markdown(struct tsr_perf_report *report, const struct report_row *row)
 }
 
 static int
-report_pair(struct tsr_perf_report *report, struct report_row *row)
+report_row(struct tsr_perf_report *report, const struct report_figure *row)
 {
-	for (size_t metric = 0; metric < row->pair->metric_count; metric++) {
-		int error = 0;
+	int error = 0;
 
+	if (row->result->runs != 0 &&
+	    (!report_meets(row, row->metric->must[row->class]) || report_has_lost(row)))
+		report->misses++;
+	if (report->json)
+		error = report_json(report, row);
+	else if (report->markdown)
+		report_markdown(report, row);
+	else
+		report_table(report, row);
+	report->rows++;
+	return error;
+}
+
+static int
+report_pair(struct tsr_perf_report *report, struct report_figure *row)
+{
+	int error = 0;
+
+	for (size_t metric = 0; metric < row->pair->metric_count && error == 0; metric++) {
 		report_fill_in(row, metric);
-		if (row->metric->label == NULL)
-			continue;
-		if (row->result->runs != 0 &&
-		    (!report_meets(row, row->metric->must[row->class]) || row->result->lost != 0))
-			report->misses++;
-		if (report->json)
-			error = report_json(report, row);
-		else if (report->markdown)
-			report_markdown(report, row);
-		else
-			report_table(report, row);
-		if (error != 0)
-			return error;
-		report->rows++;
+		if (row->metric->label != NULL)
+			error = report_row(report, row);
 	}
-	return 0;
+	if (error == 0 && row->pair->flat_to != NULL &&
+	    report_flatness(row, row->pair->flat_to) > 0)
+		error = report_row(report, row);
+	return error;
 }
 
 int
 tsr_perf_report_plan(struct tsr_perf_report *report, const struct tsr_perf_plan *plan,
                      const struct tsr_perf_limits *limits)
 {
-	struct report_row row = {.plan = plan, .limits = limits};
+	struct report_figure row = {.plan = plan, .limits = limits};
 	int error = 0;
 
 	for (size_t i = 0; i < plan->pair_count && error == 0; i++) {

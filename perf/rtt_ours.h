@@ -40,7 +40,8 @@ tsr_perf_rtt_take(struct tsr_perf_link *link, struct tsr_perf_flow *flow)
 	return tsr_release(link->client, &msg) == 0;
 }
 
-/* tsr_perf_bench_rtt - of one channel each way; @many: senders and receivers */
-void tsr_perf_bench_rtt(struct tsr_perf_bench *bench, size_t payload_bytes, bool many);
+/* tsr_perf_bench_rtt - the plan's next benchmark: one channel each way, of form @form_name */
+struct tsr_perf_bench *tsr_perf_bench_rtt(struct tsr_perf_plan *plan, size_t *number,
+                                          size_t payload_bytes, const char *form_name);
 
 #endif /* TSR_PERF_RTT_OURS_H */

@@ -17,8 +17,10 @@
  */
 #define DEPOT_WINDOW      64
 #define DEPOT_TICKETS_MIN 2048
-static _Thread_local uint32_t depot_cursor[TSR_CLASSES_MAX][TSR_TAKEN + 1]
-	__attribute__((tls_model("initial-exec")));
+static _Thread_local struct {
+	uint32_t within;
+	uint32_t beyond; /* the window, where most cells may be of no use: from its end */
+} depot_cursor[TSR_CLASSES_MAX][TSR_TAKEN + 1] __attribute__((tls_model("initial-exec")));
 
 static uint32_t
 depot_window(struct tsr_class const *klass)
@@ -26,6 +28,15 @@ depot_window(struct tsr_class const *klass)
 	if (klass->count < DEPOT_TICKETS_MIN)
 		return 1;
 	return klass->cells < DEPOT_WINDOW ? klass->cells : DEPOT_WINDOW;
+}
+
+/* The @n-th cell to look at: round the window, then round what is beyond it. */
+static uint32_t
+depot_cell(uint32_t n, uint32_t cells, uint32_t window, uint32_t within, uint32_t beyond)
+{
+	if (n < window)
+		return within + n < window ? within + n : within + n - window;
+	return beyond + n < cells ? beyond + n : beyond + n - (cells - window);
 }
 
 /* Claim any cell in phase @from, for @me, as @to. Return: its number, or the count of cells. */
@@ -36,17 +47,20 @@ depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_pha
 	_Atomic uint64_t *const words = tsr_map_cell_words(map, klass);
 	uint32_t const cells = map->klass[klass].cells;
 	uint32_t const window = depot_window(&map->klass[klass]);
-	uint32_t const first = depot_cursor[klass][from] % window;
+	uint32_t const within = depot_cursor[klass][from].within % window;
+	uint32_t const beyond =
+		cells > window ? depot_cursor[klass][from].beyond % (cells - window) : 0;
 
 	for (uint32_t n = 0; n < cells; n++) {
-		uint32_t const i = n >= window          ? n
-		                   : first + n < window ? first + n
-		                                        : first + n - window;
+		uint32_t const i = depot_cell(n, cells, window, within, beyond);
 		uint64_t word = tsr_ld_rlx(&words[i]);
 
 		if (tsr_slot_phase(word) != (uint32_t)from)
 			continue;
-		depot_cursor[klass][from] = i + 1;
+		if (i < window)
+			depot_cursor[klass][from].within = i + 1;
+		else
+			depot_cursor[klass][from].beyond = i + 1 - window;
 		*lap = tsr_slot_lap(word);
 		/* [D3] pairs with [D2]; [D5] pairs with [D4]: what the last one left is visible. */
 		if (tsr_cas_acq(&words[i], &word, tsr_slot_word(*lap, me, to)))

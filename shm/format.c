@@ -244,18 +244,23 @@ format_depot(struct tsr_map const *map, uint32_t index)
  * Where among its class's blocks the block of the @i-th ticket lies: tickets that follow each other
  * have blocks that don't. Else the receiver's core, which guesses that the next line is read next,
  * takes lines away that a sender is about to write (64-byte messages, far: 13.5 and not 7.9 M/s).
+ * But not so far apart that a broadcast which keeps a million of them meets another page with each.
  */
+#define FORMAT_WINDOW UINT32_C(4096) /* tickets whose blocks lie together */
+
 static uint32_t
 format_scatter(uint32_t i, uint32_t count)
 {
-	uint32_t const bits = tsr_bit_width(count) - 1;
+	uint32_t const first = i / FORMAT_WINDOW * FORMAT_WINDOW;
+	uint32_t const left = count - first;
+	uint32_t const bits = tsr_bit_width(left < FORMAT_WINDOW ? left : FORMAT_WINDOW) - 1;
 	uint32_t place = 0;
 
-	if (i >= UINT32_C(1) << bits)
+	if (i - first >= UINT32_C(1) << bits)
 		return i;
 	for (uint32_t bit = 0; bit < bits; bit++)
 		place |= (i >> bit & 1) << (bits - 1 - bit);
-	return place;
+	return first + place;
 }
 
 /* Tickets of one class: all FREE, all listed in ready cells of its depot. */

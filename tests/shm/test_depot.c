@@ -77,6 +77,49 @@ test_case(depot, exhausted_class_gives_nothing_and_recovers_when_tickets_come_ba
 	test_same(realm_balanced(&realm).in_depot, realm.map.tickets_count);
 }
 
+/* Or a realm whose tickets are nearly all in use would be searched from the start for each few. */
+Test(depot_large, who_is_beyond_the_first_cells_goes_on_where_it_was, .timeout = 20)
+{
+	enum {
+		CELLS = 128,
+		WINDOW = 64,
+		TAKEN = 100
+	};
+
+	static uint64_t names[CELLS][TSR_CELL_ENTRIES];
+	struct tsr_realm_geometry geometry;
+	uint64_t more[TSR_CELL_ENTRIES];
+
+	realm_geometry(&geometry);
+	geometry.klass[0].count = CELLS * TSR_CELL_ENTRIES;
+	realm_make(&realm, &geometry);
+	for (int i = 1; i <= 4; i++)
+		realm.living[i] = true;
+	for (int i = 0; i < TAKEN; i++)
+		test_same(tsr_depot_take(&realm.map, 0, 1, names[i]), TSR_CELL_ENTRIES);
+	/* The window is full again, and so is the first cell beyond it. */
+	for (int i = 0; i < WINDOW + 1; i++)
+		give_back(1, names[i], TSR_CELL_ENTRIES);
+	for (int i = 0; i < WINDOW; i++)
+		test_same(tsr_depot_take(&realm.map, 0, 1, names[i]), TSR_CELL_ENTRIES);
+	/* One that nobody has had yet: the next after those that were taken before. */
+	test_same(tsr_depot_take(&realm.map, 0, 1, more), TSR_CELL_ENTRIES);
+	test_same(tsr_name_index(more[0]), TAKEN * TSR_CELL_ENTRIES);
+	/* And none is passed over for good. */
+	give_back(1, more, TSR_CELL_ENTRIES);
+	for (int i = 0; i < WINDOW; i++)
+		give_back(1, names[i], TSR_CELL_ENTRIES);
+	for (int i = WINDOW + 1; i < TAKEN; i++)
+		give_back(1, names[i], TSR_CELL_ENTRIES);
+	for (int i = 0; i < CELLS; i++)
+		test_same(tsr_depot_take(&realm.map, 0, 1, names[i]), TSR_CELL_ENTRIES);
+	test_same(tsr_depot_take(&realm.map, 0, 1, more), 0);
+	for (int i = 0; i < CELLS; i++)
+		give_back(1, names[i], TSR_CELL_ENTRIES);
+	realm_balanced(&realm);
+	realm_wipe(&realm);
+}
+
 test_case(depot, other_classes_are_not_touched)
 {
 	uint64_t names[TSR_CELL_ENTRIES];

@@ -147,6 +147,33 @@ Test(geometry, blocks_of_a_realm_do_not_overlap_and_stay_inside)
 	realm_wipe(&realm);
 }
 
+Test(geometry, blocks_of_a_large_class_are_scattered_but_near)
+{
+	struct tsr_realm_geometry geometry = sound();
+	static struct realm realm;
+	struct tsr_class const *klass;
+	uint8_t *taken;
+
+	geometry.klass[0].count = 2 * 4096 + 1025;
+	realm_make(&realm, &geometry);
+	klass = &realm.map.klass[0];
+	taken = calloc(klass->count, 1);
+	cr_assert_not_null(taken);
+	for (uint32_t i = 0; i < klass->count; i++) {
+		uint64_t const offset = realm.map.blocks[klass->first_ticket + i].offset;
+		uint64_t const place = (offset - klass->arena_offset) / klass->block_bytes;
+
+		test_same(place / 4096, i / 4096);
+		test_same(taken[place]++, 0);
+		/* Not the one behind that of the ticket before; but the last is alone. */
+		if (i % 4096 != 0 && i + 1 < klass->count)
+			cr_assert_neq(offset, realm.map.blocks[klass->first_ticket + i - 1].offset +
+			                              klass->block_bytes);
+	}
+	free(taken);
+	realm_wipe(&realm);
+}
+
 Test(geometry, first_lap_and_first_generation_reach_every_word)
 {
 	struct tsr_realm_geometry geometry = sound();
