@@ -86,9 +86,11 @@ stream_get(struct tsr_perf_link *link, size_t bytes, uint64_t *sum)
 }
 
 /* Where some are lost: this one must be whole, and newer than the last. */
-TSR_INLINE size_t
-stream_get_some(struct stream_burst *burst, size_t bytes, uint64_t *sum)
+static inline size_t
+stream_get_some(void *context, uint64_t *sum)
 {
+	struct stream_burst *const burst = context;
+	size_t const bytes = burst->link.payload_bytes;
 	struct tsr_msg msg;
 	uint64_t number, found;
 
@@ -167,10 +169,6 @@ stream_get_burst(struct stream_burst *burst, size_t bytes, uint64_t *sum)
 			return tsr_perf_flow_send(side, sample, stream_put_##name, side->state);  \
 		return tsr_perf_flow_receive(side, sample, stream_get_##name, side->state);       \
 	}                                                                                         \
-	static inline size_t stream_get_some_##name(void *context, uint64_t *sum)                 \
-	{                                                                                         \
-		return stream_get_some(context, bytes, sum);                                      \
-	}                                                                                         \
 	static int stream_run_some_##name(struct tsr_perf_side *side,                             \
 	                                  struct tsr_perf_sample *sample)                         \
 	{                                                                                         \
@@ -179,7 +177,7 @@ stream_get_burst(struct stream_burst *burst, size_t bytes, uint64_t *sum)
 		if (side->index == 0)                                                             \
 			return tsr_perf_flow_send(side, sample, stream_put_##name, &burst->link); \
 		burst->seen = 0;                                                                  \
-		return tsr_perf_flow_receive_some(side, sample, stream_get_some_##name, burst,    \
+		return tsr_perf_flow_receive_some(side, sample, stream_get_some, burst,           \
 		                                  &burst->seen);                                  \
 	}                                                                                         \
 	static int stream_run_burst_##name(struct tsr_perf_side *side,                            \

@@ -195,11 +195,10 @@ tsr_perf_flow_receive_some(struct tsr_perf_side *side, struct tsr_perf_sample *s
                            tsr_perf_get *get, void *context, uint64_t const *seen)
 {
 	struct tsr_perf_flow flow;
-	uint64_t sum = 0;
 
 	tsr_perf_flow_begin(&flow);
 	for (;;) {
-		size_t const n = get(context, &sum);
+		size_t const n = get(context, &flow.sum);
 
 		flow.count += n;
 		if (tsr_unlikely(n == 0) && tsr_perf_flow_ended(side, &flow, *seen))
