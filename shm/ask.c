@@ -12,7 +12,7 @@
  *
  * Ordering	server				asker
  *		[A1] publishes the reply, then	[A2] sees the request's ticket gone, then
- *		     releases the request	     looks once more for its reply
+ *		     releases the request	     looks once more whether one comes
  */
 
 #include "shm/ask.h"
@@ -246,18 +246,25 @@ ask_is_gone(struct tsr_end const *reply, struct tsr_ask_own const *one)
 	                 tsr_word_kind(word) != TSR_TICKET_RECEIVED);
 }
 
+/* Has nobody begun to send what would come next? Then ours has not come since we looked, nor is it
+ * behind another. */
+static bool
+ask_is_quiet(struct tsr_end const *reply)
+{
+	return tsr_ld_rlx(&tsr_end_slot(reply)->word) == reply->expect - TSR_READY;
+}
+
 /* Take all replies that are there. Return: 0 ours is; -EAGAIN; -ECONNRESET it never comes. */
 static int
 ask_look(struct tsr_asker_own *own, struct tsr_end *reply, struct tsr_ask_own *one)
 {
-	bool const gone = ask_is_gone(reply, one);
 	struct tsr_msg msg;
 
 	while (!one->answered && reply->kind->try_recv(reply, &msg) == 0)
 		ask_sort(own, reply, &msg);
 	if (one->answered)
 		return 0;
-	return gone ? -ECONNRESET : -EAGAIN;
+	return ask_is_gone(reply, one) && ask_is_quiet(reply) ? -ECONNRESET : -EAGAIN;
 }
 
 static int

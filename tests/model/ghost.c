@@ -16,7 +16,10 @@
 #include "shm/requeue.h"
 #include "tests/model/model.h"
 
-/* A message: state | who received it << 8 | who was given it << 16 | its send returned 0 << 24. */
+/*
+ * A message: state | who received it << 8 | who was given it << 16 | its send returned 0 << 24 |
+ * a request whose asker no longer waits << 25 | because it was told that no reply comes << 26.
+ */
 enum ghost_message {
 	GHOST_NONE,
 	GHOST_BEGUN,
@@ -24,6 +27,8 @@ enum ghost_message {
 	GHOST_RECEIVED, /* its slot was freed */
 };
 #define GHOST_SENT      (UINT64_C(1) << 24)
+#define GHOST_OVER      (UINT64_C(1) << 25)
+#define GHOST_HOPELESS  (UINT64_C(1) << 26)
 #define GHOST_IN_FLIGHT UINT64_C(0x100)
 
 void
@@ -95,6 +100,38 @@ ghost_find(uint64_t name)
 	return MODEL_MESSAGES;
 }
 
+/* Which channel does it send to, receive from? */
+static bool
+ghost_sends_to(struct model_actor const *actor, unsigned channel)
+{
+	return actor->sends && (actor->serves || actor->second) == (channel == 1);
+}
+
+static bool
+ghost_receives_from(struct model_actor const *actor, unsigned channel)
+{
+	return actor->receives && (actor->both || (actor->asks || actor->second) == (channel == 1));
+}
+
+/* The request that message @m replies to; MODEL_MESSAGES: it is no reply. All requests are the
+ * first process's, and so are the first messages. */
+static unsigned
+ghost_request(unsigned m)
+{
+	unsigned const sender = ghost_sender(m);
+
+	return model.process[sender].actor->serves ? m - ghost_first(sender) : MODEL_MESSAGES;
+}
+
+/* Does nobody wait any more for what @m replies to? */
+static bool
+ghost_too_late(unsigned m)
+{
+	unsigned const request = ghost_request(m);
+
+	return request < MODEL_MESSAGES && (model.ghost->message[request] & GHOST_OVER) != 0;
+}
+
 static bool
 ghost_meets(void)
 {
@@ -161,10 +198,15 @@ ghost_slot_ready(unsigned number, unsigned m)
 {
 	if (number == 0)
 		return; /* the reaper: a taken message is ready again */
-	if (m == MODEL_MESSAGES || ghost_state(m) != GHOST_BEGUN)
+	if (m == MODEL_MESSAGES || ghost_state(m) != GHOST_BEGUN) {
 		model_violate("process %u publishes what it does not send", number);
-	else
-		model_set(&model.ghost->message[m], model.ghost->message[m] + 1);
+		return;
+	}
+	model_set(&model.ghost->message[m], model.ghost->message[m] + 1);
+	if (ghost_request(m) < MODEL_MESSAGES &&
+	    (model.ghost->message[ghost_request(m)] & GHOST_HOPELESS) != 0)
+		model_violate("process %u replies to request %u, which has failed", number,
+		              ghost_request(m));
 }
 
 /* The position of slot @i, if its message is of this word: of a conflated channel. */
@@ -374,7 +416,8 @@ ghost_free(uint64_t owner)
 	if (ghost_is_broadcast() && ghost_state(m) == GHOST_RECEIVED)
 		return !ghost_is_held(m);
 	return (ghost_state(m) == GHOST_BEGUN && !ghost_lives(ghost_sender(m))) ||
-	       (ghost_state(m) == GHOST_RECEIVED && !ghost_lives(ghost_receiver(m)));
+	       (ghost_state(m) == GHOST_RECEIVED &&
+	        (!ghost_lives(ghost_receiver(m)) || (ghost_given(m) == 0 && ghost_too_late(m))));
 }
 
 void
@@ -402,13 +445,6 @@ model_ghost_sends(struct model_process *self, struct tsr_msg const *msg, unsigne
 	return m;
 }
 
-/* Is it at this channel? */
-static bool
-ghost_uses(struct model_actor const *actor, unsigned channel)
-{
-	return actor->both || actor->second == (channel == 1);
-}
-
 static bool
 ghost_open(bool sends, unsigned channel)
 {
@@ -416,8 +452,8 @@ ghost_open(bool sends, unsigned channel)
 		struct model_actor const *const actor = model.process[i].actor;
 
 		/* One that opens late may have come after the end was seen. */
-		if (actor->sends == sends && ghost_uses(actor, channel) && !actor->late &&
-		    ghost_lives(i) && model.ghost->open[i] != 0)
+		if ((sends ? ghost_sends_to : ghost_receives_from)(actor, channel) &&
+		    !actor->late && ghost_lives(i) && model.ghost->open[i] != 0)
 			return true;
 	}
 	return false;
@@ -456,7 +492,7 @@ model_ghost_sent(struct model_process *self, unsigned m, int error)
 	model_set(&model.ghost->owner[tsr_name_index(model.ghost->name[m])], self->number);
 	model_set(&model.ghost->message[m], GHOST_NONE);
 	if (error != -ETIMEDOUT)
-		model_ghost_ended(self, self->actor->second, error);
+		model_ghost_ended(self, ghost_sends_to(self->actor, 1), true, error);
 }
 
 static unsigned
@@ -570,7 +606,7 @@ model_ghost_releases(struct model_process *self, struct tsr_msg const *msg)
 static struct tsr_channel const *
 ghost_channel(unsigned m)
 {
-	return &model_channel(model.process[ghost_sender(m)].actor->second)->channel;
+	return &model_channel(ghost_sends_to(model.process[ghost_sender(m)].actor, 1))->channel;
 }
 
 static bool
@@ -632,9 +668,8 @@ ghost_anyone_late(void)
 
 /* A call said that the other side is gone. */
 void
-model_ghost_ended(struct model_process *self, unsigned channel, int error)
+model_ghost_ended(struct model_process *self, unsigned channel, bool sends, int error)
 {
-	bool const sends = self->actor->sends;
 	uint64_t const died =
 		(sends ? model.ghost->receiver_died : model.ghost->sender_died)[channel];
 
@@ -657,6 +692,8 @@ model_ghost_ended(struct model_process *self, unsigned channel, int error)
 			              "%u",
 			              self->number, m);
 	}
+	if (sends && self->actor->serves)
+		return; /* that nobody waits for the reply, however it came to that */
 	if (ghost_anyone_late())
 		return; /* who comes late begins a new stream, in which nobody has died */
 	/* Bit 0: one has died with its end open; bit 1: one has died. */
@@ -664,6 +701,45 @@ model_ghost_ended(struct model_process *self, unsigned channel, int error)
 		model_violate("process %u is told -EPIPE, and one has died", self->number);
 	if (error == -ECONNRESET && died == 0)
 		model_violate("process %u is told -ECONNRESET, and none has died", self->number);
+}
+
+/* Does a living process that may still reply hold the request? */
+static bool
+ghost_is_held_by_server(unsigned m)
+{
+	uint64_t const owner = model.ghost->owner[tsr_name_index(model.ghost->name[m])];
+
+	return owner != 0 && (owner & GHOST_IN_FLIGHT) == 0 && owner == ghost_given(m) &&
+	       ghost_lives((unsigned)owner);
+}
+
+/* The call that waited for the reply to request @m said @error, and gave @reply. */
+void
+model_ghost_answered(struct model_process *self, unsigned m, struct tsr_msg const *reply, int error)
+{
+	if (error == 0) {
+		unsigned const r = model_ghost_received(self, reply);
+
+		if (r < MODEL_MESSAGES && ghost_request(r) != m)
+			model_violate("process %u is given the reply to request %u for request %u",
+			              self->number, ghost_request(r), m);
+		return;
+	}
+	for (unsigned r = 0; error == -ECONNRESET && r < MODEL_MESSAGES; r++) {
+		if (ghost_state(r) >= GHOST_PUBLISHED && ghost_request(r) == m)
+			model_violate("process %u is told that no reply comes to request %u, and %u"
+			              " has sent one",
+			              self->number, m, ghost_sender(r));
+	}
+	if (error == -ECONNRESET &&
+	    (ghost_state(m) != GHOST_RECEIVED || ghost_is_held_by_server(m)))
+		model_violate(
+			"process %u is told that request %u has failed, and it may be answered",
+			self->number, m);
+	if (error != -ECONNRESET && error != -ETIMEDOUT)
+		model_violate("process %u is told %d of request %u", self->number, error, m);
+	model_set(&model.ghost->message[m], model.ghost->message[m] | GHOST_OVER |
+	                                            (error == -ECONNRESET ? GHOST_HOPELESS : 0));
 }
 
 /* Is a slot taken by the process, and names the message? */
@@ -714,11 +790,13 @@ void
 model_ghost_died(struct model_process *p)
 {
 	struct model_ghost *const ghost = model.ghost;
-	uint64_t *const died = p->actor->sends ? ghost->sender_died : ghost->receiver_died;
+	uint64_t const died = 2 | (ghost->open[p->number] != 0);
 
 	for (unsigned i = 0; i < model_channels(); i++) {
-		if (ghost_uses(p->actor, i))
-			model_set(&died[i], died[i] | 2 | (ghost->open[p->number] != 0));
+		if (ghost_sends_to(p->actor, i))
+			model_set(&ghost->sender_died[i], ghost->sender_died[i] | died);
+		if (ghost_receives_from(p->actor, i))
+			model_set(&ghost->receiver_died[i], ghost->receiver_died[i] | died);
 	}
 	model_set(&ghost->open[p->number], 0);
 	if (tsr_requeue_is_on(&model.record.channel))
@@ -788,7 +866,7 @@ void
 model_ghost_terminal(void)
 {
 	for (unsigned i = 1; i < model.processes; i++) {
-		if (model.ghost->status[i] == MODEL_ASLEEP)
+		if (model.ghost->status[i] == MODEL_ASLEEP && !model.process[i].actor->lasts)
 			model_violate("process %u sleeps for ever", i);
 		else if (model.ghost->status[i] == MODEL_RUNS)
 			model_violate("process %u is stuck", i);
@@ -801,7 +879,7 @@ model_ghost_terminal(void)
 		if (state == GHOST_PUBLISHED && !ghost_in_channel(m))
 			model_violate("message %u is lost: sent and not in the channel", m);
 		if (!ghost_is_broadcast() && state == GHOST_RECEIVED && ghost_given(m) == 0 &&
-		    ghost_lives(ghost_receiver(m)))
+		    ghost_lives(ghost_receiver(m)) && !ghost_too_late(m))
 			model_violate("message %u is lost: process %u freed its slot", m,
 			              ghost_receiver(m));
 	}

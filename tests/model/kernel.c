@@ -62,6 +62,18 @@ tsr_membarrier(void)
 	return 0;
 }
 
+/* An asker names its reply channel after itself. */
+int
+tsr_client_info(struct tsr_client client, struct tsr_client_info *info)
+{
+	struct tsr_attachment const *const attachment = tsr_attachment_get(client);
+
+	if (attachment == NULL)
+		return -ENOTCONN;
+	info->client_id = attachment->me;
+	return 0;
+}
+
 /* Does none of them differ from what the sleeper takes it for? */
 static bool
 kernel_unchanged(struct tsr_futex const *futexes, uint32_t count)
@@ -188,7 +200,7 @@ kernel_argument(uint16_t type, void const *request)
 	struct tsr_proto_end_open const *const open = request;
 
 	if (type == TSR_PROTO_END_OPEN)
-		return open->side | (strcmp(open->channel.name, "second") == 0 ? 1U << 8 : 0);
+		return open->side | (strcmp(open->channel.name, "model") != 0 ? 1U << 8 : 0);
 	return ((struct tsr_proto_end_close const *)request)->end;
 }
 

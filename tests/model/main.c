@@ -50,6 +50,8 @@ main_channel(unsigned number, struct tsr_shape shape)
 {
 	struct tsr_channel_record *const record = model_channel(number);
 
+	if (number == 1)
+		shape.flags |= model.scenario->second_flags;
 	record->index = number;
 	record->offset = number * tsr_kind_get(shape.kind)->bytes(&shape);
 	tsr_channel_format(&model.map, number, record->offset, shape, tsr_channel_id(number, 1),
@@ -129,11 +131,43 @@ main_attach(struct model_process *p)
 static void
 main_keep(struct model_process *p)
 {
-	model_process_keep(p, &p->table->end[0],
-	                   (p->actor->both ? 2 : 1) * sizeof(p->table->end[0]));
+	bool const two = p->actor->both || p->actor->asks || p->actor->serves;
+
+	model_process_keep(p, &p->table->end[0], (two ? 2 : 1) * sizeof(p->table->end[0]));
+	if (p->actor->asks)
+		model_process_keep(p, &p->table->asker[0],
+		                   offsetof(struct tsr_asker_own, ask[MODEL_REQUESTS]));
+	if (p->actor->serves)
+		model_process_keep(p, &p->table->reply[0],
+		                   MODEL_CHANNELS * sizeof(p->table->reply[0]));
 	model_process_keep(p, &p->magazines[0], offsetof(struct tsr_magazine, name[MODEL_TICKETS]));
 	model_process_keep(p, &p->attachment->orphans[0].count, sizeof(uint32_t));
 	model_process_keep(p, p->attachment->orphans[0].name, MODEL_TICKETS * sizeof(uint64_t));
+}
+
+/* Whoever opens its ends by its own options would look again until time is up: here it sleeps. */
+static void
+main_no_spin(uint64_t handle)
+{
+	struct tsr_end *const end = tsr_end_get(handle);
+
+	main_need(end != NULL, "an end is not there");
+	if (end == NULL)
+		return;
+	end->spin_ns = 0;
+	end->window_ns = 0;
+	end->adaptive = false;
+}
+
+static void
+main_open_asker(struct model_process *p)
+{
+	struct tsr_asker_own const *const own = &p->table->asker[0];
+
+	main_need(p->actor->messages <= MODEL_REQUESTS, "an asker does not ask so often");
+	main_need(tsr_asker_open(p->client, "model", &p->asker) == 0, "an asker can't be opened");
+	main_no_spin(own->sender.handle);
+	main_no_spin(own->receiver.handle);
 }
 
 static void
@@ -145,7 +179,12 @@ main_open(struct model_process *p)
 	char const *const name = p->actor->second ? "second" : "model";
 
 	tsr_process = p->table;
-	if (p->actor->sends)
+	model.ghost->open[p->number] = p->actor->sends || p->actor->receives;
+	if (p->actor->asks) {
+		main_open_asker(p);
+		return;
+	}
+	if (p->actor->sends && !p->actor->serves)
 		main_need(tsr_sender_open(p->client, name, &options, &p->sender) == 0,
 		          "a sender can't be opened");
 	if (p->actor->receives)
@@ -154,7 +193,6 @@ main_open(struct model_process *p)
 	if (p->actor->both)
 		main_need(tsr_receiver_open(p->client, "second", &options, &p->also) == 0,
 		          "a second receiver can't be opened");
-	model.ghost->open[p->number] = p->actor->sends || p->actor->receives;
 }
 
 /* The channel has been used: its slots name tickets as they were then. */

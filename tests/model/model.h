@@ -47,6 +47,7 @@
 #define MODEL_BUFFER 8 /* stores on their way */
 #endif
 #define MODEL_CHANNELS 2
+#define MODEL_REQUESTS 2 /* of one asker */
 
 /* What a process does next. */
 enum model_pending {
@@ -97,6 +98,8 @@ struct model_actor {
 	bool fenced;      /* no membarrier reaches it */
 	bool second;      /* its end is on the second channel */
 	bool both;        /* a receiver: one on each channel */
+	bool asks;        /* sends requests, and receives their replies on the second channel */
+	bool serves;      /* receives requests, and replies on the second channel */
 	uint8_t messages; /* to send, or to receive at most (0: until the end of the stream) */
 	uint8_t timeouts; /* so many of its sleeps may end by the deadline */
 	uint8_t tickets;  /* idle ones in its magazine, to begin with */
@@ -105,6 +108,7 @@ struct model_actor {
 	uint8_t from;     /* where a late one begins: TSR_FROM_* */
 	bool retains;     /* what it receives, one message longer */
 	bool stays;       /* and does not close it */
+	bool lasts;       /* may be asleep when all the others have come to their end */
 	uint8_t after;    /* begins when the process of that number was reaped, with its id */
 };
 
@@ -117,7 +121,8 @@ struct model_scenario {
 	uint64_t first_lap, first_generation;
 	uint32_t tickets, cells, batch;
 	uint32_t kills, reaper_kills;
-	bool two; /* channels, of the same shape */
+	bool two; /* channels, of the same shape, but for: */
+	uint32_t second_flags;
 	bool tso;
 	bool quick;       /* part of --quick */
 	uint64_t states;  /* bound; 0: to the end */
@@ -160,6 +165,7 @@ struct model_process {
 	struct tsr_sender sender;
 	struct tsr_receiver receiver;
 	struct tsr_receiver also; /* on the second channel, of one that is at both */
+	struct tsr_asker asker;
 	struct tsr_member *member;
 	struct model_range range[8];
 	unsigned ranges;
@@ -253,7 +259,9 @@ void model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[
 void model_ghost_retains(struct model_process *self, unsigned m);
 void model_ghost_holds(struct model_process *self, unsigned m);
 void model_ghost_releases(struct model_process *self, struct tsr_msg const *msg);
-void model_ghost_ended(struct model_process *self, unsigned channel, int error);
+void model_ghost_ended(struct model_process *self, unsigned channel, bool sends, int error);
+void model_ghost_answered(struct model_process *self, unsigned m, struct tsr_msg const *reply,
+                          int error);
 void model_ghost_died(struct model_process *p);
 void model_ghost_terminal(void);
 

@@ -46,7 +46,7 @@ scenario_open(struct model_process *self)
 
 	if (!self->actor->late)
 		return 0;
-	error = self->actor->sends
+	error = self->actor->sends && !self->actor->serves
 	                ? tsr_sender_open(self->client, "model", &options, &self->sender)
 	                : tsr_receiver_open(self->client, "model", &options, &self->receiver);
 	scenario_check(self, "open", error);
@@ -122,7 +122,7 @@ scenario_receive(struct model_process *self)
 		if (error == -ETIMEDOUT)
 			continue;
 		if (error != 0) {
-			model_ghost_ended(self, self->actor->second, error);
+			model_ghost_ended(self, self->actor->second, false, error);
 			break;
 		}
 		k++;
@@ -154,7 +154,7 @@ scenario_select(struct model_process *self)
 			unsigned const fired = select.fired;
 
 			model_ghost_ended(self, cases[fired].receiver.handle == self->also.handle,
-			                  error);
+			                  false, error);
 			if (--select.count == 0)
 				break;
 			cases[0] = cases[1 - fired];
@@ -187,7 +187,7 @@ scenario_receive_two(struct model_process *self)
 		int const error = tsr_recv(self->receiver, &msg[held], scenario_deadline(self));
 
 		if (error != 0) {
-			model_ghost_ended(self, 0, error);
+			model_ghost_ended(self, 0, false, error);
 			break;
 		}
 		(void)model_ghost_received(self, &msg[held++]);
@@ -222,7 +222,7 @@ scenario_retain(struct model_process *self)
 		if (error == -EOVERFLOW)
 			break; /* evicted */
 		if (error != 0) {
-			model_ghost_ended(self, 0, error);
+			model_ghost_ended(self, 0, false, error);
 			break;
 		}
 		m = model_ghost_received(self, &msg);
@@ -257,6 +257,82 @@ scenario_hold(struct model_process *self)
 	}
 }
 
+/* Ask so many things at once, and take the replies in the reverse order. */
+static void
+scenario_ask(struct model_process *self)
+{
+	uint64_t ask[MODEL_REQUESTS];
+	unsigned asked = 0;
+
+	while (asked < self->actor->messages) {
+		struct tsr_msg msg = {0};
+		unsigned m;
+		int error = tsr_alloc(self->client, MODEL_MESSAGES, &msg);
+
+		scenario_check(self, "alloc", error);
+		if (error != 0)
+			return;
+		model_ghost_allocated(self, &msg);
+		m = model_ghost_sends(self, &msg, asked);
+		msg.length = m + 1;
+		error = tsr_ask_begin(self->asker, &msg, TSR_FOREVER, &ask[asked]);
+		model_ghost_sent(self, m, error);
+		if (error != 0) {
+			scenario_release(self, &msg);
+			break;
+		}
+		asked++;
+	}
+	while (asked-- > 0) {
+		struct tsr_msg reply = {0};
+		int const error =
+			tsr_ask_end(self->asker, ask[asked], &reply, scenario_deadline(self));
+
+		model_ghost_answered(self, asked, &reply, error);
+		if (error == 0)
+			scenario_release(self, &reply);
+	}
+	if (self->actor->stays)
+		return;
+	model_set(&model.ghost->open[self->number], 0);
+	scenario_check(self, "close", tsr_asker_close(self->asker));
+}
+
+/* Answer what is asked until nobody asks. */
+static void
+scenario_serve(struct model_process *self)
+{
+	if (scenario_open(self) != 0)
+		return;
+	for (;;) {
+		struct tsr_msg request = {0}, reply = {0};
+		unsigned m;
+		int error = tsr_recv(self->receiver, &request, TSR_FOREVER);
+
+		if (error != 0) {
+			model_ghost_ended(self, 0, false, error);
+			break;
+		}
+		m = model_ghost_received(self, &request);
+		error = tsr_alloc(self->client, MODEL_MESSAGES, &reply);
+		scenario_check(self, "alloc", error);
+		if (error != 0)
+			return;
+		model_ghost_allocated(self, &reply);
+		m = model_ghost_sends(self, &reply, m);
+		reply.length = m + 1;
+		error = tsr_reply(self->client, &request, &reply, TSR_NOWAIT);
+		model_ghost_sent(self, m, error);
+		if (error != 0)
+			scenario_release(self, &reply);
+		scenario_release(self, &request);
+	}
+	if (self->actor->stays)
+		return;
+	model_set(&model.ghost->open[self->number], 0);
+	scenario_check(self, "close", tsr_receiver_close(self->receiver));
+}
+
 #define SENDS(n)      .body = scenario_send, .sends = true, .messages = n, .tickets = 2, .limit = 8
 #define SENDS_LATE(n) .body = scenario_send, .sends = true, .messages = n, .limit = 8, .late = true
 #define RECEIVES(n)   .body = scenario_receive, .receives = true, .messages = n, .limit = 8
@@ -264,8 +340,17 @@ scenario_hold(struct model_process *self)
 	.body = scenario_select, .receives = true, .both = true, .messages = n, .limit = 8
 #define RETAINS   .body = scenario_retain, .receives = true, .limit = 8
 #define BROADCAST .kind = TSR_KIND_BROADCAST, .capacity = 2, .tickets = 8
-#define LAST_LAP  .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
-#define MILLION   UINT64_C(1000000)
+#define ASK       .two = true, .second_flags = ONE_RECEIVER, .capacity = 2, .tickets = 6
+#define ASKS(n)                                                                             \
+	.body = scenario_ask, .sends = true, .receives = true, .asks = true, .messages = n, \
+	.tickets = 2, .limit = 8
+#define SERVES_AT_ALL(n)                                                                        \
+	.body = scenario_serve, .sends = true, .receives = true, .serves = true, .messages = n, \
+	.limit = 8
+#define SERVES(n)      SERVES_AT_ALL(n), .tickets = 2
+#define SERVES_LATE(n) SERVES_AT_ALL(n), .late = true, .lasts = true
+#define LAST_LAP       .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
+#define MILLION        UINT64_C(1000000)
 
 const struct model_scenario model_scenarios[] = {
 	{
@@ -892,6 +977,59 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(1), .stays = true},
                           {SENDS(1), .second = true, .stays = true},
                           {SELECTS(2), .stays = true}},
+	},
+	{
+		.name = "ask",
+		.what = "one who asks, one who replies, one death, and who asks may give up",
+		ASK,
+		.kills = 1,
+		.quick = true,
+		.actor = {{ASKS(1), .timeouts = 1}, {SERVES(1)}},
+	},
+	{
+		.name = "ask-two",
+		.what = "two requests at once, two who reply: each gets its own reply",
+		ASK,
+		.states = 8 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{ASKS(2)}, {SERVES(2)}, {SERVES(2)}},
+	},
+	{
+		.name = "ask-death",
+		.what = "two who reply, one death: who asked is answered, or told",
+		ASK,
+		.kills = 1,
+		.states = 2 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{ASKS(1)}, {SERVES(1)}, {SERVES(1)}},
+	},
+	{
+		.name = "ask-reaper",
+		.what = "one death, another replies in the dead one's place, and the daemon dies "
+			"while it repairs",
+		ASK,
+		.kills = 1,
+		.reaper_kills = 1,
+		.states = 2 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{ASKS(1)}, {SERVES(1)}, {SERVES_LATE(1), .after = 2}},
+	},
+	{
+		.name = "ask-two-two-two",
+		.what = "two requests at once, either may be given up; two who reply, two deaths",
+		ASK,
+		.kills = 2,
+		.states = 2 * MILLION,
+		.nightly = 200 * MILLION,
+		.actor = {{ASKS(2), .timeouts = 2}, {SERVES(2)}, {SERVES(2)}},
+	},
+	{
+		.name = "tso-ask",
+		.what = "store buffers: one who asks and may give up, one who replies",
+		ASK,
+		.tso = true,
+		.quick = true,
+		.actor = {{ASKS(1), .timeouts = 1}, {SERVES(1)}},
 	},
 	{
 		.name = "broadcast",
