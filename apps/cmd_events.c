@@ -9,10 +9,12 @@
 
 #include "apps/cli.h"
 #include "apps/rows.h"
+#include "apps/stop.h"
 #include "apps/table.h"
 #include "apps/units.h"
 
 #define EVENTS_RETRY_NS  UINT64_C(200000000)
+#define EVENTS_AT_ONCE   1 /* a deadline that has passed: what can be had without a wait */
 #define EVENTS_ROWS_MAX  (TSR_PROTO_PACKET_MAX / sizeof(struct tsr_proto_row_feed))
 #define EVENTS_TEXT      64
 #define EVENTS_NO_FOLLOW 0x100
@@ -204,17 +206,27 @@ events_show_missed(uint64_t missed)
 	events_write(out);
 }
 
-/* Ask once. Return: 0; -EPROTO; what tsr_control_ask() gave. */
+/*
+ * Ask once. What is to be waited for may be long in coming: a signal, or the end of who reads us,
+ * ends that wait. Return: 0; -ECANCELED by that; -EPROTO; what tsr_control_ask() gave.
+ */
 static int
 events_ask(struct tsr_control *control, struct tsr_proto_feed *request,
            struct events_packet *packet)
 {
 	bool const wait = (request->flags & TSR_PROTO_FEED_WAIT) != 0;
 	size_t got;
-	int const error =
+	int error =
 		tsr_control_ask(control, TSR_PROTO_FEED, request, sizeof(*request), packet,
-	                        sizeof(*packet), &got, wait ? UINT64_MAX : tsr_cli_deadline());
+	                        sizeof(*packet), &got, wait ? EVENTS_AT_ONCE : tsr_cli_deadline());
 
+	while (wait && error == -ETIMEDOUT) {
+		(void)tsr_stop_wait(control->fd, UINT64_MAX);
+		if (tsr_stop_asked())
+			return -ECANCELED;
+		error = tsr_control_more(control, TSR_PROTO_FEED, packet, sizeof(*packet), &got,
+		                         EVENTS_AT_ONCE);
+	}
 	if (error != 0)
 		return error;
 	if (got < sizeof(packet->head) || packet->head.rows > EVENTS_ROWS_MAX ||
@@ -264,7 +276,7 @@ events_catch_up(struct tsr_control *control, struct tsr_proto_feed *request,
 	return error;
 }
 
-/* What comes, until the daemon goes or nobody reads what we write. */
+/* What comes, until the daemon goes, we are interrupted, or nobody reads what we write. */
 static int
 events_follow(struct tsr_control *control, struct tsr_proto_feed *request,
               struct events_packet *packet)
@@ -294,7 +306,9 @@ events_reconnect(struct tsr_control *control, struct tsr_proto_feed *request)
 	tsr_control_close(control);
 	tsr_cli_warn("the daemon is gone: waiting for it to come back");
 	do {
-		tsr_cli_sleep(EVENTS_RETRY_NS);
+		(void)tsr_stop_wait(-1, tsr_now_ns() + EVENTS_RETRY_NS);
+		if (tsr_stop_asked())
+			return -ECANCELED;
 		error = tsr_control_open(control, tsr_globals.socket, tsr_cli_deadline());
 	} while (error == -ECONNREFUSED || error == -ENOENT || error == -ENOTCONN ||
 	         error == -ENOTDIR || error == -ETIMEDOUT);
@@ -324,7 +338,9 @@ events_run(struct tsr_control *control, const struct events_options *options)
 		if (error == -ENOTCONN)
 			error = events_reconnect(control, &request);
 	}
-	return error == 0 ? TSR_EXIT_OK : tsr_cli_fail(error, "the daemon's events can't be had");
+	return error == 0 || error == -ECANCELED
+	               ? TSR_EXIT_OK
+	               : tsr_cli_fail(error, "the daemon's events can't be had");
 }
 
 int
@@ -346,6 +362,8 @@ tsr_cmd_events(int argc, char **argv)
 	status = tsr_cli_connect(&control);
 	if (status != 0)
 		return status;
+	tsr_stop_catch();
+	tsr_stop_catch_output();
 	status = events_run(&control, &options);
 	tsr_control_close(&control);
 	return status;

@@ -191,6 +191,7 @@ tsr_cmd_stat(int argc, char **argv)
 	if (status != 0)
 		return tsr_cli_unattached(status, address.realm);
 	tsr_stop_catch();
+	tsr_stop_catch_output();
 	status = stat_run(&sampler, &options, address.realm);
 	tsr_sampler_close(&sampler);
 	return status;

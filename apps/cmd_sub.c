@@ -376,6 +376,7 @@ tsr_cmd_sub(int argc, char **argv)
 	if (status != TSR_EXIT_OK)
 		return status;
 	tsr_stop_catch();
+	tsr_stop_catch_output();
 	status = sub_open(&sub);
 	if (status == TSR_EXIT_OK)
 		status = sub_all(&sub);

@@ -133,20 +133,42 @@ tickets_parse(int key, char *arg, struct argp_state *state)
 }
 
 static bool
+tickets_is_client(const struct tsr_proto_row_client *client, const char *who)
+{
+	uint64_t id;
+
+	if (tsr_count_parse(who, 1, TSR_CLIENTS_MAX, &id) == 0)
+		return client->id == id;
+	return strncmp(client->name, who, sizeof(client->name)) == 0;
+}
+
+static bool
 tickets_is_holder(const struct tsr_tickets *tickets, const struct tsr_hold_fact *fact,
                   const char *who)
 {
 	const struct tsr_proto_row_client *client;
-	uint64_t id;
 
 	if (strcmp(who, tsr_hold_name(fact->hold)) == 0)
 		return true;
 	if (fact->hold != TSR_HOLD_CLIENT)
 		return false;
-	if (tsr_count_parse(who, 1, TSR_CLIENTS_MAX, &id) == 0)
-		return fact->who == id;
 	client = tsr_dump_client(tickets->dump, fact->who);
-	return client != NULL && strncmp(client->name, who, sizeof(client->name)) == 0;
+	return client != NULL && tickets_is_client(client, who);
+}
+
+/* Is there anybody of that name, whether he holds something or not? */
+static bool
+tickets_knows(const struct tsr_dump *dump, const char *who)
+{
+	for (int hold = TSR_HOLD_DEPOT; hold <= TSR_HOLD_CLIENT; hold++) {
+		if (strcmp(who, tsr_hold_name((enum tsr_hold)hold)) == 0)
+			return true;
+	}
+	for (uint32_t i = 0; i < dump->clients_count; i++) {
+		if (tickets_is_client(&dump->clients[i], who))
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -201,6 +223,13 @@ tickets_show(const struct tsr_tickets *tickets, const struct tickets_options *op
 			tsr_cli_warn("there is no channel '%s' in this realm", options->channel);
 			return TSR_EXIT_NOT_FOUND;
 		}
+	}
+	if (options->holder != NULL && !tickets_knows(tickets->dump, options->holder)) {
+		tsr_cli_warn(
+			"there is no holder '%s' in this realm: expected a client's id or name, "
+			"depot, daemon, region, shared, channel, or nobody",
+			options->holder);
+		return TSR_EXIT_NOT_FOUND;
 	}
 	report = tsr_report_new();
 	tsr_report_set(report, "realm", tsr_dump_text(tickets->dump->realm.name, TSR_NAME_BYTES));

@@ -73,10 +73,8 @@ top_once(struct tsr_view *view, uint64_t interval_ns)
 		}
 	}
 	json_decref(report);
-	if (error != 0)
-		return tsr_cli_fail(error, "the daemon can't be asked");
-	if (realm_error != 0)
-		return tsr_cli_fail(realm_error, "cannot look at realm '%s'", view->realm);
+	if (error != 0 || realm_error != 0)
+		return tsr_cli_unattached(error != 0 ? error : realm_error, view->realm);
 	return TSR_EXIT_OK;
 }
 

@@ -19,7 +19,7 @@ tsr_sampler_open(struct tsr_sampler *sampler, const char *realm)
 	struct tsr_attach_options const options = {
 		.size = sizeof(options),
 		.realm = realm,
-		.name = "tessera",
+		.name = tsr_globals.title,
 		.socket = tsr_globals.socket,
 		.flags = TSR_ATTACH_OBSERVER,
 	};

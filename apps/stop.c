@@ -15,6 +15,7 @@
 static volatile sig_atomic_t stop_asked;
 /* So that a signal just before a wait ends that wait, too. */
 static int stop_fd = -1;
+static int stop_output = -1;
 
 static void
 stop_take(int signal)
@@ -36,6 +37,12 @@ tsr_stop_catch(void)
 	(void)sigaction(SIGTERM, &take, NULL);
 }
 
+void
+tsr_stop_catch_output(void)
+{
+	stop_output = STDOUT_FILENO;
+}
+
 bool
 tsr_stop_asked(void)
 {
@@ -45,7 +52,9 @@ tsr_stop_asked(void)
 bool
 tsr_stop_wait(int fd, uint64_t until_ns)
 {
-	struct pollfd wait[2] = {{.fd = stop_fd, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+	struct pollfd wait[3] = {{.fd = stop_fd, .events = POLLIN},
+	                         {.fd = fd, .events = POLLIN},
+	                         {.fd = stop_output, .events = 0}};
 	struct timespec left;
 
 	while (stop_asked == 0) {
@@ -54,8 +63,11 @@ tsr_stop_wait(int fd, uint64_t until_ns)
 
 		left = (struct timespec){.tv_sec = (time_t)(rest / TSR_NS_PER_SECOND),
 		                         .tv_nsec = (long)(rest % TSR_NS_PER_SECOND)};
-		if (ppoll(wait, 2, until_ns == UINT64_MAX ? NULL : &left, NULL) >= 0)
-			return (wait[1].revents & POLLIN) != 0;
+		if (ppoll(wait, 3, until_ns == UINT64_MAX ? NULL : &left, NULL) < 0)
+			continue;
+		if ((wait[2].revents & POLLERR) != 0)
+			stop_asked = 1;
+		return (wait[1].revents & (POLLIN | POLLHUP)) != 0;
 	}
 	return false;
 }

@@ -17,9 +17,12 @@ void tsr_stop_catch(void);
 /* tsr_stop_asked - has one come? */
 bool tsr_stop_asked(void);
 
+/* tsr_stop_catch_output - and as if a signal came, once nobody reads standard output any more */
+void tsr_stop_catch_output(void);
+
 /*
- * tsr_stop_wait - until @fd is readable, @until_ns (CLOCK_MONOTONIC; UINT64_MAX: never), or a
- * signal has come
+ * tsr_stop_wait - until @fd is readable or hung up, @until_ns (CLOCK_MONOTONIC; UINT64_MAX: never),
+ * or a signal has come
  * @fd:	-1: none
  *
  * Return: whether @fd is readable.

@@ -17,6 +17,8 @@
 TSR_API const char *argp_program_version = "tessera " TSR_VERSION; /* NOLINT */
 TSR_API const char *argp_program_bug_address;                      /* NOLINT */
 
+static int tessera_help(int argc, char **argv);
+
 static const struct tsr_command tessera_commands[] = {
 	{"demo", "stream files from process to process, check and measure", tsr_cmd_demo},
 	{"doctor", "what of this machine helps or hinders, with remedies", tsr_cmd_doctor},
@@ -45,6 +47,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"reload", "have the daemon read its configuration again", tsr_cmd_reload},
 	{"trace", "record the lives of messages, and look at them", tsr_cmd_trace},
 	{"stop", "end the daemon", tsr_cmd_stop},
+	{"help", "what a command does, and what it takes", tessera_help},
 };
 
 #define TESSERA_COMMANDS (sizeof(tessera_commands) / sizeof(tessera_commands[0]))
@@ -122,35 +125,62 @@ tessera_title(const char *name)
 	return title;
 }
 
+static struct argp_child const tessera_children[] = {{&tsr_globals_argp, 0, NULL, 0},
+                                                     {NULL, 0, NULL, 0}};
+static struct argp const tessera_argp = {
+	.parser = tessera_parse,
+	.args_doc = "COMMAND [ARGUMENT...]",
+	.doc = "Messages between processes through shared memory: the command line.",
+	.children = tessera_children,
+	.help_filter = tessera_help_filter,
+};
+
+static int
+tessera_run(const struct tessera_choice *choice)
+{
+	char *const title = tessera_title(choice->command->name);
+	int status;
+
+	choice->argv[0] = title;
+	tsr_globals.title = title;
+	status = choice->command->run(choice->argc, choice->argv);
+	free(title);
+	return status;
+}
+
+/* help [COMMAND]: as --help with the command, or without one; that ends the program. */
+static int
+tessera_help(int argc, char **argv)
+{
+	char option[] = "--help";
+	char *arguments[] = {program_invocation_short_name, option, NULL};
+	struct tessera_choice choice = {.argc = 2, .argv = arguments};
+
+	if (argc < 2 || argv[1][0] == '-' || strcmp(argv[1], "help") == 0)
+		return argp_parse(&tessera_argp, choice.argc, choice.argv, 0, NULL, &choice);
+	choice.command = tessera_find(argv[1]);
+	if (choice.command != NULL)
+		return tessera_run(&choice);
+	tsr_cli_warn("there is no command '%s'", argv[1]);
+	return TSR_EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct argp_child const children[] = {{&tsr_globals_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
-	struct argp const argp = {
-		.parser = tessera_parse,
-		.args_doc = "COMMAND [ARGUMENT...]",
-		.doc = "Messages between processes through shared memory: the command line.",
-		.children = children,
-		.help_filter = tessera_help_filter,
-	};
 	struct tessera_choice choice = {.command = NULL};
-	char *title;
 	int status;
 
 	argp_err_exit_status = TSR_EXIT_USAGE;
 	tsr_globals.program = argv[0];
 	/* A closed pipe is an error of a write, told as such. */
 	signal(SIGPIPE, SIG_IGN);
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &choice);
-	title = tessera_title(choice.command->name);
-	choice.argv[0] = title;
-	tsr_globals.title = title;
-	status = choice.command->run(choice.argc, choice.argv);
+	argp_parse(&tessera_argp, argc, argv, ARGP_IN_ORDER, NULL, &choice);
+	status = tessera_run(&choice);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		if (status == TSR_EXIT_OK && errno != EPIPE)
 			tsr_cli_warn("standard output can't be written");
 		status = status == TSR_EXIT_OK ? TSR_EXIT_RUNTIME : status;
 	}
-	free(title);
 	return status;
 }

@@ -34,6 +34,17 @@ json() {
 	done
 }
 
+@test "help is as good as --help" {
+	[ "$("$TESSERA" help)" = "$("$TESSERA" --help)" ]
+	[ "$("$TESSERA" help help)" = "$("$TESSERA" help --help)" ]
+	for command in top channel; do
+		[ "$("$TESSERA" help $command)" = "$("$TESSERA" $command --help)" ]
+	done
+	run "$TESSERA" help nix
+	[ "$status" -eq 2 ]
+	[[ $output == *"no command 'nix'"* ]]
+}
+
 @test "a wrong command line exits with 2 and says why" {
 	for arguments in "" nonsense "status extra" "channel" "channel create" "channel make x" "channel rm x --one-sender" \
 		"channel create x --capacity 3" "channel create x --kind round" "channel create x --on-full burst" "send" "send demo/" "send a/b --block-size x" "recv a b" "ping --count 0" \

@@ -99,6 +99,11 @@ sent() {
 	json tickets --channel files --limit 10
 	[ "$(value '.tickets | length')" -eq 10 ]
 	[ "$(value .left_off)" -eq 90 ]
+	json tickets --holder shared
+	[ "$(value '.tickets | length')" -eq 0 ]
+	run --separate-stderr "$TESSERA" tickets --holder nix
+	[ "$status" -eq 4 ]
+	[[ $stderr == *"no holder 'nix'"* ]]
 	run --separate-stderr "$TESSERA" tickets --channel none
 	[ "$status" -eq 4 ]
 	run --separate-stderr "$TESSERA" tickets nowhere

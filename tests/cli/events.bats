@@ -120,6 +120,28 @@ happened() { until_true 5 jq -es "any($1)" events || { cat events; return 1; }; 
 		| map(.number | values) | $missed > 0 and $missed + length == max - min + 1' events)" = true ]
 }
 
+@test "a follower ends with 0 when it is interrupted, with the daemon and without it" {
+	start_daemon
+	for signal in INT TERM; do
+		follow
+		kill -"$signal" "$follower"
+		wait "$follower"
+	done
+	follow
+	kill "$daemon"
+	until_true 5 grep -q "waiting for it to come back" said
+	kill "$follower"
+	wait "$follower"
+}
+
+@test "a follower ends when nobody reads it any more, though nothing happens" {
+	start_daemon
+	# The pipe ends with the first line, and no other event comes.
+	run timeout 10 bash -c "\"$TESSERA\" events | head -n 1; exit \${PIPESTATUS[0]}"
+	[ "$status" -eq 0 ]
+	[ "${#lines[@]}" -eq 1 ]
+}
+
 @test "what is not there is said" {
 	run "$TESSERA" events
 	[ "$status" -eq 3 ]
