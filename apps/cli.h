@@ -70,6 +70,7 @@ int tsr_cmd_demo(int argc, char **argv);
 int tsr_cmd_doctor(int argc, char **argv);
 int tsr_cmd_dump(int argc, char **argv);
 int tsr_cmd_events(int argc, char **argv);
+int tsr_cmd_evict(int argc, char **argv);
 int tsr_cmd_hz(int argc, char **argv);
 int tsr_cmd_ledger(int argc, char **argv);
 int tsr_cmd_metrics(int argc, char **argv);

@@ -27,7 +27,7 @@ static const char *const events_kinds[TSR_FEED_KINDS] = {
 	[TSR_FEED_KILL] = "kill",       [TSR_FEED_DEATH] = "death",
 	[TSR_FEED_REPAIR] = "repair",   [TSR_FEED_CHANNEL] = "channel",
 	[TSR_FEED_REFUSAL] = "refusal", [TSR_FEED_DROP] = "drop",
-	[TSR_FEED_RELOAD] = "reload",
+	[TSR_FEED_RELOAD] = "reload",   [TSR_FEED_EVICT] = "evict",
 };
 
 struct events_options {
@@ -52,7 +52,7 @@ struct events_past {
 static const struct argp_option events_options[] = {
 	{"kind", 'k', "KIND[,...]", 0,
          "Only of this kind: start, stop, realm, condemn, attach, detach, kill, death, repair, "
-         "channel, refusal, drop, reload; repeatable",
+         "channel, refusal, drop, reload, evict; repeatable",
          0},
 	{"last", 'n', "N", 0, "Of what has been, the last N (default: all that the daemon keeps)",
          0},

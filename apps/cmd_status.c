@@ -21,6 +21,7 @@ static const struct tsr_column status_facts[] = {
 	{"polling_ns", "  looking for work", TSR_CELL_NS},
 	{"asleep_ns", "  asleep", TSR_CELL_NS},
 	{"reaped", "deaths cleaned up after", TSR_CELL_COUNT},
+	{"evicted", "clients evicted", TSR_CELL_COUNT},
 	{"repaired", "things given back", TSR_CELL_COUNT},
 	{"refused", "requests refused", TSR_CELL_COUNT},
 	{"compat", "older kernel's fallbacks", TSR_CELL_TEXT},
@@ -93,6 +94,7 @@ status_fill(const struct tsr_proto_status_reply *reply, json_t *out)
 	tsr_report_set(out, "polling_ns", tsr_report_count(reply->polling_ns));
 	tsr_report_set(out, "asleep_ns", tsr_report_count(reply->asleep_ns));
 	tsr_report_set(out, "reaped", tsr_report_count(reply->reaped));
+	tsr_report_set(out, "evicted", tsr_report_count(reply->evicted));
 	tsr_report_set(out, "repaired", tsr_report_count(reply->repaired));
 	tsr_report_set(out, "refused", tsr_report_count(reply->refused));
 	tsr_report_set(out, "compat", json_boolean(reply->flags & TSR_STATUS_COMPAT));

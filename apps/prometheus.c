@@ -79,6 +79,7 @@ static const struct family families[] = {
 	{OF_DAEMON, COUNTER, "repaired", NULL, STATUS(repaired),
          "Slots, cells and tickets given back for clients that died."},
 	{OF_DAEMON, COUNTER, "refused", NULL, STATUS(refused), "Requests refused."},
+	{OF_DAEMON, COUNTER, "evicted", NULL, STATUS(evicted), "Clients that were evicted."},
 	{OF_DAEMON, COUNTER, "reloads", NULL, STATUS(reloads), "Reloads of the configuration."},
 	{OF_DAEMON, COUNTER, "reloads_refused", NULL, STATUS(reloads_refused),
          "Reloads refused for a mistake in the configuration."},

@@ -26,13 +26,21 @@ tsr_row_group(uint32_t gid)
 void
 tsr_row_client(json_t *out, const struct tsr_proto_row_client *row)
 {
+	static const char *const states[] = {
+		[TSR_ROW_CLIENT_ATTACHED] = "attached",
+		[TSR_ROW_CLIENT_CLOSING] = "closing",
+		[TSR_ROW_CLIENT_EVICTED] = "evicted",
+	};
 	bool const observer = (row->flags & TSR_PROTO_ATTACH_OBSERVER) != 0;
 
 	tsr_report_set(out, "id", json_integer(row->id));
 	tsr_report_set(out, "role", json_string(observer ? "observer" : "participant"));
 	tsr_report_set(out, "pid", json_integer(row->pid));
 	tsr_report_set(out, "user", tsr_row_user(row->uid));
-	tsr_report_set(out, "state", json_string(row->state == 0 ? "attached" : "closing"));
+	tsr_report_set(out, "state",
+	               json_string(row->state < sizeof(states) / sizeof(states[0])
+	                                   ? states[row->state]
+	                                   : "unknown"));
 	tsr_report_set(out, "since_ns", tsr_report_count(row->since_ns));
 	tsr_report_set(out, "senders", json_integer(row->senders));
 	tsr_report_set(out, "receivers", json_integer(row->receivers));

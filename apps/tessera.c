@@ -30,6 +30,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"delay", "how old messages are when they are received", tsr_cmd_delay},
 	{"metrics", "what there is to count, for Prometheus", tsr_cmd_metrics},
 	{"events", "what happens: attach, detach, deaths, refusals, reloads", tsr_cmd_events},
+	{"evict", "end one client, and tell it why", tsr_cmd_evict},
 	{"why", "who holds a channel back, with evidence", tsr_cmd_why},
 	{"realms", "what realms there are, and whose", tsr_cmd_realms},
 	{"clients", "who is attached", tsr_cmd_clients},

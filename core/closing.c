@@ -9,34 +9,47 @@
 #include "core/kernel.h"
 
 void
-tsr_closing_add(struct tsr_server *server, struct tsr_member *member)
+tsr_closing_add(struct tsr_server *server, struct tsr_member *member, uint64_t grace_ns)
 {
 	struct tsr_member **link = &server->closing;
 
 	tsr_member_get(member);
-	member->closing_deadline_ns = tsr_now_ns() + TSR_CLOSING_NS;
-	member->next_closing = NULL;
-	while (*link != NULL)
+	member->closing_deadline_ns = tsr_now_ns() + grace_ns;
+	while (*link != NULL && (*link)->closing_deadline_ns <= member->closing_deadline_ns)
 		link = &(*link)->next_closing;
+	member->next_closing = *link;
 	*link = member;
 	tsr_server_arm(server, member->closing_deadline_ns);
 }
 
 static void
-closing_kill(struct tsr_member *member)
+closing_tell(struct tsr_member const *member, const char *what)
 {
 	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_KILL);
+
+	tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_WARNING, &row,
+	              "client %u '%s' (pid %d) of realm '%s' %s", member->id, member->name,
+	              (int)member->pid, member->realm->entry.name, what);
+}
+
+static void
+closing_kill(struct tsr_member *member)
+{
 	int error;
 
 	tsr_realm_lock(member->realm);
 	if (member->state == TSR_MEMBER_CLOSING) {
 		error = tsr_kernel_kill(member->pidfd);
 		if (error == 0)
-			tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_WARNING, &row,
-			              "client %u '%s' (pid %d) left realm '%s' without a goodbye "
-			              "and lived on: it was killed",
-			              member->id, member->name, (int)member->pid,
-			              member->realm->entry.name);
+			closing_tell(
+				member,
+				member->evicted
+					? "was evicted and did not leave: it was killed"
+					: "left without a goodbye and lived on: it was killed");
+		else if (error != -ESRCH && member->evicted)
+			closing_tell(member, "was evicted, does not leave, and may not be killed "
+			                     "by this daemon: kill it, what it holds is given "
+			                     "back then");
 		else if (error != -ESRCH)
 			tsr_realm_condemn(
 				member->realm,

@@ -114,7 +114,7 @@ connection_leave_member(struct tsr_connection *connection)
 		member->state = TSR_MEMBER_CLOSING;
 	tsr_realm_unlock(member->realm);
 	if (closing && !connection->server->leaving)
-		tsr_closing_add(connection->server, member);
+		tsr_closing_add(connection->server, member, TSR_CLOSING_NS);
 	connection->member = NULL;
 	tsr_member_put(member);
 }

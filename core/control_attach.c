@@ -123,7 +123,8 @@ attach_leave(struct tsr_connection *connection)
 
 	tsr_request_drop_events(connection);
 	tsr_realm_lock(member->realm);
-	error = tsr_member_leave(member, false, &result);
+	/* Who was evicted leaves as if it had died: partners are told so. */
+	error = tsr_member_leave(member, member->evicted, &result);
 	if (error == 0)
 		tsr_member_tidy(member);
 	member->connection = -1;

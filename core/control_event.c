@@ -163,3 +163,10 @@ tsr_request_drop_events(struct tsr_connection *connection)
 	while (connection->events != NULL)
 		event_drop(&connection->events);
 }
+
+void
+tsr_request_tell_events(struct tsr_connection *connection)
+{
+	for (struct tsr_event *event = connection->events; event != NULL; event = event->next_own)
+		tsr_event_tell(event);
+}

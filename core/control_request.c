@@ -55,6 +55,7 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
 	RULE(LEDGER, ledger, NEEDS_NOTHING, false, tsr_request_ledger),
 	RULE(RELOAD, plain, NEEDS_NOTHING, false, tsr_request_reload),
 	RULE(SEGMENTS, segments, NEEDS_NOTHING, false, tsr_request_segments),
+	RULE(EVICT, evict, NEEDS_NOTHING, false, tsr_request_evict),
 	RULE(STOP, plain, NEEDS_NOTHING, false, tsr_request_stop),
 };
 
@@ -62,7 +63,15 @@ static int
 request_check_needs(struct tsr_connection const *connection, struct request_rule const *rule,
                     struct tsr_refusal *refusal)
 {
-	if (rule->needs == NEEDS_NOTHING || connection->member != NULL)
+	struct tsr_member const *const member = connection->member;
+
+	if (rule->needs == NEEDS_NOTHING)
+		return 0;
+	/* All that is left to it is to say goodbye. */
+	if (member != NULL && member->evicted && rule->handle != tsr_request_detach)
+		return tsr_refuse(refusal, -ECONNABORTED, "%s",
+		                  member->realm->map.notices[member->id - 1].text);
+	if (member != NULL)
 		return 0;
 	if (connection->observer == NULL)
 		return tsr_refuse(refusal, -ENOTCONN,
@@ -221,13 +230,19 @@ tsr_request_reply(struct tsr_connection *connection, struct tsr_proto_head const
 int
 tsr_request_text(const char text[TSR_NAME_BYTES], const char *what, struct tsr_refusal *refusal)
 {
-	size_t const length = strnlen(text, TSR_NAME_BYTES);
+	return tsr_request_words(text, TSR_NAME_BYTES, what, refusal);
+}
 
-	if (length == TSR_NAME_BYTES)
+int
+tsr_request_words(const char *text, size_t bytes, const char *what, struct tsr_refusal *refusal)
+{
+	size_t const length = strnlen(text, bytes);
+
+	if (length == bytes)
 		return tsr_refuse(
 			refusal, -ENAMETOOLONG,
-			"%s has no final 0 in its %d bytes, expected at most %d characters", what,
-			TSR_NAME_BYTES, TSR_NAME_BYTES - 1);
+			"%s has no final 0 in its %zu bytes, expected at most %zu characters", what,
+			bytes, bytes - 1);
 	for (size_t i = 0; i < length; i++) {
 		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
 			return tsr_refuse(

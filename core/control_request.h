@@ -29,6 +29,11 @@ TSR_MUST_CHECK
 int tsr_request_text(const char text[TSR_NAME_BYTES], const char *what,
                      struct tsr_refusal *refusal);
 
+/* tsr_request_words - the same of a text that is no name. */
+TSR_MUST_CHECK
+int tsr_request_words(const char *text, size_t bytes, const char *what,
+                      struct tsr_refusal *refusal);
+
 /* tsr_request_enter - lock the member's realm, if it is still in it. Return: 0; -ENOTCONN. */
 TSR_MUST_CHECK
 int tsr_request_enter(struct tsr_member *member, struct tsr_refusal *refusal);
@@ -75,6 +80,10 @@ tsr_request_fn tsr_request_ping, tsr_request_status, tsr_request_ledger, tsr_req
 /* control_region.c */
 tsr_request_fn tsr_request_region_create, tsr_request_region_offer, tsr_request_region_map,
 	tsr_request_region_close, tsr_request_region_settle;
+/* tsr_request_tell_events - make all descriptors of a connection's readable: look, and see. */
+void tsr_request_tell_events(struct tsr_connection *connection);
+/* control_evict.c */
+tsr_request_fn tsr_request_evict;
 /* control_reload.c */
 tsr_request_fn tsr_request_reload;
 /* control_segments.c */

@@ -70,6 +70,7 @@ tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 		.reaped = tsr_counter_read(&daemon->reaped),
 		.repaired = tsr_counter_read(&daemon->repaired),
 		.refused = tsr_counter_read(&daemon->refused),
+		.evicted = tsr_counter_read(&daemon->evicted),
 		.poll_cpu = (uint32_t)daemon->poll_cpu,
 	};
 

@@ -64,6 +64,7 @@ struct tsr_daemon {
 	_Atomic uint64_t reaped;
 	_Atomic uint64_t repaired;
 	_Atomic uint64_t refused;
+	_Atomic uint64_t evicted;
 	_Atomic uint64_t connections;
 	_Atomic uint64_t clients_count;
 };

@@ -84,10 +84,9 @@ event_disarm(struct tsr_event *event)
 		event_side_unlink(event->side);
 }
 
-/* Make its descriptor readable. If the pipe is full it is so already; if its other end is closed,
- * nobody cares. */
-static void
-event_tell(struct tsr_event *event)
+/* If the pipe is full it is readable already; if its other end is closed, nobody cares. */
+void
+tsr_event_tell(struct tsr_event *event)
 {
 	event_disarm(event);
 	if (write(event->fd, "", 1) < 0)
@@ -99,7 +98,7 @@ event_side_tell(struct tsr_event_side *side)
 {
 	for (struct tsr_event *e = side->events; e != NULL; e = e->next) {
 		if (e->armed)
-			event_tell(e);
+			tsr_event_tell(e);
 	}
 }
 
@@ -324,7 +323,7 @@ tsr_events_forget(struct tsr_channel_record *record)
 
 		for (struct tsr_event *e = record->events[side].events; e != NULL; e = next) {
 			next = e->next;
-			event_tell(e);
+			tsr_event_tell(e);
 			e->side = NULL;
 		}
 		record->events[side].events = NULL;

@@ -92,6 +92,9 @@ int tsr_event_open(struct tsr_realm *realm, struct tsr_channel_record *record, u
                    uid_t uid, struct tsr_event **out, int *fd, struct tsr_refusal *refusal);
 void tsr_event_close(struct tsr_event *event);
 
+/* tsr_event_tell - make its descriptor readable; it is armed no longer. */
+void tsr_event_tell(struct tsr_event *event);
+
 /* tsr_event_arm - Return: 0; -ENOENT the channel was removed; -ENOBUFS participants use all tokens
  * of that side; -EFAULT the realm was condemned. */
 TSR_MUST_CHECK

@@ -49,6 +49,7 @@ member_clear_state(void *argument)
 	tsr_st_rlx(&state->wakes, 0);
 	tsr_st_rlx(&state->missed_wakes, 0);
 	tsr_st_rlx(&state->refused, 0);
+	tsr_st_rlx(&member->realm->map.notices[member->id - 1].evicted, 0);
 	return 0;
 }
 

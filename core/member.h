@@ -8,6 +8,7 @@
  *
  *	attached --DETACH--> gone			ends closed, everything swept, id free
  *	attached --the socket hangs up--> closing	100 ms, then it is killed
+ *	attached --EVICT--> closing			1 s, then it is killed; it may DETACH
  *	attached, closing --process descriptor--> gone	reaped
  *	any --realm condemned--> gone
  *
@@ -59,6 +60,7 @@ struct tsr_member {
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;
 	bool offering; /* memory of its own: core/offer.h */
+	bool evicted;
 };
 
 struct tsr_member_who {

@@ -335,6 +335,24 @@ TSR_COLD struct tsr_trace_end tsr_end_describe(struct tsr_end const *end);
 TSR_COLD void tsr_end_note_time(struct tsr_end *end, uint64_t stamp);
 TSR_COLD void tsr_end_tell_receive(struct tsr_end const *end, struct tsr_msg const *msg);
 
+/* tsr_attachment_evicted - take the daemon's reason for a hint. Return: -ECONNABORTED. */
+TSR_COLD int tsr_attachment_evicted(struct tsr_attachment const *attachment);
+
+/* tsr_attachment_check - may this client go on? Return: 0; -ENOTCONN the realm has ended;
+ * -ECONNABORTED. */
+TSR_INLINE int
+tsr_attachment_check(struct tsr_attachment const *attachment)
+{
+	/* [E1] pairs with [E2]: the realm as its daemon last said. */
+	if (tsr_ld_acq(&attachment->map.directory->state) != TSR_REALM_LIVING)
+		return -ENOTCONN;
+	/* [E5] pairs with [E6]: the reason is written. */
+	if (attachment->me != 0 &&
+	    tsr_ld_acq(&attachment->map.notices[attachment->me - 1].evicted) != 0)
+		return tsr_attachment_evicted(attachment);
+	return 0;
+}
+
 /* tsr_attachment_classes - fill class_of_lines from the map. */
 void tsr_attachment_classes(struct tsr_attachment *attachment);
 
@@ -369,7 +387,7 @@ tsr_magazines_have(uint64_t handle, struct tsr_magazine **magazines)
 /*
  * tsr_magazine_refill - get free tickets of @klass, from orphans or the depot
  *
- * Context: warm. Return: 0; -ENOMEM none is free.
+ * Context: warm. Return: 0; -ENOMEM none is free; as tsr_attachment_check().
  */
 TSR_MUST_CHECK
 int tsr_magazine_refill(struct tsr_attachment *attachment, uint32_t klass,
@@ -420,7 +438,7 @@ extern uint64_t tsr_wait_look_ns;
  * tsr_end_check - why nothing more may come: closed, dead, condemned
  *
  * Context: after a miss. Return: 0 wait on; -EPIPE, -ECONNRESET: look once more, then give up;
- * -ENOTCONN.
+ * -ENOTCONN, -ECONNABORTED.
  */
 TSR_MUST_CHECK
 int tsr_end_check(struct tsr_end *end);

@@ -111,9 +111,10 @@ conflated_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 		return error;
 	if (!tsr_block_holds(&map->blocks[tsr_name_index(zdesc->name)], zdesc->range))
 		return -EINVAL;
-	/* [E1] pairs with [E2]: who is never told that it is full must be told this. */
-	if (tsr_ld_acq(&map->directory->state) != TSR_REALM_LIVING)
-		return -ENOTCONN;
+	/* Who is never told that it is full must be told this. */
+	error = tsr_attachment_check(end->attachment);
+	if (error != 0)
+		return error;
 	if (!conflated_claim(end))
 		return -EAGAIN;
 	position = end->position;

@@ -78,11 +78,14 @@ drop_oldest(struct tsr_end *end)
 int
 tsr_drop_full(struct tsr_end *end, struct tsr_zdesc const *zdesc)
 {
+	int error;
+
 	if ((end->channel.flags & TSR_CHANNEL_DROPS) == 0)
 		return -EAGAIN;
-	/* [E1] pairs with [E2]: where nobody is told that it is full, somebody must say this. */
-	if (tsr_ld_acq(&end->map->directory->state) != TSR_REALM_LIVING)
-		return -ENOTCONN;
+	/* Where nobody is told that it is full, somebody must say this. */
+	error = tsr_attachment_check(end->attachment);
+	if (error != 0)
+		return error;
 	if ((end->channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0)
 		return drop_oldest(end);
 	drop_release(end, zdesc->name);

@@ -204,6 +204,12 @@ format_totals_offset(struct tsr_realm_geometry const *g)
 	                       TSR_CACHELINE);
 }
 
+static uint64_t
+format_notices_offset(struct tsr_realm_geometry const *g)
+{
+	return format_totals_offset(g) + (uint64_t)g->channels * sizeof(struct tsr_channel_totals);
+}
+
 uint32_t
 tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEGMENTS_MAX])
 {
@@ -212,7 +218,7 @@ tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEG
 
 	memset(bytes, 0, TSR_SEGMENTS_MAX * sizeof(bytes[0]));
 	bytes[TSR_SEGMENT_DIRECTORY] =
-		format_totals_offset(g) + (uint64_t)g->channels * sizeof(struct tsr_channel_totals);
+		format_notices_offset(g) + (uint64_t)g->clients * sizeof(struct tsr_notice);
 	bytes[TSR_SEGMENT_CHANNELS] = (uint64_t)g->channels * sizeof(struct tsr_channel_shm) +
 	                              (uint64_t)g->slots * sizeof(struct tsr_slot);
 	bytes[TSR_SEGMENT_ARENA0] =
@@ -327,6 +333,7 @@ format_directory(struct tsr_directory *directory, struct tsr_realm_geometry cons
 	directory->ends_offset = format_ends_offset(g);
 	directory->ends = g->ends;
 	directory->totals_offset = format_totals_offset(g);
+	directory->notices_offset = format_notices_offset(g);
 	directory->region_tickets = g->region_tickets;
 	directory->first_lap = g->first_lap;
 	memcpy(directory->name, g->name, sizeof(directory->name));

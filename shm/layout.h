@@ -240,9 +240,20 @@ struct tsr_channel_totals {
 
 static_assert(sizeof(struct tsr_channel_totals) == 192, "layout");
 
+#define TSR_NOTICE_BYTES 184
+
+/* Directory: what the daemon has to say to one client. Written by the daemon. */
+struct tsr_notice {
+	alignas(TSR_CACHELINE) _Atomic uint64_t evicted; /* not 0: it is to go; stored last */
+	char text[TSR_NOTICE_BYTES];                     /* why */
+};
+
+static_assert(sizeof(struct tsr_notice) == 192, "layout");
+
 /*
  * Directory, at offset 0 of its segment; the channel entries start at channels_offset, the regions'
- * at regions_offset, the ends' at ends_offset, the channels' totals at totals_offset.
+ * at regions_offset, the ends' at ends_offset, the channels' totals at totals_offset, the clients'
+ * notices at notices_offset.
  */
 struct tsr_directory {
 	_Atomic uint64_t magic; /* stored last */
@@ -271,7 +282,8 @@ struct tsr_directory {
 	uint64_t totals_offset;
 	_Atomic uint64_t meters_version; /* odd: an end's counts are being moved */
 	uint64_t ranges_offset;          /* of the tickets' ranges, in the tickets segment */
-	uint64_t reserved1[10];
+	uint64_t notices_offset;
+	uint64_t reserved1[9];
 };
 
 static_assert(offsetof(struct tsr_directory, tickets) == 56, "layout");

@@ -128,6 +128,11 @@ int
 tsr_magazine_refill(struct tsr_attachment *attachment, uint32_t klass,
                     struct tsr_magazine *magazine)
 {
+	int const error = tsr_attachment_check(attachment);
+
+	/* Who always finds room in its channels must be told by somebody. */
+	if (error != 0)
+		return error;
 	magazine->count = tsr_depot_take(&attachment->map, klass, attachment->me, magazine->name);
 	if (magazine->count == 0)
 		magazine->count = magazine_adopt(attachment, klass, magazine->name);

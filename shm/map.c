@@ -48,6 +48,7 @@ map_bind_header(struct tsr_map *map)
 	    directory->regions_offset % alignof(struct tsr_region_entry) != 0 ||
 	    directory->ends_offset % alignof(struct tsr_end_entry) != 0 ||
 	    directory->totals_offset % alignof(struct tsr_channel_totals) != 0 ||
+	    directory->notices_offset % alignof(struct tsr_notice) != 0 ||
 	    !map_holds(mapping, directory->channels_offset,
 	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_entry)) ||
 	    !map_holds(mapping, directory->regions_offset,
@@ -55,7 +56,9 @@ map_bind_header(struct tsr_map *map)
 	    !map_holds(mapping, directory->ends_offset,
 	               (uint64_t)map->ends_count * sizeof(struct tsr_end_entry)) ||
 	    !map_holds(mapping, directory->totals_offset,
-	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_totals)))
+	               (uint64_t)map->channels_count * sizeof(struct tsr_channel_totals)) ||
+	    !map_holds(mapping, directory->notices_offset,
+	               (uint64_t)map->clients_count * sizeof(struct tsr_notice)))
 		return -EPROTO;
 	map->tickets_all = map->tickets_count + directory->region_tickets;
 	map->entries = (struct tsr_channel_entry *)(void *)((unsigned char *)directory +
@@ -66,6 +69,8 @@ map_bind_header(struct tsr_map *map)
 	                                             directory->ends_offset);
 	map->totals = (struct tsr_channel_totals *)(void *)((unsigned char *)directory +
 	                                                    directory->totals_offset);
+	map->notices = (struct tsr_notice *)(void *)((unsigned char *)directory +
+	                                             directory->notices_offset);
 	return 0;
 }
 

@@ -52,6 +52,7 @@ struct tsr_map {
 	struct tsr_end_entry *ends;        /* [ends_count] in the directory */
 	struct tsr_channel_totals *totals; /* [channels_count] in the directory */
 	struct tsr_metrics *metrics;       /* [ends_count] */
+	struct tsr_notice *notices;        /* [clients_count]: client id 1 has the first */
 	uint32_t ends_count;
 	int doorbell; /* eventfd of the realm's daemon; 0: none */
 };

@@ -52,9 +52,13 @@ message_alloc(struct tsr_attachment *attachment, uint32_t bytes, struct tsr_msg 
 		return -ENOMEM;
 	for (uint32_t k = message_class(map, bytes); k < map->classes_count; k++) {
 		struct tsr_magazine *const magazine = &magazines[k];
+		int const error =
+			magazine->count == 0 ? tsr_magazine_refill(attachment, k, magazine) : 0;
 
-		if (magazine->count == 0 && tsr_magazine_refill(attachment, k, magazine) != 0)
+		if (error == -ENOMEM)
 			continue; /* none of that size is free: a larger one will do */
+		if (error != 0)
+			return error;
 		tsr_message_fill(map, magazine->name[--magazine->count], bytes, msg);
 		if (TSR_TRACED && tsr_trace_has(msg->zdesc.name))
 			(void)tsr_traced_tell_alloc(attachment, msg);
@@ -226,7 +230,7 @@ tsr_message_count(struct tsr_end *end, int error)
 	else if (error == -ETIMEDOUT)
 		cause = TSR_METRIC_TIMED_OUT;
 	else if (error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN ||
-	         error == -ECANCELED)
+	         error == -ECANCELED || error == -ECONNABORTED)
 		cause = TSR_METRIC_ENDED;
 	tsr_count(&end->metrics->cause[cause], 1);
 	return error;

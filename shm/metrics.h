@@ -29,7 +29,7 @@
 enum tsr_metric_cause {
 	TSR_METRIC_WOULD_BLOCK, /* -EAGAIN of a sender: full */
 	TSR_METRIC_TIMED_OUT,   /* -ETIMEDOUT */
-	TSR_METRIC_ENDED,       /* -EPIPE, -ECONNRESET, -ENOTCONN */
+	TSR_METRIC_ENDED,       /* -EPIPE, -ECONNRESET, -ENOTCONN, -ECONNABORTED, -ECANCELED */
 	TSR_METRIC_REFUSED,     /* -ESTALE, -EINVAL, -EPROTO */
 	TSR_METRIC_LOST,        /* no error: sent, and dropped by a sender, as the channel says */
 	TSR_METRIC_CAUSES,

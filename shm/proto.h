@@ -65,6 +65,7 @@ enum tsr_proto_type {
 	TSR_PROTO_REGION_SETTLE = 29, /* a closing region has got its last ticket back */
 	TSR_PROTO_FEED = 30, /* what has happened; the reply may wait until something does */
 	TSR_PROTO_SHARED_SETTLE = 31, /* a message that the daemon was to free is held no more */
+	TSR_PROTO_EVICT = 32,
 	TSR_PROTO_TYPE_END,
 	TSR_PROTO_ERROR = 0x7fff, /* as a reply only: type is TSR_PROTO_ERROR | TSR_PROTO_REPLY */
 };
@@ -270,6 +271,7 @@ struct tsr_proto_status_reply {
 	uint64_t reaped;   /* clients that died and were cleaned up after */
 	uint64_t repaired; /* slots, cells and tickets given back for them */
 	uint64_t refused;  /* requests */
+	uint64_t evicted;  /* clients */
 	uint64_t memory_bytes;
 	uint32_t poll_cpu;
 	uint32_t flags; /* TSR_STATUS_* */
@@ -335,13 +337,17 @@ struct tsr_proto_row_client {
 	uint32_t senders;
 	uint32_t receivers;
 	uint32_t tickets;  /* that name it as holder */
-	uint32_t state;    /* 0 attached, 1 closing */
+	uint32_t state;    /* TSR_ROW_CLIENT_* */
 	uint32_t flags;    /* TSR_PROTO_ATTACH_* */
 	uint64_t since_ns; /* how long it is attached */
 	uint64_t sleeps;   /* as the client says */
 	uint64_t wakes;
 	uint64_t missed_wakes;
 };
+
+#define TSR_ROW_CLIENT_ATTACHED UINT32_C(0)
+#define TSR_ROW_CLIENT_CLOSING  UINT32_C(1) /* it hung up without a goodbye, and lives */
+#define TSR_ROW_CLIENT_EVICTED  UINT32_C(2) /* and has not left yet */
 
 struct tsr_proto_row_channel {
 	char realm[TSR_NAME_BYTES];
@@ -426,6 +432,7 @@ enum tsr_feed_kind {
 	TSR_FEED_REFUSAL = 10, /* of a request, or of `count` */
 	TSR_FEED_DROP = 11,    /* of a connection */
 	TSR_FEED_RELOAD = 12,  /* taken, or refused: `error` */
+	TSR_FEED_EVICT = 13,   /* of a client */
 	TSR_FEED_KINDS,
 };
 
@@ -450,6 +457,28 @@ struct tsr_proto_row_feed {
 	char name[TSR_NAME_BYTES]; /* the client's */
 	char channel[TSR_NAME_BYTES];
 	char text[TSR_FEED_TEXT_BYTES]; /* the sentence of the log */
+};
+
+#define TSR_EVICT_REASON_BYTES 128
+
+/* EVICT: end one client, by its id or by its name. */
+struct tsr_proto_evict {
+	struct tsr_proto_head head;
+	char realm[TSR_NAME_BYTES];
+	char client[TSR_NAME_BYTES];         /* its name; "": by its id */
+	char reason[TSR_EVICT_REASON_BYTES]; /* what it is told */
+	uint32_t client_id;                  /* 0: by its name */
+	uint32_t reserved;
+};
+
+struct tsr_proto_evict_reply {
+	struct tsr_proto_head head;
+	uint64_t next; /* number of the first event after this: its end will be among them */
+	uint32_t client_id;
+	uint32_t pid;
+	uint32_t uid;
+	uint32_t grace_ms; /* then it is killed */
+	char name[TSR_NAME_BYTES];
 };
 
 /* After this head, `rows` rows, each `row_bytes` long: as many as fit; ask again from `next`. */
@@ -542,6 +571,8 @@ static_assert(sizeof(struct tsr_proto_channel_found) == 48, "protocol");
 static_assert(sizeof(struct tsr_proto_event_open) == 32, "protocol");
 static_assert(sizeof(struct tsr_proto_event) == 24, "protocol");
 static_assert(sizeof(struct tsr_proto_row_realm) == 152, "protocol");
+static_assert(sizeof(struct tsr_proto_evict) == 280, "protocol");
+static_assert(sizeof(struct tsr_proto_evict_reply) == 104, "protocol");
 static_assert(sizeof(struct tsr_proto_segments) == 80, "protocol");
 static_assert(sizeof(struct tsr_proto_segments_reply) == 144, "protocol");
 

@@ -253,9 +253,10 @@ tsr_tap_look(struct tsr_tap_own const *tap)
 static int
 tap_check(struct tsr_tap_own const *tap)
 {
-	/* [E1] pairs with [E2]: the realm as its daemon last said. */
-	if (tsr_ld_acq(&tap->attachment->map.directory->state) != TSR_REALM_LIVING)
-		return -ENOTCONN;
+	int const error = tsr_attachment_check(tap->attachment);
+
+	if (error != 0)
+		return error;
 	/* [F3] pairs with [F2]: the channel that was asked for, and not a later one. */
 	return tsr_ld_acq(&tap->channel.entry->id) == tap->channel.id ? 0 : -ENOENT;
 }

@@ -35,6 +35,9 @@
  *	- A message belongs to exactly one: the client that allocated or received it, or the
  *	  channel. After tsr_send() succeeded, or tsr_release(), its data must not be touched.
  *	- A send that fails leaves the message with the sender, who may try again or release it.
+ *	- A client may be evicted. Its calls give -ECONNABORTED, but those that neither wait nor
+ *	  want something of the daemon or new memory may still succeed; tsr_last_hint() says why.
+ *	  What does not tsr_detach() (or end) within a second is killed.
  *	- Handles are dead after tsr_detach(), and in a forked child: calls give -ENOTCONN there.
  *	  The mappings are not inherited either; a child attaches for itself.
  *	- execve() without tsr_detach() ends the connection while the process lives on: the daemon

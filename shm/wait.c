@@ -126,14 +126,25 @@ tsr_wait_begin(struct tsr_wait *wait, struct tsr_end *const *ends, uint32_t coun
 }
 
 int
+tsr_attachment_evicted(struct tsr_attachment const *attachment)
+{
+	char const *const text = attachment->map.notices[attachment->me - 1].text;
+
+	tsr_hint_set("%.*s", TSR_NOTICE_BYTES - 1, text);
+	return -ECONNABORTED;
+}
+
+int
 tsr_end_check(struct tsr_end *end)
 {
 	struct tsr_channel_entry const *const entry = end->channel.entry;
+	int const error = tsr_attachment_check(end->attachment);
 	uint64_t ends;
 
-	/* [E1] pairs with [E2]: the realm as its daemon last said. */
-	if (tsr_ld_acq(&end->attachment->map.directory->state) != TSR_REALM_LIVING)
-		return -ENOTCONN;
+	if (error != 0) {
+		end->missed_at = (uint32_t)end->position - 1; /* never idle again: see buffered.h */
+		return error;
+	}
 	if (end->endless)
 		return 0;
 	/* [E3] pairs with [E4]: who is counted out has sent, and received, its last. */

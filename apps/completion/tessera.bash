@@ -11,6 +11,15 @@ _tessera_channels()
 		done
 }
 
+# Of participants, the ids.
+_tessera_clients()
+{
+	"${COMP_WORDS[0]}" "${globals[@]}" clients 2>/dev/null |
+		while IFS=$'\t' read -r _ id _; do
+			case $id in id | 0 | "") ;; *) printf '%s\n' "$id" ;; esac
+		done
+}
+
 _tessera_realms()
 {
 	"${COMP_WORDS[0]}" "${globals[@]}" --json status 2>/dev/null |
@@ -26,7 +35,7 @@ _tessera_options()
 _tessera()
 {
 	local commands="demo doctor status stat hz bw delay metrics events why top realms clients channels regions channel send recv pub sub ping tickets dump ledger reload
-		trace stop help"
+		evict trace stop help"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
 	local -a globals=() words=()
@@ -55,8 +64,12 @@ _tessera()
 		mapfile -t COMPREPLY < <(compgen -W "oldest newest next" -- "$current")
 		return
 		;;
-	--kind)
-		mapfile -t COMPREPLY < <(compgen -W "buffered rendezvous unlimited conflated broadcast" -- "$current")
+	--kind | -k)
+		if [ "$command" = events ]; then
+			mapfile -t COMPREPLY < <(compgen -W "start stop realm condemn attach detach kill death repair channel refusal drop reload evict" -- "$current")
+		else
+			mapfile -t COMPREPLY < <(compgen -W "buffered rendezvous unlimited conflated broadcast" -- "$current")
+		fi
 		return
 		;;
 	--on-full)
@@ -73,10 +86,6 @@ _tessera()
 		;;
 	--color)
 		mapfile -t COMPREPLY < <(compgen -W "auto always never" -- "$current")
-		return
-		;;
-	--kind | -k)
-		mapfile -t COMPREPLY < <(compgen -W "start stop realm condemn attach detach kill death repair channel refusal drop reload" -- "$current")
 		return
 		;;
 	--realm)
@@ -97,6 +106,7 @@ _tessera()
 	case $command in
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
 	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
+	evict) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_clients)" -- "$current") ;;
 	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
 	send | recv | pub | sub | stat | hz | bw | delay | why) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
 	trace)

@@ -8,7 +8,7 @@ load helper
 setup() { tessera_setup; }
 teardown() { tessera_teardown; }
 
-commands="demo doctor status realms clients channels channel send recv ping tickets dump ledger metrics reload trace stop"
+commands="demo doctor status realms clients channels channel send recv ping tickets dump ledger metrics reload evict trace stop"
 
 # json COMMAND...: it succeeds, and what it writes is one JSON object with a schema.
 json() {
@@ -49,7 +49,7 @@ json() {
 	for arguments in "" nonsense "status extra" "channel" "channel create" "channel make x" "channel rm x --one-sender" \
 		"channel create x --capacity 3" "channel create x --kind round" "channel create x --on-full burst" "send" "send demo/" "send a/b --block-size x" "recv a b" "ping --count 0" \
 		"ping --interval 5parsecs" "status --color=mauve" "realms x" "tickets a b" "tickets --older 0" "tickets --segment x --older 1" "dump a b" "dump --save x --segment y" "demo --limit none" "recv a --timeout 0" \
-		"trace" "trace play" "trace export" "trace show a b" "trace show --seconds 1" "trace record --ticket 1" \
+		"evict" "evict a b" "evict 1 --reason $(printf %0128d 0)" "trace" "trace play" "trace export" "trace show a b" "trace show --seconds 1" "trace record --ticket 1" \
 		"trace show --ticket x" "trace show --ticket 1 --events" "trace record --sample 0" "trace record --buffer 3M"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$TESSERA" $arguments
@@ -61,7 +61,7 @@ json() {
 }
 
 @test "without a daemon every command exits with 3 and says in one sentence what to do" {
-	for arguments in status realms clients channels "tickets" "dump demo/x" "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger metrics reload stop; do
+	for arguments in status realms clients channels "tickets" "dump demo/x" "channel create x" "channel rm x" "send demo/x" "recv demo/x" ping ledger metrics reload "evict 1" stop; do
 		# shellcheck disable=SC2086
 		run --separate-stderr "$TESSERA" $arguments </dev/null
 		echo "$arguments: $status $stderr"
