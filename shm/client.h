@@ -209,7 +209,8 @@ struct tsr_scope_own {
 	uint32_t names;
 	uint32_t room;
 	bool cancelled;
-	bool cancelling; /* somebody is at it */
+	bool cancelling;     /* somebody is at it: */
+	pthread_t canceller; /* this thread */
 	pthread_mutex_t lock;
 	pthread_cond_t left; /* a call was inside when the scope was cancelled */
 };
@@ -247,6 +248,7 @@ struct tsr_process {
 	struct tsr_asker_own asker[TSR_ASKERS_MAX];
 	struct tsr_reply_own reply[TSR_REPLIES_MAX];
 	pthread_mutex_t reply_lock; /* of these: any thread may reply. A forked child has it anew */
+	pthread_cond_t scope_done;  /* with the process lock: a scope was cancelled. Likewise */
 	uint32_t ends_high;         /* beyond the last entry of @end that was ever used */
 };
 

@@ -354,9 +354,10 @@ end_close(uint64_t handle, uint32_t side)
 
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	end = tsr_end_get(handle);
-	if (end == NULL || end->side != side) {
+	error = end == NULL || end->side != side ? -ENOTCONN : tsr_scope_settle(end);
+	if (error != 0) {
 		(void)pthread_mutex_unlock(&tsr_process_lock);
-		return -ENOTCONN;
+		return error;
 	}
 	tsr_scope_forget(end);
 	if (end->token != UINT32_MAX)

@@ -75,6 +75,19 @@ tsr_scope_announce(struct tsr_end *end)
 	return error;
 }
 
+int
+tsr_scope_settle(struct tsr_end *end)
+{
+	uint64_t const handle = end->handle;
+
+	while (end->handle == handle && end->scope != NULL && end->scope->cancelling) {
+		if (pthread_equal(end->scope->canceller, pthread_self()) != 0)
+			return -EBUSY;
+		(void)pthread_cond_wait(&tsr_process->scope_done, &tsr_process_lock);
+	}
+	return end->handle == handle ? 0 : -ENOTCONN;
+}
+
 void
 tsr_scope_forget(struct tsr_end *end)
 {
@@ -432,6 +445,7 @@ scope_gather(struct tsr_scope_own *top, uint16_t *below)
 		if (own->handle == 0 || own->cancelled || !scope_is_below(own, top))
 			continue;
 		own->cancelling = true;
+		own->canceller = pthread_self();
 		below[count++] = (uint16_t)i;
 	}
 	return count;
@@ -463,6 +477,7 @@ tsr_scope_cancel(struct tsr_scope scope)
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	for (uint32_t i = 0; i < count; i++)
 		tsr_process->scope[below[i]].cancelling = false;
+	(void)pthread_cond_broadcast(&tsr_process->scope_done);
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return tsr_trace_error(__func__, error, "");
 }

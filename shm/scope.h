@@ -45,6 +45,15 @@ TSR_COLD TSR_MUST_CHECK int tsr_scope_check(struct tsr_end *end);
  */
 TSR_COLD TSR_MUST_CHECK int tsr_scope_announce(struct tsr_end *end);
 
+/*
+ * tsr_scope_settle - wait until nobody is cancelling the end's scope, and using the end
+ *
+ * The process lock is held, and given up meanwhile. Return: 0; -ENOTCONN it was closed meanwhile;
+ * -EBUSY it is we who are cancelling, and this is within the callback.
+ */
+TSR_MUST_CHECK
+int tsr_scope_settle(struct tsr_end *end);
+
 /* tsr_scope_forget - the end is closed. tsr_scope_detach: all scopes of the attachment are. The
  * process lock is held. */
 void tsr_scope_forget(struct tsr_end *end);

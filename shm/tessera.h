@@ -334,9 +334,9 @@ TSR_API int tsr_receiver_open(struct tsr_client client, const char *name,
  *
  * What was sent stays in the channel. When the last sender has closed, receivers take what is left
  * and then get -EPIPE, until somebody opens a sender again.
- * Context: cold, asks the daemon; the end is closed in any case.
- * Return: 0; -ENOTCONN it was not open, or the daemon is gone; -ETIMEDOUT the daemon did not
- * answer.
+ * Context: cold, asks the daemon; waits for who is cancelling the end's scope.
+ * Return: 0; -EBUSY within the callback of its scope; else the end is closed in any case: -ENOTCONN
+ * it was not open, or the daemon is gone; -ETIMEDOUT the daemon did not answer.
  */
 TSR_API int tsr_sender_close(struct tsr_sender sender);
 TSR_API int tsr_receiver_close(struct tsr_receiver receiver);

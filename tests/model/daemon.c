@@ -129,6 +129,8 @@ daemon_member(unsigned number)
 	struct model_process *const p = &model.process[number];
 	struct tsr_member *const member = &daemon_members[number];
 
+	if (p->leader != p)
+		return;
 	*member = (struct tsr_member){
 		.realm = &model.realm,
 		.id = p->attachment->me,

@@ -64,6 +64,8 @@ explore_ready(struct model_process const *p)
 				return false;
 		}
 		return true;
+	case MODEL_LOCK:
+		return p->now.buffered == 0 && model.ghost->locked[p->now.word] == 0;
 	case MODEL_EVENT:
 		return false;
 	case MODEL_START:
@@ -184,6 +186,20 @@ explore_hold(uint8_t *moves, unsigned count)
 	return left;
 }
 
+/* One of its threads stands where a death counts. */
+static bool
+explore_may_die(struct model_process const *p)
+{
+	for (unsigned i = 0; i < model.processes; i++) {
+		uint64_t const status = model.ghost->status[i];
+
+		if (model.process[i].leader == p && status != MODEL_ABSENT && status < MODEL_DONE &&
+		    explore_mortal(&model.process[i]))
+			return true;
+	}
+	return false;
+}
+
 /* All moves of a state. */
 unsigned
 model_moves(uint8_t *moves)
@@ -194,8 +210,7 @@ model_moves(uint8_t *moves)
 		count += explore_moves_of(&model.process[i], &moves[count]);
 	count += explore_events(&moves[count]);
 	for (unsigned i = 0; i < model.processes; i++) {
-		if (model.ghost->status[i] != MODEL_ABSENT && model.ghost->status[i] < MODEL_DONE &&
-		    explore_mortal(&model.process[i]))
+		if (explore_may_die(&model.process[i]))
 			moves[count++] = MODEL_MOVE(MODEL_MOVE_KILL, i);
 	}
 	return explore_hold(moves, count);
@@ -214,11 +229,22 @@ explore_kill(struct model_process *p)
 		return;
 	}
 	model_set(&model.ghost->kills, model.ghost->kills - 1);
-	model_set(&model.ghost->status[p->number], MODEL_DEAD);
-	model_set(&model.ghost->asleep_on[p->number], 0);
 	model_ghost_died(p);
-	model_process_forget(p);
-	model_process_rehash(p);
+	for (unsigned i = 1; i < model.processes; i++) {
+		struct model_process *const thread = &model.process[i];
+
+		if (thread->leader != p)
+			continue;
+		while (thread->now.buffered > 0)
+			model_memory_drain(thread);
+		model_set(&model.ghost->status[i], thread == p ? MODEL_DEAD : MODEL_REAPED);
+		model_set(&model.ghost->asleep_on[i], 0);
+		model_process_forget(thread);
+	}
+	for (unsigned i = 1; i < model.processes; i++) {
+		if (model.process[i].leader == p)
+			model_process_rehash(&model.process[i]);
+	}
 }
 
 void

@@ -29,6 +29,8 @@ enum ghost_message {
 #define GHOST_SENT      (UINT64_C(1) << 24)
 #define GHOST_OVER      (UINT64_C(1) << 25)
 #define GHOST_HOPELESS  (UINT64_C(1) << 26)
+#define GHOST_LEFT      (UINT64_C(1) << 27) /* by a cancelled send, to its scope */
+#define GHOST_HANDED    (UINT64_C(1) << 28) /* over by its scope */
 #define GHOST_IN_FLIGHT UINT64_C(0x100)
 
 void
@@ -434,6 +436,34 @@ model_ghost_allocated(struct model_process *self, struct tsr_msg const *msg)
 	model_set(owner, self->number);
 }
 
+/* Its send was cancelled, and the message is its scope's. */
+void
+model_ghost_left(struct model_process *self, unsigned m)
+{
+	if (ghost_state(m) != GHOST_BEGUN)
+		model_violate("process %u is told that message %u was not sent, and it was",
+		              self->number, m);
+	model_set(&model.ghost->message[m], model.ghost->message[m] | GHOST_LEFT);
+}
+
+/* A scope hands over what was not delivered. */
+void
+model_ghost_handed(struct model_process *self, struct tsr_msg const *msg)
+{
+	uint64_t const owner = *ghost_owner(msg);
+	unsigned const m = (unsigned)(owner & 0xff);
+
+	if ((owner & GHOST_IN_FLIGHT) == 0 || ghost_state(m) != GHOST_BEGUN) {
+		(void)model_ghost_received(self, msg);
+		return;
+	}
+	if (ghost_sender(m) != self->number || (model.ghost->message[m] & GHOST_HANDED) != 0)
+		model_violate("process %u is handed message %u, which another sends, or once more",
+		              self->number, m);
+	model_set(&model.ghost->message[m], model.ghost->message[m] | GHOST_HANDED);
+	model_set(ghost_owner(msg), self->number);
+}
+
 unsigned
 model_ghost_sends(struct model_process *self, struct tsr_msg const *msg, unsigned k)
 {
@@ -491,7 +521,7 @@ model_ghost_sent(struct model_process *self, unsigned m, int error)
 		              m);
 	model_set(&model.ghost->owner[tsr_name_index(model.ghost->name[m])], self->number);
 	model_set(&model.ghost->message[m], GHOST_NONE);
-	if (error != -ETIMEDOUT)
+	if (error != -ETIMEDOUT && (error != -ECANCELED || !self->actor->scoped))
 		model_ghost_ended(self, ghost_sends_to(self->actor, 1), true, error);
 }
 
@@ -874,6 +904,13 @@ model_ghost_terminal(void)
 	for (unsigned m = 0; m < MODEL_MESSAGES; m++) {
 		unsigned const state = ghost_state(m);
 
+		uint64_t const undelivered = model.ghost->message[m] & (GHOST_LEFT | GHOST_HANDED);
+
+		if (undelivered != 0 && undelivered != (GHOST_LEFT | GHOST_HANDED) &&
+		    ghost_lives(ghost_sender(m)))
+			model_violate("message %u: a cancelled send left it, or a scope handed it, "
+			              "and not both",
+			              m);
 		if (state == GHOST_BEGUN && (model.ghost->message[m] & GHOST_SENT) != 0)
 			model_violate("message %u was sent and never published", m);
 		if (state == GHOST_PUBLISHED && !ghost_in_channel(m))

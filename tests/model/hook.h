@@ -43,9 +43,17 @@ void model_fence(void);
 /* No clock: a stamp is always the same. */
 #define __builtin_ia32_rdtsc() UINT64_C(1) /* NOLINT(bugprone-reserved-identifier) */
 
-/* Every modelled process has one thread: nobody else wants its lock. */
-#define pthread_mutex_lock(mutex)   ((void)(mutex), 0)
-#define pthread_mutex_unlock(mutex) ((void)(mutex), 0)
-#define pthread_cond_wait(c, mutex) ((void)(c), (void)(mutex), 0)
+/* What the threads of one process have of each other: see kernel.c. */
+int model_lock(void const *mutex);
+int model_unlock(void const *mutex);
+int model_cond_wait(void const *condition, void const *mutex);
+int model_cond_broadcast(void const *condition);
+pthread_t model_self(void);
+
+#define pthread_mutex_lock(mutex)   model_lock(mutex)
+#define pthread_mutex_unlock(mutex) model_unlock(mutex)
+#define pthread_cond_wait(c, mutex) model_cond_wait(c, mutex)
+#define pthread_cond_broadcast(c)   model_cond_broadcast(c)
+#define pthread_self()              model_self()
 
 #endif /* TSR_TESTS_MODEL_HOOK_H */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shm/clock.h"
@@ -60,6 +61,95 @@ tsr_membarrier(void)
 	if (model.tracing)
 		model_trace_note(model.current->number, "membarrier");
 	return 0;
+}
+
+/* Locks and conditions, by their number, as of those that were used so far. */
+#define KERNEL_CONDITION 0xffffff00U
+
+static unsigned
+kernel_number(void const *address)
+{
+	static void const *known[MODEL_LOCKS];
+	unsigned i = 0;
+
+	while (i < MODEL_LOCKS && known[i] != NULL && known[i] != address)
+		i++;
+	if (i == MODEL_LOCKS)
+		abort();
+	known[i] = address;
+	return i;
+}
+
+/* Nobody else wants the locks of a process with one thread. */
+static bool
+kernel_alone(void)
+{
+	struct model_process const *const self = model.current;
+
+	if (self == NULL)
+		return true;
+	for (unsigned i = 1; i < model.processes; i++) {
+		if (&model.process[i] != self && model.process[i].leader == self->leader)
+			return false;
+	}
+	return true;
+}
+
+int
+model_lock(void const *mutex)
+{
+	unsigned const i = kernel_alone() ? 0 : kernel_number(mutex);
+
+	if (kernel_alone())
+		return 0;
+	model_yield(MODEL_LOCK, i, 0, __builtin_return_address(0));
+	if (model.tracing)
+		model_trace_note(model.current->number, "has lock %u", i);
+	model_set(&model.ghost->locked[i], model.current->number);
+	return 0;
+}
+
+int
+model_unlock(void const *mutex)
+{
+	if (!kernel_alone())
+		model_set(&model.ghost->locked[kernel_number(mutex)], 0);
+	return 0;
+}
+
+int
+model_cond_wait(void const *condition, void const *mutex)
+{
+	struct model_process *const self = model.current;
+	uint64_t const asleep_on = KERNEL_CONDITION + kernel_number(condition);
+
+	(void)model_unlock(mutex);
+	model_set(&model.ghost->status[self->number], MODEL_ASLEEP);
+	model_set(&model.ghost->asleep_on[self->number], asleep_on | asleep_on << 32);
+	self->now.timed = 0;
+	model_yield(MODEL_SLEEP, 0, 0, __builtin_return_address(0));
+	return model_lock(mutex);
+}
+
+/* They need the lock, which the caller has: this is no step by itself. */
+int
+model_cond_broadcast(void const *condition)
+{
+	for (unsigned i = 1; !kernel_alone() && i < model.processes; i++) {
+		if (model.ghost->status[i] != MODEL_ASLEEP ||
+		    (uint32_t)model.ghost->asleep_on[i] !=
+		            KERNEL_CONDITION + kernel_number(condition))
+			continue;
+		model_set(&model.ghost->status[i], MODEL_RUNS);
+		model_set(&model.ghost->asleep_on[i], 0);
+	}
+	return 0;
+}
+
+pthread_t
+model_self(void)
+{
+	return model.current != NULL ? model.current->number : 0;
 }
 
 /* An asker names its reply channel after itself. */

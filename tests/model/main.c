@@ -111,8 +111,17 @@ main_attach(struct model_process *p)
 {
 	struct model_actor const *const actor = p->actor;
 
-	p->table = main_zeroed(sizeof(*p->table));
 	p->magazines = main_zeroed(TSR_CLASSES_MAX * sizeof(*p->magazines));
+	p->magazines[0].limit = actor->limit != 0 ? actor->limit : 2 * model.map.klass[0].batch;
+	main_need(p->magazines[0].limit <= TSR_MAGAZINE_ENTRIES, "a magazine is not so large");
+	p->leader = actor->thread != 0 ? &model.process[actor->thread] : p;
+	if (p->leader != p) {
+		p->table = p->leader->table;
+		p->attachment = p->leader->attachment;
+		p->client = p->leader->client;
+		return;
+	}
+	p->table = main_zeroed(sizeof(*p->table));
 	p->attachment = &p->table->attachment[0];
 	p->attachment->map = model.map;
 	p->attachment->me = (uint16_t)(actor->after != 0 ? actor->after : p->number);
@@ -121,8 +130,6 @@ main_attach(struct model_process *p)
 	p->attachment->lines_fast = 1;
 	p->attachment->handle = tsr_handle_new(0);
 	p->client.handle = p->attachment->handle;
-	p->magazines[0].limit = actor->limit != 0 ? actor->limit : 2 * model.map.klass[0].batch;
-	main_need(p->magazines[0].limit <= TSR_MAGAZINE_ENTRIES, "a magazine is not so large");
 	p->attachment->orphans[0].name = main_zeroed(MODEL_TICKETS * sizeof(uint64_t));
 	p->attachment->orphans[0].room = MODEL_TICKETS;
 }
@@ -133,6 +140,9 @@ main_keep(struct model_process *p)
 {
 	bool const two = p->actor->both || p->actor->asks || p->actor->serves;
 
+	model_process_keep(p, &p->magazines[0], offsetof(struct tsr_magazine, name[MODEL_TICKETS]));
+	if (p->leader != p)
+		return;
 	model_process_keep(p, &p->table->end[0], (two ? 2 : 1) * sizeof(p->table->end[0]));
 	if (p->actor->asks)
 		model_process_keep(p, &p->table->asker[0],
@@ -140,7 +150,8 @@ main_keep(struct model_process *p)
 	if (p->actor->serves)
 		model_process_keep(p, &p->table->reply[0],
 		                   MODEL_CHANNELS * sizeof(p->table->reply[0]));
-	model_process_keep(p, &p->magazines[0], offsetof(struct tsr_magazine, name[MODEL_TICKETS]));
+	if (p->actor->scoped)
+		model_process_keep(p, &p->table->scope[0], sizeof(p->table->scope[0]));
 	model_process_keep(p, &p->attachment->orphans[0].count, sizeof(uint32_t));
 	model_process_keep(p, p->attachment->orphans[0].name, MODEL_TICKETS * sizeof(uint64_t));
 }
@@ -157,6 +168,21 @@ main_no_spin(uint64_t handle)
 	end->spin_ns = 0;
 	end->window_ns = 0;
 	end->adaptive = false;
+}
+
+static void
+main_scope(struct model_process *p)
+{
+	struct tsr_scope_options const options = {
+		.size = sizeof(options), .undelivered = model_undelivered, .argument = p};
+
+	main_need(tsr_scope_open(p->client, &options, &p->scope) == 0, "a scope can't be opened");
+	main_need(!p->actor->sends || tsr_scope_add_sender(p->scope, p->sender) == 0,
+	          "a sender is not taken into a scope");
+	main_need(!p->actor->receives || tsr_scope_add_receiver(p->scope, p->receiver) == 0,
+	          "a receiver is not taken into a scope");
+	main_need(!p->actor->both || tsr_scope_add_receiver(p->scope, p->also) == 0,
+	          "a second receiver is not taken into a scope");
 }
 
 static void
@@ -193,6 +219,8 @@ main_open(struct model_process *p)
 	if (p->actor->both)
 		main_need(tsr_receiver_open(p->client, "second", &options, &p->also) == 0,
 		          "a second receiver can't be opened");
+	if (p->actor->scoped)
+		main_scope(p);
 }
 
 /* The channel has been used: its slots name tickets as they were then. */
@@ -261,6 +289,7 @@ model_setup(const struct model_scenario *scenario)
 	for (model.processes = 1; model.processes < MODEL_PROCESSES &&
 	                          scenario->actor[model.processes - 1].body != NULL;)
 		model.processes++;
+	model.process[0].leader = &model.process[0];
 	for (unsigned i = 1; i < model.processes; i++) {
 		model.process[i].number = i;
 		model.process[i].actor = &scenario->actor[i - 1];
@@ -269,7 +298,8 @@ model_setup(const struct model_scenario *scenario)
 	model_daemon_make();
 	main_tickets();
 	for (unsigned i = 1; i < model.processes; i++) {
-		if (scenario->actor[i - 1].after == 0 && !scenario->actor[i - 1].late)
+		if (scenario->actor[i - 1].after == 0 && !scenario->actor[i - 1].late &&
+		    model.process[i].leader == &model.process[i])
 			main_open(&model.process[i]);
 		main_keep(&model.process[i]);
 	}

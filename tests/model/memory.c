@@ -243,7 +243,7 @@ memory_perform(struct model_process const *p, uint32_t word, uint64_t v)
 	uint64_t const old = memory.base[word];
 
 	memory_write(word, v);
-	model_ghost_wrote(p->number, word, old, v);
+	model_ghost_wrote(p->leader->number, word, old, v);
 }
 
 static bool

@@ -21,6 +21,8 @@
  *		follows in private until before the next one. Accesses to a word that never changes,
  *		or that one process alone uses, belong to the step before: which words these are is
  *		found out by running, and the search starts again when a word turns out otherwise.
+ * Threads	a process may have several, with one id and one memory. What they share in private
+ *		they use under a lock, so taking a lock is a step, too, and nothing else of it.
  * Deaths	before any store, update or wake-up of a client, or in its sleep: a death between
  *		two loads leaves the same memory. The daemon likewise, while it repairs: then it
  *		starts again with the private tables that it had before.
@@ -47,6 +49,7 @@
 #define MODEL_BUFFER 8 /* stores on their way */
 #endif
 #define MODEL_CHANNELS 2
+#define MODEL_LOCKS    4 /* that the threads of a process share */
 #define MODEL_REQUESTS 2 /* of one asker */
 
 /* What a process does next. */
@@ -61,6 +64,7 @@ enum model_pending {
 	MODEL_WAIT,  /* futex */
 	MODEL_SLEEP, /* in it, and out of it */
 	MODEL_WAKE,
+	MODEL_LOCK,
 	MODEL_CALL,  /* asks the daemon */
 	MODEL_REPLY, /* waits for its answer */
 	MODEL_EVENT, /* the daemon waits for an event */
@@ -98,6 +102,8 @@ struct model_actor {
 	bool fenced;      /* no membarrier reaches it */
 	bool second;      /* its end is on the second channel */
 	bool both;        /* a receiver: one on each channel */
+	bool scoped;      /* its ends are in a scope */
+	uint8_t thread;   /* of the process of that number; 0: a process of its own */
 	bool asks;        /* sends requests, and receives their replies on the second channel */
 	bool serves;      /* receives requests, and replies on the second channel */
 	uint8_t messages; /* to send, or to receive at most (0: until the end of the stream) */
@@ -166,6 +172,8 @@ struct model_process {
 	struct tsr_receiver receiver;
 	struct tsr_receiver also; /* on the second channel, of one that is at both */
 	struct tsr_asker asker;
+	struct tsr_scope scope;
+	struct model_process *leader; /* of its threads: itself, if it is none */
 	struct tsr_member *member;
 	struct model_range range[8];
 	unsigned ranges;
@@ -188,6 +196,7 @@ struct model_ghost {
 	uint64_t message[MODEL_MESSAGES]; /* enum model_message | process << 8 */
 	uint64_t name[MODEL_MESSAGES];    /* under which it was sent */
 	uint64_t got[MODEL_PROCESSES];    /* conflated: 1 + position of what it received last */
+	uint64_t locked[MODEL_LOCKS];     /* by which thread; 0: free */
 	uint64_t owner[MODEL_TICKETS];    /* as the calls say: 0 nobody, a process, or in flight */
 };
 
@@ -254,6 +263,8 @@ void model_ghost_allocated(struct model_process *self, struct tsr_msg const *msg
 unsigned model_ghost_sends(struct model_process *self, struct tsr_msg const *msg, unsigned k);
 void model_ghost_kept(struct model_process *self, unsigned m, struct tsr_msg const *msg);
 void model_ghost_sent(struct model_process *self, unsigned m, int error);
+void model_ghost_left(struct model_process *self, unsigned m);
+void model_ghost_handed(struct model_process *self, struct tsr_msg const *msg);
 unsigned model_ghost_received(struct model_process *self, struct tsr_msg const *msg);
 void model_ghost_in_order(struct model_process *self, unsigned m, unsigned next[MODEL_PROCESSES]);
 void model_ghost_retains(struct model_process *self, unsigned m);
@@ -264,6 +275,9 @@ void model_ghost_answered(struct model_process *self, unsigned m, struct tsr_msg
                           int error);
 void model_ghost_died(struct model_process *p);
 void model_ghost_terminal(void);
+
+/* scenario.c */
+void model_undelivered(void *argument, struct tsr_msg *msg);
 
 /* explore.c */
 struct model_result {

@@ -115,6 +115,8 @@ model_process_run(struct model_process *p)
 	model_switch(&process_scheduler, p->now.sp);
 	model.current = NULL;
 	model_process_rehash(p);
+	if (p->leader != p)
+		model_process_rehash(p->leader);
 }
 
 /* It is no more, or needs nothing any more: nothing private distinguishes its states. */
@@ -124,25 +126,41 @@ model_process_forget(struct model_process *p)
 	p->now = (struct model_private){.sp = process_top(p)};
 }
 
+static bool
+process_is_over(struct model_process const *p)
+{
+	return p->now.sp == process_top(p) || model.ghost->status[p->number] == MODEL_DONE;
+}
+
+/* Of one with threads the memory counts as long as one of them runs. */
+static bool
+process_is_used(struct model_process const *p)
+{
+	for (unsigned i = 0; i < model.processes; i++) {
+		if (model.process[i].leader == p && !process_is_over(&model.process[i]))
+			return true;
+	}
+	return !process_is_over(p);
+}
+
 void
 model_process_rehash(struct model_process *p)
 {
 	unsigned char *const sp = p->now.sp;
-	uint64_t hash;
+	uint64_t hash = 0;
 
-	if (sp == process_top(p) || model.ghost->status[p->number] == MODEL_DONE) {
-		p->hash = 0;
-		return;
-	}
-	hash = XXH3_64bits_withSeed(&p->now, sizeof(p->now), p->number);
-	hash = XXH3_64bits_withSeed(sp, (size_t)(process_top(p) - sp), hash);
-	for (unsigned i = 0; i < p->ranges; i++)
+	if (!process_is_over(p))
+		hash = XXH3_64bits_withSeed(&p->now, sizeof(p->now), p->number);
+	/* Between two events nothing on the daemon's stack counts. */
+	if (!process_is_over(p) && p->now.pending != MODEL_EVENT)
+		hash = XXH3_64bits_withSeed(sp, (size_t)(process_top(p) - sp), hash);
+	for (unsigned i = 0; i < p->ranges && process_is_used(p); i++)
 		hash = XXH3_64bits_withSeed(p->range[i].at, p->range[i].bytes, hash);
 	p->hash = hash;
 }
 
-size_t
-model_process_save(struct model_process const *p, unsigned char *to)
+static size_t
+process_save(struct model_process const *p, unsigned char *to)
 {
 	unsigned char *const sp = p->now.sp;
 	size_t const used = (size_t)(process_top(p) - sp);
@@ -161,9 +179,22 @@ model_process_save(struct model_process const *p, unsigned char *to)
 	return ((size_t)(at - to) + 7) & ~(size_t)7;
 }
 
-void
-model_process_load(struct model_process *p, unsigned char const *from)
+size_t
+model_process_save(struct model_process const *p, unsigned char *to)
 {
+	size_t bytes = 0;
+
+	for (unsigned i = 0; i < model.processes; i++) {
+		if (model.process[i].leader == p->leader)
+			bytes += process_save(&model.process[i], to + bytes);
+	}
+	return bytes;
+}
+
+static size_t
+process_load(struct model_process *p, unsigned char const *from)
+{
+	unsigned char const *const begin = from;
 	size_t used;
 
 	memcpy(&p->now, from, sizeof(p->now));
@@ -176,6 +207,16 @@ model_process_load(struct model_process *p, unsigned char const *from)
 	for (unsigned i = 0; i < p->ranges; i++) {
 		memcpy(p->range[i].at, from, p->range[i].bytes);
 		from += p->range[i].bytes;
+	}
+	return ((size_t)(from - begin) + 7) & ~(size_t)7;
+}
+
+void
+model_process_load(struct model_process *p, unsigned char const *from)
+{
+	for (unsigned i = 0; i < model.processes; i++) {
+		if (model.process[i].leader == p->leader)
+			from += process_load(&model.process[i], from);
 	}
 }
 

@@ -20,3 +20,10 @@ tsr_region_release(struct tsr_attachment *attachment, uint64_t name)
 {
 	(void)attachment, (void)name;
 }
+
+int
+tsr_region_resolve(struct tsr_attachment *attachment, struct tsr_zdesc zdesc, struct tsr_msg *msg)
+{
+	(void)attachment, (void)zdesc, (void)msg;
+	return -EPROTO;
+}

@@ -96,6 +96,10 @@ scenario_send(struct model_process *self)
 			if (error == -ETIMEDOUT)
 				model_ghost_kept(self, m, &msg);
 		} while (error == -ETIMEDOUT);
+		if (error == -ECANCELED && msg.data == NULL) {
+			model_ghost_left(self, m);
+			break;
+		}
 		model_ghost_sent(self, m, error);
 		if (error == 0)
 			continue;
@@ -121,6 +125,8 @@ scenario_receive(struct model_process *self)
 
 		if (error == -ETIMEDOUT)
 			continue;
+		if (error == -ECANCELED && self->actor->scoped)
+			break;
 		if (error != 0) {
 			model_ghost_ended(self, self->actor->second, false, error);
 			break;
@@ -150,6 +156,8 @@ scenario_select(struct model_process *self)
 
 		if (error == -ETIMEDOUT)
 			continue;
+		if (error == -ECANCELED && self->actor->scoped)
+			break;
 		if (error != 0) {
 			unsigned const fired = select.fired;
 
@@ -257,6 +265,25 @@ scenario_hold(struct model_process *self)
 	}
 }
 
+void
+model_undelivered(void *argument, struct tsr_msg *msg)
+{
+	struct model_process *const owner = argument;
+
+	model_ghost_handed(owner, msg);
+	scenario_release(owner, msg);
+}
+
+/* A thread that cancels the scope of its process, and once more. */
+static void
+scenario_cancel(struct model_process *self)
+{
+	struct tsr_scope const scope = self->leader->scope;
+
+	scenario_check(self, "cancel", tsr_scope_cancel(scope));
+	scenario_check(self, "cancel", tsr_scope_cancel(scope) == -ECANCELED ? 0 : -EPROTO);
+}
+
 /* Ask so many things at once, and take the replies in the reverse order. */
 static void
 scenario_ask(struct model_process *self)
@@ -349,6 +376,7 @@ scenario_serve(struct model_process *self)
 	.limit = 8
 #define SERVES(n)      SERVES_AT_ALL(n), .tickets = 2
 #define SERVES_LATE(n) SERVES_AT_ALL(n), .late = true, .lasts = true
+#define CANCELS(n)     .body = scenario_cancel, .thread = n, .limit = 8
 #define LAST_LAP       .first_lap = TSR_LAP_MASK, .first_generation = TSR_GENERATION_MASK
 #define MILLION        UINT64_C(1000000)
 
@@ -1030,6 +1058,99 @@ const struct model_scenario model_scenarios[] = {
 		.tso = true,
 		.quick = true,
 		.actor = {{ASKS(1), .timeouts = 1}, {SERVES(1)}},
+	},
+	{
+		.name = "scope-receive",
+		.what = "a receive that another thread cancels, one death: what it did not receive "
+			"is handed over once",
+		.flags = ONE_RECEIVER,
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS(1)}, {RECEIVES(0), .scoped = true}, {CANCELS(2)}},
+	},
+	{
+		.name = "scope-hand-on",
+		.what = "a receive that is cancelled while another receiver waits: a wake-up spent "
+			"on it goes on",
+		.capacity = 2,
+		.states = 4 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(2), .stays = true},
+                          {RECEIVES(1), .scoped = true, .stays = true},
+                          {CANCELS(2)},
+                          {RECEIVES(1), .stays = true}},
+	},
+	{
+		.name = "scope-send",
+		.what = "a send that waits for room and is cancelled, one death: each message is "
+			"sent, or handed over once",
+		.capacity = 2,
+		.kills = 1,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(3), .scoped = true}, {CANCELS(1)}, {RECEIVES(1)}},
+	},
+	{
+		.name = "scope-room",
+		.what = "two senders wait for room, one of them is cancelled: a wake-up spent on "
+			"it "
+			"goes on",
+		.capacity = 2,
+		.tickets = 8,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(2), .scoped = true, .stays = true},
+                          {CANCELS(1)},
+                          {SENDS(2), .stays = true},
+                          {RECEIVES(2), .stays = true}},
+	},
+	{
+		.name = "scope-select",
+		.what = "a select that is cancelled while a receiver waits on one of its "
+			"channels: tokens left behind swallow no wake-up",
+		.capacity = 2,
+		.two = true,
+		.states = 4 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(2), .second = true, .stays = true},
+                          {SELECTS(1), .scoped = true, .stays = true},
+                          {CANCELS(2)},
+                          {RECEIVES(1), .second = true, .stays = true}},
+	},
+	{
+		.name = "scope-select-death",
+		.what = "a select that is cancelled, a sender on each of its channels, one death",
+		.capacity = 2,
+		.kills = 1,
+		.two = true,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(1)},
+                          {SENDS(1), .second = true},
+                          {SELECTS(0), .scoped = true},
+                          {CANCELS(3)}},
+	},
+	{
+		.name = "scope-rendezvous",
+		.what = "an offer that is cancelled, one death: it was received, or is handed over "
+			"once",
+		.kind = TSR_KIND_RENDEZVOUS,
+		.capacity = 2,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS(1), .scoped = true}, {CANCELS(1)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "tso-scope",
+		.what = "store buffers: a receive that another thread cancels, and nobody else "
+			"wakes",
+		.capacity = 2,
+		.tso = true,
+		.quick = true,
+		.actor = {{SENDS(1), .stays = true},
+                          {RECEIVES(2), .scoped = true, .stays = true},
+                          {CANCELS(2)}},
 	},
 	{
 		.name = "broadcast",

@@ -386,6 +386,31 @@ test_case(scope, one_who_never_sleeps_is_cancelled_too)
 	test_ok(tsr_scope_close(scope));
 }
 
+static int closed;
+
+static void
+close_within(void *argument, struct tsr_msg *msg)
+{
+	take(argument, msg);
+	closed = tsr_receiver_close(receiver);
+}
+
+test_case(scope, callback_can_not_close_an_end_of_what_is_being_cancelled)
+{
+	struct tsr_scope_options const options = {
+		.size = sizeof(options), .undelivered = close_within, .argument = &handed};
+	struct tsr_scope second;
+
+	test_ok(tsr_scope_open(me, &options, &second));
+	test_ok(tsr_scope_add_receiver(second, receiver));
+	put(7);
+	test_ok(tsr_scope_cancel(second));
+	test_same(handed.count, 1);
+	test_is(closed, -EBUSY);
+	test_is(tsr_scope_cancel(second), -ECANCELED);
+	test_ok(tsr_scope_close(second));
+}
+
 test_case(scope, what_is_no_scope_is_refused)
 {
 	struct tsr_scope_options options = {.size = sizeof(options) - 1};
