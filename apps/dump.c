@@ -184,7 +184,7 @@ tsr_dump_phase(uint32_t phase)
 json_t *
 tsr_dump_kind(uint8_t kind)
 {
-	static const char *const words[] = {"idle", "received", "shared"};
+	static const char *const words[] = {"idle", "received", "shared", "requeued", "segment"};
 
-	return dump_word(words, 3, kind);
+	return dump_word(words, TSR_TICKET_SEGMENT + 1, kind);
 }

@@ -9,6 +9,7 @@
 #include "apps/rows.h"
 #include "apps/table.h"
 #include "shm/access.h"
+#include "shm/unlimited.h"
 #include "shm/waiter.h"
 #include "shm/zdesc.h"
 
@@ -210,9 +211,8 @@ show_ticket_says(const struct tsr_dump *dump, uint64_t name)
 
 /* One slot. */
 static json_t *
-show_slot(const struct tsr_dump *dump, const struct tsr_channel *channel, uint32_t number)
+show_slot(const struct tsr_dump *dump, struct tsr_slot const *slot, uint32_t number)
 {
-	struct tsr_slot *const slot = &channel->shm->slot[number];
 	uint64_t const name = tsr_ld_rlx(&slot->name);
 	uint64_t const range = tsr_ld_rlx(&slot->range);
 	uint64_t const stamp = tsr_ld_rlx(&slot->stamp);
@@ -235,17 +235,18 @@ static json_t *
 show_slot_rows(const struct tsr_dump *dump, const struct tsr_channel *channel,
                const struct tsr_dump_show *show, uint64_t *left_off)
 {
+	struct tsr_slots at = tsr_slots_of(channel);
 	json_t *rows = json_array();
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		uint64_t const word = tsr_ld_rlx(&channel->shm->slot[i].word);
+	while (tsr_slots_go(&at)) {
+		uint64_t const word = tsr_ld_rlx(&at.slot->word);
 
 		if (!show->all && tsr_slot_phase(word) == TSR_EMPTY)
 			continue;
 		if (show->limit != 0 && json_array_size(rows) >= show->limit)
 			(*left_off)++;
 		else
-			tsr_report_add(rows, show_slot(dump, channel, i));
+			tsr_report_add(rows, show_slot(dump, at.slot, at.index));
 	}
 	return rows;
 }
@@ -308,6 +309,20 @@ show_set_ends(json_t *out, const char *side, uint64_t ends)
 	tsr_report_set(out, key, tsr_report_count(tsr_ends_stream(ends)));
 }
 
+/* How many segments an unlimited one has. But for the first they lie in arenas, which are not
+ * copied: what is in their slots is not to be seen. */
+static void
+show_set_segments(const struct tsr_dump *dump, const struct tsr_channel *channel, json_t *out)
+{
+	uint32_t segments = 1;
+
+	for (uint32_t i = 0; i < dump->map.tickets_count; i++)
+		segments += tsr_word_is_segment(tsr_ld_rlx(&dump->map.tickets[i].word)) &&
+		            tsr_ld_rlx(&dump->map.tickets[i].tag) == channel->id;
+	tsr_report_set(out, "segments", json_integer(segments));
+	tsr_report_set(out, "next_position", json_null());
+}
+
 /* What a channel is, and how it stands, without its slots. */
 static void
 show_set_channel(const struct tsr_dump *dump, uint32_t index, const struct tsr_channel *channel,
@@ -317,10 +332,11 @@ show_set_channel(const struct tsr_dump *dump, uint32_t index, const struct tsr_c
 	                                     "one-to-one"};
 	struct tsr_channel_shm *const shm = channel->shm;
 	uint64_t const waiting = tsr_ld_rlx(&shm->receivers_waiting);
+	struct tsr_slots at = tsr_slots_of(channel);
 	struct show_phases phases = {{0}};
 
-	for (uint32_t i = 0; i < channel->capacity; i++)
-		show_count_phase(&phases, tsr_ld_rlx(&shm->slot[i].word));
+	while (tsr_slots_go(&at))
+		show_count_phase(&phases, tsr_ld_rlx(&at.slot->word));
 	tsr_report_set(out, "channel", tsr_dump_channel_name(dump, index));
 	tsr_report_set(out, "id", show_hex(channel->id));
 	tsr_report_set(out, "index", json_integer(index));
@@ -334,7 +350,10 @@ show_set_channel(const struct tsr_dump *dump, uint32_t index, const struct tsr_c
 	               show_hex(tsr_ld_rlx(&shm->senders_waiting) & ~TSR_WAITING_FENCED));
 	tsr_report_set(out, "redo", tsr_report_count(tsr_ld_rlx(&shm->redo)));
 	tsr_report_set(out, "fenced", json_boolean((waiting & TSR_WAITING_FENCED) != 0));
-	tsr_report_set(out, "next_position", tsr_report_count(tsr_channel_find(channel)));
+	if (channel->kind == TSR_KIND_UNLIMITED)
+		show_set_segments(dump, channel, out);
+	else
+		tsr_report_set(out, "next_position", tsr_report_count(tsr_channel_find(channel)));
 	show_set_phases(out, &phases);
 }
 

@@ -11,6 +11,7 @@
 #include "apps/table.h"
 #include "apps/units.h"
 #include "shm/access.h"
+#include "shm/unlimited.h"
 #include "shm/zdesc.h"
 
 const char *
@@ -38,9 +39,11 @@ static void
 tickets_look_channel(struct tsr_tickets *tickets, uint32_t index, const struct tsr_channel *channel)
 {
 	const struct tsr_map *const map = &tickets->dump->map;
+	/* Of an unlimited one its first segment: the others lie in arenas, which are not copied. */
+	struct tsr_slots at = tsr_slots_of(channel);
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	while (tsr_slots_go(&at)) {
+		struct tsr_slot *const slot = at.slot;
 		uint64_t const name = tsr_ld_rlx(&slot->name);
 		uint32_t const ticket = tsr_name_index(name);
 
@@ -50,7 +53,7 @@ tickets_look_channel(struct tsr_tickets *tickets, uint32_t index, const struct t
 			continue;
 		tickets->place[ticket] = (struct tsr_ticket_place){
 			.channel = index,
-			.slot = i,
+			.slot = at.index,
 			.range = tsr_ld_rlx(&slot->range),
 			.stamp = tsr_ld_rlx(&slot->stamp),
 		};

@@ -12,6 +12,7 @@
 #include "shm/format.h"
 #include "shm/kind.h"
 #include "shm/requeue.h"
+#include "shm/unlimited.h"
 #include "shm/waiter.h"
 
 #define CHANNELS_ENDS_MAX UINT16_MAX
@@ -171,6 +172,14 @@ channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record,
 	struct tsr_quota *const quota = &realm->daemon->quota;
 	int error;
 
+	if (shape->kind == TSR_KIND_UNLIMITED &&
+	    tsr_unlimited_bytes(shape->capacity) > realm->map.message_bytes_max)
+		return tsr_refuse(refusal, -EINVAL,
+		                  "channel '%s': %u slots take %llu bytes, expected at most the "
+		                  "%u of a block of realm '%s', for it grows by one at a time",
+		                  record->name, shape->capacity,
+		                  (unsigned long long)tsr_unlimited_bytes(shape->capacity),
+		                  realm->map.message_bytes_max, realm->entry.name);
 	record->bytes = tsr_kind_get(shape->kind)->bytes(shape);
 	if (channels_free_index(realm, &record->index) != 0)
 		return tsr_refuse(refusal, -ENOBUFS,
@@ -462,13 +471,7 @@ channels_is_empty(struct tsr_channel const *channel)
 
 	if (tsr_requeue_pending(channel))
 		return false;
-	if (kind->is_empty != NULL)
-		return kind->is_empty(channel);
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		if (tsr_slot_phase(tsr_ld_rlx(&channel->shm->slot[i].word)) != TSR_EMPTY)
-			return false;
-	}
-	return true;
+	return kind->is_empty != NULL ? kind->is_empty(channel) : tsr_slots_all_empty(channel);
 }
 
 /*
@@ -507,6 +510,8 @@ tsr_channels_leave(struct tsr_channel_record *record, uint32_t side, bool died)
 	if (s->count == 0)
 		channels_settle_gone(record, side);
 	channels_publish(record, side);
+	if (record->side[0].count == 0 && record->side[1].count == 0)
+		tsr_reaper_trim(record->channel.map, &record->channel);
 }
 
 void

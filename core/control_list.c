@@ -12,6 +12,7 @@
 #include "shm/access.h"
 #include "shm/broadcast.h"
 #include "shm/ticket.h"
+#include "shm/unlimited.h"
 #include "shm/waiter.h"
 
 #define LIST_FIRST_BYTES ((size_t)4 * TSR_PROTO_PACKET_MAX)
@@ -264,10 +265,12 @@ list_channel_work(void *argument)
 	struct tsr_channel const *const channel = list->channel;
 	uint64_t const first = list->realm->map.first_lap << channel->shift;
 	uint64_t const next = tsr_channel_find(channel);
+	struct tsr_slots at = tsr_slots_of(channel);
 	uint32_t slowest = 0;
 	int64_t behind;
 
-	list->row->sent = next - first;
+	list->row->sent = channel->kind == TSR_KIND_UNLIMITED ? tsr_unlimited_number(channel, next)
+	                                                      : next - first;
 	list->row->sleepers = list_sleepers(&channel->shm->receivers_waiting) +
 	                      list_sleepers(&channel->shm->senders_waiting);
 	if (channel->kind == TSR_KIND_BROADCAST) {
@@ -279,8 +282,8 @@ list_channel_work(void *argument)
 				tsr_ld_rlx(&tsr_broadcast_shm(channel)->cursor[slowest].word));
 		return 0;
 	}
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		if (tsr_slot_phase(tsr_ld_rlx(&channel->shm->slot[i].word)) == TSR_READY)
+	while (tsr_slots_go(&at)) {
+		if (tsr_slot_phase(tsr_ld_rlx(&at.slot->word)) == TSR_READY)
 			list->row->depth++;
 	}
 	return 0;

@@ -11,6 +11,7 @@
 #include "shm/rendezvous.h"
 #include "shm/requeue.h"
 #include "shm/ticket.h"
+#include "shm/unlimited.h"
 #include "shm/waiter.h"
 
 /* How often each ticket was named by a ready slot or a ready cell. */
@@ -70,14 +71,41 @@ ledger_taken(struct ledger_count *count, struct tsr_slot *slot, uint64_t word)
 	return true;
 }
 
+/* The blocks that an unlimited channel has grown by are named by its links. */
+static void
+ledger_segments(struct ledger_count *count, struct tsr_channel const *channel)
+{
+	struct tsr_segments at = tsr_segments_of(channel);
+
+	while (tsr_segments_go(&at)) {
+		uint64_t word;
+
+		if (at.ticket == TSR_TICKETS_MAX)
+			continue;
+		word = tsr_ld_rlx(&count->map->tickets[at.ticket].word);
+		/* The sender that has just linked it is about to say so. */
+		if (ledger_lives(count, tsr_word_holder(word)))
+			continue;
+		if (!tsr_word_is_segment(word) ||
+		    tsr_ld_rlx(&count->map->tickets[at.ticket].tag) != channel->id)
+			ledger_say(count->ledger, "a link names ticket %u, which is no segment",
+			           at.ticket);
+		else if (count->named[at.ticket]++ != 0)
+			ledger_say(count->ledger, "ticket %u is named twice, last by a link",
+			           at.ticket);
+	}
+}
+
 static void
 ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 {
 	uint16_t const holder =
 		channel->kind == TSR_KIND_BROADCAST ? TSR_HOLDER_SHARED : TSR_HOLDER_CHANNEL;
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	struct tsr_slots at = tsr_slots_of(channel);
+
+	while (tsr_slots_go(&at)) {
+		struct tsr_slot *const slot = at.slot;
 		/* [R1] pairs with [S2]. */
 		uint64_t const word = tsr_ld_acq(&slot->word);
 
@@ -94,7 +122,7 @@ ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 				break;
 			count->ledger->slots_claimed++;
 			ledger_say(count->ledger,
-			           "slot %u of channel %llu is owned by %u, who is gone", i,
+			           "slot %u of channel %llu is owned by %u, who is gone", at.index,
 			           (unsigned long long)channel->id, tsr_slot_owner(word));
 		}
 	}
@@ -216,6 +244,8 @@ tsr_ledger_take(struct tsr_map const *map, struct tsr_channel const *channels,
 
 	*ledger = (struct tsr_ledger){.tickets = map->tickets_all};
 	for (size_t i = 0; i < channels_count; i++) {
+		if (channels[i].kind == TSR_KIND_UNLIMITED)
+			ledger_segments(&count, &channels[i]);
 		ledger_channel(&count, &channels[i]);
 		ledger_tokens(&count, channels[i].tokens->receiver,
 		              tsr_ld_rlx(&channels[i].shm->receivers_waiting));

@@ -12,6 +12,7 @@
 #include "shm/depot.h"
 #include "shm/ticket.h"
 #include "shm/trace.h"
+#include "shm/unlimited.h"
 #include "shm/waiter.h"
 
 void
@@ -286,18 +287,20 @@ reaper_drain_slots(struct tsr_map const *map, struct tsr_channel const *channel,
                    struct tsr_reap_result *result)
 {
 	uint16_t const sent = tsr_reaper_kind(channel->kind)->sent;
+	struct tsr_slots at = tsr_slots_of(channel);
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	while (tsr_slots_go(&at)) {
 		/* [R1] pairs with [S2]: as any end would. */
-		uint64_t const word = tsr_ld_acq(&slot->word);
+		uint64_t const word = tsr_ld_acq(&at.slot->word);
 
 		if (tsr_slot_phase(word) == TSR_EMPTY)
 			continue;
-		if (tsr_reaper_reclaim(map, tsr_ld_rlx(&slot->name), sent, TSR_HOLDER_DAEMON))
+		if (tsr_reaper_reclaim(map, tsr_ld_rlx(&at.slot->name), sent, TSR_HOLDER_DAEMON))
 			result->tickets++;
-		tsr_reaper_empty(slot, tsr_slot_lap(word));
+		tsr_reaper_empty(at.slot, tsr_slot_lap(word));
 	}
+	if (channel->kind == TSR_KIND_UNLIMITED)
+		tsr_reaper_segments(map, channel, result);
 }
 
 uint32_t
@@ -312,6 +315,18 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k);
 	return result.tickets;
+}
+
+void
+tsr_reaper_trim(struct tsr_map const *map, struct tsr_channel const *channel)
+{
+	struct tsr_reap_result result = {0};
+
+	if (channel->kind != TSR_KIND_UNLIMITED || !tsr_slots_all_empty(channel))
+		return;
+	tsr_reaper_segments(map, channel, &result);
+	for (uint32_t k = 0; k < map->classes_count && result.tickets > 0; k++)
+		reaper_refill(map, k);
 }
 
 uint32_t

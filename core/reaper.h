@@ -75,6 +75,10 @@ void tsr_reaper_requeue_drain(struct tsr_map const *map, struct tsr_channel cons
  */
 uint32_t tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel);
 
+/* tsr_reaper_trim - no end is open on the channel: if it is an empty unlimited one, what it had
+ * grown by is free. */
+void tsr_reaper_trim(struct tsr_map const *map, struct tsr_channel const *channel);
+
 /* tsr_reaper_settle - free what the daemon is responsible for and no reader holds any more. */
 void tsr_reaper_settle(struct tsr_map const *map);
 

@@ -35,7 +35,7 @@ broadcast_claimed(struct tsr_map const *map, struct tsr_channel const *channel, 
 	tsr_reaper_empty(slot, tsr_slot_lap(word));
 	result->slots_voided++;
 	if (TSR_TRACED)
-		tsr_reaper_tell_slot(map, channel, index, dead, word);
+		tsr_reaper_tell_slot(channel, slot, index, dead, word);
 }
 
 /* A cursor of the dead one: in the order in which its owner gives it up. */

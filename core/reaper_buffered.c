@@ -5,6 +5,7 @@
 #include "core/reaper_ticket.h"
 #include "shm/access.h"
 #include "shm/ticket.h"
+#include "shm/unlimited.h"
 
 void
 tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap)
@@ -69,12 +70,12 @@ buffered_empty(struct tsr_map const *map, struct tsr_slot *slot, uint16_t dead,
 }
 
 void
-tsr_reaper_tell_slot(struct tsr_map const *map, struct tsr_channel const *channel, uint32_t index,
+tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr_slot const *slot, uint32_t index,
                      uint16_t dead, uint64_t before)
 {
-	uint64_t const after = tsr_ld_rlx(&channel->shm->slot[index].word);
+	uint64_t const after = tsr_ld_rlx(&slot->word);
 	struct tsr_trace_repair const repair = {
-		.realm = map->directory->name,
+		.realm = channel->map->directory->name,
 		.what = tsr_slot_phase(after) == TSR_READY ? "slot restored" : "slot voided",
 		.channel = channel->id,
 		.before = before,
@@ -87,9 +88,9 @@ tsr_reaper_tell_slot(struct tsr_map const *map, struct tsr_channel const *channe
 		TSR_TRACE(reap, repair);
 }
 
-static void
-buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
-               struct tsr_reap_result *result)
+void
+tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+                struct tsr_reap_result *result)
 {
 	struct tsr_channel const *const channel = &end->channel;
 	bool const sender = end->side == TSR_SIDE_SENDER;
@@ -97,9 +98,10 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 	                    (sender ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER)) != 0;
 	/* A sender that drops the oldest takes it as a receiver does. */
 	bool const takes = !sender || (channel->flags & TSR_CHANNEL_DROP_OLDEST) != 0;
+	struct tsr_slots at = tsr_slots_of(channel);
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	while (tsr_slots_go(&at)) {
+		struct tsr_slot *const slot = at.slot;
 		/* [R1] pairs with [S2]; [S1] pairs with [R2]: as any end would. */
 		uint64_t const word = tsr_ld_acq(&slot->word);
 		uint32_t const phase = tsr_slot_phase(word);
@@ -116,7 +118,7 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 		else
 			continue;
 		if (TSR_TRACED)
-			tsr_reaper_tell_slot(map, channel, i, dead, word);
+			tsr_reaper_tell_slot(channel, slot, at.index, dead, word);
 	}
 	if (takes)
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
@@ -125,6 +127,6 @@ buffered_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16
 }
 
 struct tsr_reaper_kind const tsr_reaper_buffered = {
-	.slots = buffered_slots,
+	.slots = tsr_reaper_ring,
 	.sent = TSR_HOLDER_CHANNEL,
 };

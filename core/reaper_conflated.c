@@ -60,7 +60,7 @@ conflated_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 		else
 			continue;
 		if (TSR_TRACED)
-			tsr_reaper_tell_slot(map, channel, i, dead, word);
+			tsr_reaper_tell_slot(channel, slot, i, dead, word);
 	}
 	if (sender)
 		conflated_find_newest(channel);

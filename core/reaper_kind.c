@@ -8,6 +8,7 @@ static struct tsr_reaper_kind const *const reaper_kinds[] = {
 	[TSR_KIND_BROADCAST] = &tsr_reaper_broadcast,
 	[TSR_KIND_CONFLATED] = &tsr_reaper_conflated,
 	[TSR_KIND_RENDEZVOUS] = &tsr_reaper_rendezvous,
+	[TSR_KIND_UNLIMITED] = &tsr_reaper_unlimited,
 };
 
 struct tsr_reaper_kind const *

@@ -32,6 +32,7 @@ extern struct tsr_reaper_kind const tsr_reaper_conflated;
  */
 void tsr_reaper_shared(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
 extern struct tsr_reaper_kind const tsr_reaper_rendezvous;
+extern struct tsr_reaper_kind const tsr_reaper_unlimited;
 
 /* What several kinds do with a ring: the slot that @dead had claimed, the one that it had taken. */
 void tsr_reaper_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
@@ -43,7 +44,16 @@ void tsr_reaper_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t
 void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);
 
 /* tsr_reaper_tell_slot - for a trace: slot @index was @before, if it has changed */
-TSR_COLD void tsr_reaper_tell_slot(struct tsr_map const *map, struct tsr_channel const *channel,
+TSR_COLD void tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr_slot const *slot,
                                    uint32_t index, uint16_t dead, uint64_t before);
+
+/* tsr_reaper_ring - what .slots is where messages lie in order, in one ring or in several */
+void tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+                     struct tsr_reap_result *result);
+
+/* tsr_reaper_segments - an unlimited channel has no end open and its slots are empty: free every
+ * segment but the first */
+void tsr_reaper_segments(struct tsr_map const *map, struct tsr_channel const *channel,
+                         struct tsr_reap_result *result);
 
 #endif /* TSR_CORE_REAPER_KIND_H */

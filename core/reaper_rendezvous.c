@@ -50,7 +50,7 @@ rendezvous_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 		tsr_reaper_empty(slot, tsr_slot_lap(word));
 		result->slots_voided++;
 		if (TSR_TRACED)
-			tsr_reaper_tell_slot(map, channel, i, dead, word);
+			tsr_reaper_tell_slot(channel, slot, i, dead, word);
 	}
 }
 

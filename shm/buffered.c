@@ -310,7 +310,7 @@ tsr_buffered_wake(struct tsr_end *end)
 {
 	tsr_buffered_wake_others(end);
 	if (!end->alone)
-		tsr_buffered_wake_mine(end);
+		end->kind->wake_mine(end);
 }
 
 void

@@ -4,6 +4,7 @@
 #include "shm/channel.h"
 
 #include "shm/kind.h"
+#include "shm/unlimited.h"
 
 int
 tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_t index,
@@ -21,6 +22,7 @@ tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_
 		return -EPROTO;
 	*channel = (struct tsr_channel){
 		.shm = (struct tsr_channel_shm *)(void *)(map->channels_base + offset),
+		.map = map,
 		.tokens = map->tokens != NULL ? &map->tokens[index] : NULL,
 		.entry = &map->entries[index],
 		.doorbell = &map->doorbell,
@@ -49,7 +51,10 @@ tsr_channel_find(struct tsr_channel const *channel)
 	 * again. */
 	uint64_t const first_lap = tsr_slot_lap(tsr_ld_rlx(&channel->shm->slot[0].word));
 	int64_t newest = -2 * (int64_t)channel->capacity;
+	struct tsr_slot *slots;
 
+	if (channel->kind == TSR_KIND_UNLIMITED)
+		return tsr_unlimited_next(channel, &slots);
 	for (uint32_t i = 0; i < channel->capacity; i++) {
 		/* [R1] pairs with [S2]: only a place is sought, what it holds is read later. */
 		uint64_t const word = tsr_ld_acq(&channel->shm->slot[i].word);

@@ -49,6 +49,7 @@ enum tsr_phase {
 	TSR_CLAIMED = 1,
 	TSR_READY = 2,
 	TSR_TAKEN = 3,
+	TSR_LINK = 7, /* no slot but a segment's link: see unlimited.h */
 };
 
 /* The two sides of a channel. */
@@ -133,6 +134,7 @@ struct tsr_shape {
 /* A channel as one process sees it: private, checked. */
 struct tsr_channel {
 	struct tsr_channel_shm *shm;
+	struct tsr_map const *map;
 	struct tsr_tokens *tokens; /* NULL for an observer */
 	struct tsr_channel_entry *entry;
 	int const *doorbell; /* of the map */

@@ -12,10 +12,9 @@ static const char *const kind_names[KIND_COUNT] = {NULL,        "buffered",  "re
                                                    "unlimited", "conflated", "broadcast"};
 
 static struct tsr_kind const *const kind_table[KIND_COUNT] = {
-	[TSR_KIND_BUFFERED] = &tsr_kind_buffered,
-	[TSR_KIND_BROADCAST] = &tsr_kind_broadcast,
-	[TSR_KIND_CONFLATED] = &tsr_kind_conflated,
-	[TSR_KIND_RENDEZVOUS] = &tsr_kind_rendezvous,
+	[TSR_KIND_BUFFERED] = &tsr_kind_buffered,   [TSR_KIND_BROADCAST] = &tsr_kind_broadcast,
+	[TSR_KIND_CONFLATED] = &tsr_kind_conflated, [TSR_KIND_RENDEZVOUS] = &tsr_kind_rendezvous,
+	[TSR_KIND_UNLIMITED] = &tsr_kind_unlimited,
 };
 
 struct tsr_kind const *

@@ -92,5 +92,6 @@ extern struct tsr_kind const tsr_kind_buffered;
 extern struct tsr_kind const tsr_kind_broadcast;
 extern struct tsr_kind const tsr_kind_conflated;
 extern struct tsr_kind const tsr_kind_rendezvous;
+extern struct tsr_kind const tsr_kind_unlimited;
 
 #endif /* TSR_SHM_KIND_H */

@@ -64,6 +64,8 @@ static uint64_t const layout_numbers[] = {
 	offsetof(struct tsr_directory, notices_offset),
 	offsetof(struct tsr_channel_shm, requeue_first),
 	TSR_TICKET_REQUEUED,
+	TSR_TICKET_SEGMENT,
+	TSR_LINK,
 	offsetof(struct tsr_metrics, times),
 };
 

@@ -123,11 +123,11 @@ struct tsr_attach_options {
 
 /* Channels: how one is made. */
 struct tsr_channel_options {
-	size_t size; /* sizeof(struct tsr_channel_options) */
-	uint32_t
-		capacity; /* slots, a power of two, TSR_SLOTS_MIN .. TSR_SLOTS_MAX; 0: the kind's */
-	uint32_t flags;   /* TSR_CHANNEL_*, those that the kind knows */
-	uint32_t kind;    /* TSR_KIND_*; 0: buffered */
+	size_t size;       /* sizeof(struct tsr_channel_options) */
+	uint32_t capacity; /* slots, a power of two, TSR_SLOTS_MIN .. TSR_SLOTS_MAX; 0: the kind's.
+	                   * Unlimited: of a segment, which must fit a block (32 bytes a slot) */
+	uint32_t flags;    /* TSR_CHANNEL_*, those that the kind knows */
+	uint32_t kind;     /* TSR_KIND_*; 0: buffered */
 	uint32_t reserved; /* 0 */
 };
 
@@ -363,7 +363,8 @@ TSR_API int tsr_alloc(struct tsr_client client, uint32_t bytes, struct tsr_msg *
  * (TSR_NOWAIT); -ETIMEDOUT; -EPIPE full, and all receivers have closed since; -ECONNRESET full, and
  * all receivers are gone, one by death; -ECANCELED see tsr_scope_cancel(); -ESTALE the message is
  * not (or no longer) the caller's; -EINVAL the range is not inside the message; -EOPNOTSUPP a
- * message of a region, and a broadcast; -ENOTCONN.
+ * message of a region, and a broadcast; -ENOBUFS an unlimited channel, and the realm has no block
+ * left by which it could grow; -EPROTO likewise, and a participant wrote what cannot be; -ENOTCONN.
  *
  * On a rendezvous it waits until a receiver has taken the message: 0 says that one has. TSR_NOWAIT
  * offers it for a few microseconds, which is enough for a receiver that is looking just then (with

@@ -40,6 +40,7 @@ enum tsr_ticket_kind {
 	TSR_TICKET_RECEIVED = 1, /* received and not yet released */
 	TSR_TICKET_SHARED = 2,   /* held by a broadcast */
 	TSR_TICKET_REQUEUED = 3, /* the channel's again: see requeue.h */
+	TSR_TICKET_SEGMENT = 4,  /* slots of an unlimited channel: see unlimited.h */
 };
 
 TSR_INLINE uint64_t

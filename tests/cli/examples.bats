@@ -154,6 +154,18 @@ receivers() {
 	ledger_balances
 }
 
+@test "spool: what is written while nobody reads is read later, all of it" {
+	[ "$("$examples/spool" write 10000)" = "wrote 10000" ]
+	[ "$("$examples/spool" read)" = "read 10000, 50005000 in all" ]
+	background "$examples/spool" read >read
+	reader=$last
+	until_true 10 receivers spool 1
+	"$examples/spool" write 3000
+	wait "$reader"
+	[ "$(cat read)" = "read 3000, 4501500 in all" ]
+	ledger_balances
+}
+
 @test "handover: who gives learns that each word was taken, or that nobody took it" {
 	background "$examples/handover" take >taken
 	taker=$last

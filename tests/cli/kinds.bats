@@ -42,7 +42,7 @@ through() {
 }
 
 @test "each kind takes messages from the shell to the shell, and is measured" {
-	for kind in buffered broadcast conflated rendezvous; do
+	for kind in buffered broadcast conflated rendezvous unlimited; do
 		through $kind
 		[ "$(stat --format %s $kind.out)" -eq $((16 * $(jq -s '.[-1].received' $kind.hz))) ]
 	done
@@ -60,6 +60,27 @@ through() {
 	[ "$status" -eq 1 ]
 	[[ $output == *"exists already with other properties"* ]]
 	ledger_balances
+}
+
+@test "an unlimited channel grows while nobody receives, and gives back what it grew by" {
+	"$TESSERA" channel create demo/spool --kind unlimited --capacity 16
+	"$TESSERA" pub demo/spool --size 16 --count 100
+	segments() { "$TESSERA" --json tickets --channel spool --limit 0 | jq '[.tickets[] | select(.kind == "segment")] | length'; }
+	[ "$(segments)" -eq 6 ]
+	"$TESSERA" --json channels | jq -e '.channels[] | select(.name == "spool") | .depth == 100 and .sent == 100 and .capacity == 16'
+	"$TESSERA" --json dump demo/spool | jq -e '.segments == 7 and (.slots | length) == 15'
+	[ "$("$TESSERA" recv demo/spool | wc -c)" -eq 1600 ]
+	[ "$(segments)" -eq 0 ]
+	"$TESSERA" --json channels | jq -e '.channels[] | select(.name == "spool") | .depth == 0'
+	"$TESSERA" pub demo/spool --size 16 --count 100
+	"$TESSERA" channel rm demo/spool
+	ledger_balances
+	run "$TESSERA" channel create demo/large --kind unlimited --capacity 65536
+	[ "$status" -eq 1 ]
+	[[ $output == *"65536 slots take 2097152 bytes, expected at most the 1048576 of a block"* ]]
+	run "$TESSERA" channel create demo/odd --kind unlimited --on-full drop-oldest
+	[ "$status" -eq 1 ]
+	[[ $output == *"knows one-sender, one-receiver, requeue"* ]]
 }
 
 @test "sub shows what goes through a broadcast, whether anybody receives or not" {

@@ -113,8 +113,7 @@ receiver_choose(struct receiver *receiver)
 	while (conserve_table[count].name != NULL)
 		count++;
 	channel = (unsigned)(test_random(&receiver->seed) % count);
-	if (!conserve_world->offered[channel] ||
-	    !conserve_is_mine(channel, TSR_CHANNEL_ONE_RECEIVER, receiver->actor->slot,
+	if (!conserve_is_mine(channel, TSR_CHANNEL_ONE_RECEIVER, receiver->actor->slot,
 	                      CONSERVE_RECEIVERS))
 		return CONSERVE_CHANNELS;
 	return channel;

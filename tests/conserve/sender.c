@@ -33,8 +33,7 @@ sender_choose(struct sender *sender)
 	while (conserve_table[count].name != NULL)
 		count++;
 	channel = (unsigned)(test_random(&sender->seed) % count);
-	if (!conserve_world->offered[channel] ||
-	    sender->next[channel] + CONSERVE_BATCH > CONSERVE_MESSAGES ||
+	if (sender->next[channel] + CONSERVE_BATCH > CONSERVE_MESSAGES ||
 	    !conserve_is_mine(channel, TSR_CHANNEL_ONE_SENDER, sender->actor->slot,
 	                      CONSERVE_SENDERS))
 		return CONSERVE_CHANNELS;
@@ -120,7 +119,9 @@ sender_failed(struct sender *sender, unsigned channel, int error)
 {
 	child_check(sender->report,
 	            error == -EAGAIN || error == -ETIMEDOUT || error == -EPIPE ||
-	                    error == -ECONNRESET || error == -ENOMEM || error == -ECANCELED,
+	                    error == -ECONNRESET || error == -ENOMEM || error == -ECANCELED ||
+	                    (error == -ENOBUFS &&
+	                     conserve_table[channel].options.kind == TSR_KIND_UNLIMITED),
 	            "%s: send gave %d", conserve_table[channel].name, error);
 }
 

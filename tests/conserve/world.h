@@ -63,7 +63,6 @@ bool conserve_is_mine(unsigned channel, uint32_t only, unsigned slot, unsigned s
 struct conserve_world {
 	_Atomic uint64_t stop;
 	uint64_t seed; /* of the round, for what is said */
-	bool offered[CONSERVE_CHANNELS];
 	/* Who is to die in the middle of what it does next; senders first, then receivers. */
 	_Atomic uint64_t doom[CONSERVE_SENDERS + CONSERVE_RECEIVERS];
 	/* By each receiver: messages that it may have received and not noted yet. */

@@ -14,6 +14,7 @@
 
 #include "core/ledger.h"
 #include "shm/requeue.h"
+#include "shm/unlimited.h"
 #include "tests/model/model.h"
 
 /*
@@ -132,6 +133,24 @@ ghost_too_late(unsigned m)
 	unsigned const request = ghost_request(m);
 
 	return request < MODEL_MESSAGES && (model.ghost->message[request] & GHOST_OVER) != 0;
+}
+
+/* The @i-th slot that may hold a message, in one ring or in several; NULL: there are no more. */
+static struct tsr_slot *
+ghost_slot(struct tsr_channel const *channel, uint32_t i)
+{
+	struct tsr_slot *slots = channel->shm->slot;
+
+	if (channel->kind != TSR_KIND_UNLIMITED)
+		return i < channel->capacity ? &slots[i] : NULL;
+	for (; i >= channel->mask; i -= channel->mask) {
+		uint64_t const link = model_memory_look(model_memory_word(&slots[0].name));
+
+		if (tsr_name_index(link) == TSR_TICKETS_MAX)
+			return NULL;
+		slots = tsr_unlimited_segment(channel, link);
+	}
+	return &slots[i + 1];
 }
 
 static bool
@@ -330,6 +349,17 @@ ghost_slot_empty(unsigned number, unsigned m, unsigned phase)
 		ghost_dropped(number, m);
 }
 
+/* Is this the word of a slot of a segment? A block has room for one, whose first slot is a link. */
+static bool
+ghost_is_in_block(uint32_t word)
+{
+	uint32_t const first = model_memory_word(model.map.arena_base[0]);
+	uint32_t const words = model.map.klass[0].block_bytes / 8;
+
+	return word >= first && word < first + model.map.arena_bytes[0] / 8 &&
+	       (word - first) % 4 == 0 && (word - first) % words != 0;
+}
+
 /* Is this the word of a slot? */
 static bool
 ghost_is_slot(uint32_t word)
@@ -341,7 +371,7 @@ ghost_is_slot(uint32_t word)
 		if (word >= first && word < first + channel->capacity * 4)
 			return (word - first) % 4 == 0;
 	}
-	return false;
+	return model.scenario->kind == TSR_KIND_UNLIMITED && ghost_is_in_block(word);
 }
 
 /* In a rendezvous the ticket's word says who has the message. */
@@ -643,10 +673,10 @@ static bool
 ghost_in_slot(unsigned m)
 {
 	struct tsr_channel const *const channel = ghost_channel(m);
+	struct tsr_slot *slot;
 	bool found = false;
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	for (uint32_t i = 0; (slot = ghost_slot(channel, i)) != NULL; i++) {
 		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
 
 		found = found ||
@@ -661,14 +691,14 @@ static bool
 ghost_waits(unsigned m)
 {
 	struct tsr_channel const *const channel = ghost_channel(m);
+	struct tsr_slot *slot;
 
 	if (ghost_state(m) != GHOST_PUBLISHED || ghost_given(m) != 0)
 		return false;
 	/* What a dead one held may come again after the end was told. */
 	if (tsr_requeue_is_on(&model.record.channel) && !ghost_in_slot(m))
 		return false;
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	for (uint32_t i = 0; (slot = ghost_slot(channel, i)) != NULL; i++) {
 		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
 
 		if (model_memory_look(model_memory_word(&slot->name)) != model.ghost->name[m])
@@ -777,9 +807,9 @@ static bool
 ghost_in_hands(struct model_process const *p, unsigned m)
 {
 	struct tsr_channel const *const channel = &model.record.channel;
+	struct tsr_slot *slot;
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	for (uint32_t i = 0; (slot = ghost_slot(channel, i)) != NULL; i++) {
 		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
 
 		if (tsr_slot_phase(word) != TSR_EMPTY &&
@@ -859,10 +889,10 @@ static bool
 ghost_in_channel(unsigned m)
 {
 	struct tsr_channel const *const channel = ghost_channel(m);
+	struct tsr_slot *slot;
 	unsigned found = 0;
 
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
+	for (uint32_t i = 0; (slot = ghost_slot(channel, i)) != NULL; i++) {
 		uint64_t const word = model_memory_look(model_memory_word(&slot->word));
 
 		found += tsr_slot_phase(word) == TSR_READY &&

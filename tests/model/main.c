@@ -22,6 +22,7 @@
 #include "shm/depot.h"
 #include "shm/kind.h"
 #include "shm/ticket.h"
+#include "shm/unlimited.h"
 #include "tests/model/model.h"
 
 static void
@@ -79,7 +80,11 @@ main_realm(struct model_scenario const *s)
 	                  (uint32_t)(sizeof(struct tsr_broadcast_shm) / sizeof(struct tsr_slot)));
 	geometry.clients = MODEL_PROCESSES;
 	geometry.classes = 1;
-	geometry.klass[0] = (struct tsr_class_config){.block_bytes = 64, .count = tickets};
+	geometry.klass[0] = (struct tsr_class_config){
+		.block_bytes = s->capacity <= 2 || s->kind != TSR_KIND_UNLIMITED
+	                               ? 64
+	                               : (uint32_t)tsr_unlimited_bytes(s->capacity),
+		.count = tickets};
 	geometry.regions = 0;
 	geometry.region_tickets = 0;
 	geometry.ends = 0;
@@ -227,7 +232,8 @@ main_open(struct model_process *p)
 static void
 main_stale_names(struct tsr_channel const *channel)
 {
-	for (uint32_t i = 0; i < channel->capacity; i++) {
+	/* Slot 0 of an unlimited one is its link. */
+	for (uint32_t i = channel->kind == TSR_KIND_UNLIMITED; i < channel->capacity; i++) {
 		uint64_t const generation =
 			tsr_word_generation(tsr_ld_rlx(&model.map.tickets[i].word));
 

@@ -365,9 +365,11 @@ scenario_serve(struct model_process *self)
 #define RECEIVES(n)   .body = scenario_receive, .receives = true, .messages = n, .limit = 8
 #define SELECTS(n) \
 	.body = scenario_select, .receives = true, .both = true, .messages = n, .limit = 8
-#define RETAINS   .body = scenario_retain, .receives = true, .limit = 8
-#define BROADCAST .kind = TSR_KIND_BROADCAST, .capacity = 2, .tickets = 8
-#define ASK       .two = true, .second_flags = ONE_RECEIVER, .capacity = 2, .tickets = 6
+#define RETAINS       .body = scenario_retain, .receives = true, .limit = 8
+#define UNLIMITED     .kind = TSR_KIND_UNLIMITED, .capacity = 2, .tickets = 12
+#define SENDS_MORE(n) .body = scenario_send, .sends = true, .messages = n, .tickets = 6, .limit = 12
+#define BROADCAST     .kind = TSR_KIND_BROADCAST, .capacity = 2, .tickets = 8
+#define ASK           .two = true, .second_flags = ONE_RECEIVER, .capacity = 2, .tickets = 6
 #define ASKS(n)                                                                             \
 	.body = scenario_ask, .sends = true, .receives = true, .asks = true, .messages = n, \
 	.tickets = 2, .limit = 8
@@ -886,6 +888,129 @@ const struct model_scenario model_scenarios[] = {
 		.tso = true,
 		.quick = true,
 		.actor = {{SENDS(2), .fenced = true, .stays = true}, {RECEIVES(2), .stays = true}},
+	},
+	{
+		.name = "unlimited",
+		.what = "segments of one message, one death",
+		UNLIMITED,
+		.kills = 1,
+		.quick = true,
+		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-one",
+		.what = "a declared sender, a declared receiver, segments of one message, one "
+			"death",
+		UNLIMITED,
+		.flags = ONE_SENDER | ONE_RECEIVER,
+		.kills = 1,
+		.actor = {{SENDS_MORE(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-race",
+		.what = "two senders put a segment in the same place",
+		UNLIMITED,
+		.quick = true,
+		.states = 2 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS_MORE(2), .stays = true}, {SENDS_MORE(2), .stays = true}},
+	},
+	{
+		.name = "unlimited-wrap",
+		.what = "laps and generations run over, one death",
+		UNLIMITED,
+		.kills = 1,
+		LAST_LAP,
+		.actor = {{SENDS_MORE(3)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-senders",
+		.what = "two senders, a receiver, one death",
+		UNLIMITED,
+		.kills = 1,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS_MORE(2)}, {SENDS_MORE(1)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-receivers",
+		.what = "two receivers, one of which may have to look back by segments, one death",
+		UNLIMITED,
+		.kills = 1,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-reaper",
+		.what = "one death, and the daemon dies while it repairs",
+		UNLIMITED,
+		.kills = 1,
+		.reaper_kills = 1,
+		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-requeue",
+		.what = "what a dead receiver held comes again: two receivers, one death",
+		UNLIMITED,
+		.flags = TSR_CHANNEL_REQUEUE,
+		.kills = 1,
+		.states = 2 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-select",
+		.what = "a sender on each of two unlimited channels, one who selects from both",
+		UNLIMITED,
+		.two = true,
+		.states = 2 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS_MORE(2), .stays = true},
+                          {SENDS_MORE(1), .second = true, .stays = true},
+                          {SELECTS(3), .stays = true}},
+	},
+	{
+		.name = "unlimited-two-two-two",
+		.what = "two senders, two receivers, two deaths",
+		UNLIMITED,
+		.kills = 2,
+		.states = 4 * MILLION,
+		.nightly = 200 * MILLION,
+		.actor = {{SENDS_MORE(2)}, {SENDS_MORE(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "unlimited-two-a-segment",
+		.what = "segments of three messages: two senders, two receivers, one death",
+		.kind = TSR_KIND_UNLIMITED,
+		.capacity = 4,
+		.tickets = 12,
+		.kills = 1,
+		.states = 3 * MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS_MORE(3)}, {SENDS_MORE(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "tso-unlimited",
+		.what = "store buffers: a receiver sleeps until a segment comes",
+		UNLIMITED,
+		.tso = true,
+		.quick = true,
+		.states = 2 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS_MORE(3), .stays = true}, {RECEIVES(3), .stays = true}},
+	},
+	{
+		.name = "tso-unlimited-two",
+		.what = "store buffers: two senders, two receivers that sleep over links",
+		UNLIMITED,
+		.tso = true,
+		.states = 3 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS_MORE(1), .stays = true},
+                          {SENDS_MORE(1), .stays = true},
+                          {RECEIVES(1), .stays = true},
+                          {RECEIVES(1), .stays = true}},
 	},
 	{
 		.name = "tso-one-one",
