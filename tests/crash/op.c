@@ -223,6 +223,14 @@ run_ask_end(struct run *run)
 		run->result = -EPROTO;
 }
 
+/* gives up asking, */
+static void
+run_asker_close(struct run *run)
+{
+	scene.request.ask = 0;
+	run->result = tsr_asker_close(request_asker);
+}
+
 /* receives a request and answers it in its block, */
 static void
 prepare_serve(struct run *run)
@@ -809,11 +817,8 @@ struct op const op_table[] = {
 		.run = run_ask,
 		.start =
 			{
-				{.name = "empty", .flags = START_ALONE},
-				{.name = "full",
-                                 .fill = OP_FULL,
-                                 .want = -EAGAIN,
-                                 .flags = START_ALONE},
+				{.name = "empty"},
+				{.name = "full", .fill = OP_FULL, .want = -EAGAIN},
 			},
 	},
 	{
@@ -824,10 +829,20 @@ struct op const op_table[] = {
 		.run = run_ask_end,
 		.start =
 			{
-				{.name = "queued", .want = -EAGAIN, .flags = START_ALONE},
-				{.name = "answered",
-                                 .flags = START_ALONE,
-                                 .prepare = start_answered},
+				{.name = "queued", .want = -EAGAIN},
+				{.name = "answered", .prepare = start_answered},
+			},
+	},
+	{
+		.name = "asker-close",
+		.kind = TSR_KIND_BUFFERED,
+		.ends = OP_SENDER,
+		.prepare = prepare_ask_end,
+		.run = run_asker_close,
+		.start =
+			{
+				{.name = "queued"},
+				{.name = "answered", .prepare = start_answered},
 			},
 	},
 	{
@@ -838,10 +853,8 @@ struct op const op_table[] = {
 		.run = run_serve,
 		.start =
 			{
-				{.name = "awake", .flags = START_ALONE},
-				{.name = "asleep",
-                                 .flags = START_ALONE,
-                                 .prepare = start_asker_asleep},
+				{.name = "awake"},
+				{.name = "asleep", .prepare = start_asker_asleep},
 			},
 	},
 	{
@@ -852,9 +865,7 @@ struct op const op_table[] = {
 		.run = run_reply,
 		.start =
 			{
-				{.name = "asleep",
-                                 .flags = START_ALONE,
-                                 .prepare = start_asker_asleep},
+				{.name = "asleep", .prepare = start_asker_asleep},
 			},
 	},
 	{

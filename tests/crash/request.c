@@ -118,6 +118,24 @@ request_is_queued(void)
 	return false;
 }
 
+/* The peer has received it, and has it in hands. */
+static bool
+request_is_with_peer(void)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < scene.peer.received_count; i++)
+		found = found || scene.peer.received[i] == scene.request.serial;
+	return found;
+}
+
+/* Whoever received it has released it. */
+static bool
+request_is_lost(struct judge_set const *got)
+{
+	return request_has(got, scene.request.serial) && !request_is_with_peer();
+}
+
 /* The asker's next call. */
 static bool
 request_look(int want)
@@ -194,7 +212,9 @@ request_judge(void)
 		return true;
 	if (scene.request.asker == WORLD_VICTIM)
 		return request_judge_left();
-	return request_told(request_due != 0 ? 0 : request_is_queued() ? -EAGAIN : -ECONNRESET);
+	return request_told(request_due != 0                                ? 0
+	                    : request_is_queued() || request_is_with_peer() ? -EAGAIN
+	                                                                    : -ECONNRESET);
 }
 
 bool
@@ -202,7 +222,7 @@ request_judge_drained(struct judge_set const *got)
 {
 	if (scene.request.asker == 0 || scene.request.asker == WORLD_VICTIM)
 		return true;
-	return request_look(request_has(got, scene.request.serial) ? -ECONNRESET : -EAGAIN);
+	return request_look(request_is_lost(got) ? -ECONNRESET : -EAGAIN);
 }
 
 bool
@@ -213,7 +233,7 @@ request_frozen(struct judge_set const *got, unsigned long *held)
 	if (scene.request.asker == 0 || scene.request.asker == WORLD_VICTIM)
 		return true;
 	if (request_replies() == 0)
-		return request_look(request_has(got, scene.request.serial) ? -ECONNRESET : -EAGAIN);
+		return request_look(request_is_lost(got) ? -ECONNRESET : -EAGAIN);
 	/* Between publish and wake; it looks by itself. */
 	held[HOLD_WAKE] += request_sleeps(&claimed) || claimed;
 	(void)op_wake_up(request_reply_end());
