@@ -95,6 +95,8 @@ status_fill(const struct tsr_proto_status_reply *reply, json_t *out)
 	tsr_report_set(out, "asleep_ns", tsr_report_count(reply->asleep_ns));
 	tsr_report_set(out, "reaped", tsr_report_count(reply->reaped));
 	tsr_report_set(out, "evicted", tsr_report_count(reply->evicted));
+	tsr_report_set(out, "reap_steps", tsr_report_count(reply->reap_steps));
+	tsr_report_set(out, "reap_longest", tsr_report_count(reply->reap_longest));
 	tsr_report_set(out, "repaired", tsr_report_count(reply->repaired));
 	tsr_report_set(out, "refused", tsr_report_count(reply->refused));
 	tsr_report_set(out, "compat", json_boolean(reply->flags & TSR_STATUS_COMPAT));

@@ -118,24 +118,27 @@ attach_leave(struct tsr_connection *connection)
 {
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_DETACH);
-	struct tsr_reap_result result = {0};
-	int error;
+	int error = 1;
 
 	tsr_request_drop_events(connection);
-	tsr_realm_lock(member->realm);
-	/* Who was evicted leaves as if it had died: partners are told so. */
-	error = tsr_member_leave(member, member->evicted, &result);
-	if (error == 0)
-		tsr_member_tidy(member);
-	member->connection = -1;
-	tsr_realm_unlock(member->realm);
+	while (error == 1) {
+		uint32_t work = TSR_LEAVE_WORK;
+
+		tsr_realm_lock(member->realm);
+		/* Who was evicted leaves as if it had died: partners are told so. */
+		error = tsr_member_leave(member, member->evicted, &work);
+		if (error == 0)
+			tsr_member_tidy(member);
+		if (error != 1)
+			member->connection = -1;
+		tsr_realm_unlock(member->realm);
+	}
 	connection->member = NULL;
-	row.tickets = result.tickets;
+	row.tickets = member->leaving.result.tickets;
 	if (error == 0)
 		tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_DEBUG, &row,
 		              "client %u '%s' (pid %d) left realm '%s', %u tickets came back",
-		              member->id, member->name, (int)member->pid, row.realm,
-		              result.tickets);
+		              member->id, member->name, (int)member->pid, row.realm, row.tickets);
 	tsr_member_put(member);
 	return error;
 }

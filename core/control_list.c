@@ -201,7 +201,9 @@ list_client(struct tsr_member const *member, uint32_t const *count, struct list_
 		.senders = member->open[TSR_SIDE_SENDER],
 		.receivers = member->open[TSR_SIDE_RECEIVER],
 		.tickets = count != NULL ? count[member->id] : 0,
-		.state = member->evicted ? TSR_ROW_CLIENT_EVICTED : member->state,
+		.state = member->evicted                        ? TSR_ROW_CLIENT_EVICTED
+	                 : member->state == TSR_MEMBER_ATTACHED ? TSR_ROW_CLIENT_ATTACHED
+	                                                        : TSR_ROW_CLIENT_CLOSING,
 		.flags = member->flags,
 		.since_ns = tsr_now_ns() - member->since_ns,
 	};

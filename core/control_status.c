@@ -71,6 +71,8 @@ tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 		.repaired = tsr_counter_read(&daemon->repaired),
 		.refused = tsr_counter_read(&daemon->refused),
 		.evicted = tsr_counter_read(&daemon->evicted),
+		.reap_steps = tsr_counter_read(&daemon->reap_steps),
+		.reap_longest = tsr_counter_read(&daemon->reap_longest),
 		.poll_cpu = (uint32_t)daemon->poll_cpu,
 	};
 

@@ -26,6 +26,15 @@ tsr_counter_subtract(_Atomic uint64_t *counter, uint64_t less)
 	(void)atomic_fetch_sub_explicit(counter, less, memory_order_relaxed);
 }
 
+/* The most that there was: one thread alone raises it. */
+TSR_INLINE void
+tsr_counter_raise(_Atomic uint64_t *counter, uint64_t value)
+{
+	/* private: between the threads of the daemon */
+	if (atomic_load_explicit(counter, memory_order_relaxed) < value)
+		atomic_store_explicit(counter, value, memory_order_relaxed); /* private: likewise */
+}
+
 TSR_INLINE uint64_t
 tsr_counter_read(_Atomic uint64_t const *counter)
 {

@@ -283,6 +283,7 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 	if (daemon->realms.table != NULL)
 		/* With nobody left but us: every member, then the realm itself. */
 		tsr_daemon_each_realm(daemon, daemon_dissolve_realm, NULL);
+	tsr_death_drop(daemon);
 	tsr_poll_core_destroy(&daemon->poll);
 	tsr_registry_destroy(&daemon->clients);
 	tsr_registry_destroy(&daemon->bells);

@@ -61,7 +61,11 @@ struct tsr_daemon {
 	char hint[TSR_HINT_BYTES]; /* what would make it faster */
 	cpu_set_t cpus;            /* where we were started */
 	bool eal_started;
+	struct tsr_member *reaping; /* the poll core's: core/death.c */
+	unsigned reap_deferred;
 	_Atomic uint64_t reaped;
+	_Atomic uint64_t reap_steps;
+	_Atomic uint64_t reap_longest; /* words looked at in one of them */
 	_Atomic uint64_t repaired;
 	_Atomic uint64_t refused;
 	_Atomic uint64_t evicted;

@@ -11,8 +11,9 @@
 #include "core/member.h"
 #include "shm/trace.h"
 
-#define DEATH_BATCH   16
-#define DEATH_REPAIRS 8 /* channels that are named; the sum is told anyway */
+#define DEATH_BATCH        16
+#define DEATH_DEFERRED_MAX 64 /* rounds for which others go first */
+#define DEATH_REPAIRS      8  /* channels that are named; the sum is told anyway */
 
 static void
 death_tell(struct tsr_member const *member, struct tsr_reap_result const *result, uint64_t took_ns)
@@ -74,32 +75,83 @@ death_describe(struct tsr_member const *member, struct tsr_reap_result const *re
 	};
 }
 
-static unsigned
-death_reap(struct tsr_daemon *daemon, struct tsr_member *member)
+/* It is dead: its waiters come before any sweep. */
+static void
+death_begin(struct tsr_daemon *daemon, struct tsr_member *member)
+{
+	member->reap_begun_ns = tsr_now_ns();
+	member->next_reaped = daemon->reaping;
+	daemon->reaping = member;
+	/* Or it would be told again and again. */
+	tsr_realm_lock(member->realm);
+	if (member->state != TSR_MEMBER_GONE)
+		tsr_poll_core_unwatch(&daemon->poll, member->pidfd);
+	tsr_realm_unlock(member->realm);
+}
+
+static void
+death_done(struct tsr_daemon *daemon, struct tsr_member const *member,
+           struct tsr_member_repair const *repair, uint32_t repairs)
+{
+	struct tsr_reap_result const *const result = &member->leaving.result;
+	uint64_t const took_ns = tsr_now_ns() - member->reap_begun_ns;
+
+	tsr_counter_add(&daemon->reaped, 1);
+	tsr_counter_add(&daemon->repaired, death_repairs(result));
+	death_tell(member, result, took_ns);
+	death_tell_repairs(member, repair, repairs);
+	TSR_TRACE(death, death_describe(member, result, took_ns));
+}
+
+/* One step. Return: as tsr_member_leave(). */
+static int
+death_step(struct tsr_daemon *daemon, struct tsr_member *member)
 {
 	struct tsr_member_repair repair[DEATH_REPAIRS];
-	struct tsr_reap_result result = {0};
-	uint64_t const begun_ns = tsr_now_ns();
+	uint32_t work = TSR_LEAVE_WORK;
 	uint32_t repairs = 0;
-	uint64_t took_ns;
 	int error;
 
 	tsr_realm_lock(member->realm);
-	error = tsr_member_leave(member, true, &result);
+	error = tsr_member_leave(member, true, &work);
 	if (error == 0)
 		repairs = tsr_member_repairs(member, repair, DEATH_REPAIRS);
 	if (error == 0)
 		tsr_member_tidy(member);
 	tsr_realm_unlock(member->realm);
-	if (error != 0)
-		return 0; /* it said goodbye in the meantime, or the realm is no more */
-	took_ns = tsr_now_ns() - begun_ns;
-	tsr_counter_add(&daemon->reaped, 1);
-	tsr_counter_add(&daemon->repaired, death_repairs(&result));
-	death_tell(member, &result, took_ns);
-	death_tell_repairs(member, repair, repairs);
-	TSR_TRACE(death, death_describe(member, &result, took_ns));
-	return 1;
+	tsr_counter_add(&daemon->reap_steps, 1);
+	tsr_counter_raise(&daemon->reap_longest, TSR_LEAVE_WORK - work);
+	if (error == 0)
+		death_done(daemon, member, repair, repairs);
+	return error; /* or it said goodbye in the meantime, or the realm is no more */
+}
+
+/* A step of one, then the turn is another's. Return: whether there was any. */
+static bool
+death_go_on(struct tsr_daemon *daemon)
+{
+	struct tsr_member *const member = daemon->reaping;
+	struct tsr_member **last = &daemon->reaping;
+
+	if (member == NULL)
+		return false;
+	/* Who asks for the realm's lock gets it, or we would take it again before it wakes up. */
+	if (tsr_realm_is_wanted(member->realm) && ++daemon->reap_deferred < DEATH_DEFERRED_MAX)
+		return true;
+	daemon->reap_deferred = 0;
+	if (death_step(daemon, member) != 1) {
+		daemon->reaping = member->next_reaped;
+		tsr_member_put(member);
+		return true;
+	}
+	if (!tsr_member_is_swept(member))
+		return true;
+	while (*last != NULL)
+		last = &(*last)->next_reaped;
+	*last = member;
+	daemon->reaping = member->next_reaped;
+	member->next_reaped = NULL;
+	return true;
 }
 
 unsigned
@@ -108,17 +160,26 @@ tsr_death_poll(void *argument)
 	struct tsr_daemon *const daemon = argument;
 	uint64_t keys[DEATH_BATCH];
 	unsigned const count = tsr_poll_core_events(&daemon->poll, keys, DEATH_BATCH);
-	unsigned reaped = 0;
+	unsigned done = 0;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct tsr_member *const member = tsr_member_find(daemon, keys[i]);
 
-		if (member == NULL) {
-			reaped += tsr_events_rung(daemon, keys[i]);
-			continue;
-		}
-		reaped += death_reap(daemon, member);
+		if (member == NULL)
+			done += tsr_events_rung(daemon, keys[i]);
+		else
+			death_begin(daemon, member);
+	}
+	return done + death_go_on(daemon);
+}
+
+void
+tsr_death_drop(struct tsr_daemon *daemon)
+{
+	while (daemon->reaping != NULL) {
+		struct tsr_member *const member = daemon->reaping;
+
+		daemon->reaping = member->next_reaped;
 		tsr_member_put(member);
 	}
-	return reaped;
 }

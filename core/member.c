@@ -283,21 +283,39 @@ tsr_member_metrics(struct tsr_member const *member, uint32_t number)
 struct member_part {
 	struct tsr_member *member;
 	struct tsr_member_end *end;
-	struct tsr_reap_result *result;
+	uint32_t *work;
 	bool died;
 };
 
 static void
-member_repair_end(struct member_part const *part, struct tsr_member_end *end)
+member_spend(uint32_t *work, uint32_t done)
+{
+	*work -= done < *work ? done : *work;
+}
+
+/* What of an end's slots can be done with the work that is left. Return: all of them are. */
+static bool
+member_repair_end(struct member_part const *part, struct tsr_member_end *end, uint32_t *work)
 {
 	struct tsr_member *const member = part->member;
-	struct tsr_reap_end const reap = {.channel = end->record->channel, .side = end->side};
-	struct tsr_reap_result const before = *part->result;
+	struct tsr_member_leaving *const leaving = &member->leaving;
+	uint32_t const slots = end->record->channel.capacity;
+	uint32_t const left = slots - leaving->slot;
+	bool const by_parts = tsr_reaper_by_parts(end->record->channel.kind);
+	uint32_t const some = by_parts && left > *work ? *work : left;
+	struct tsr_reap_end const reap = {
+		.channel = end->record->channel,
+		.side = end->side,
+		.part = {.first = leaving->slot, .past = leaving->slot + some}};
+	struct tsr_reap_result const before = leaving->result;
 
-	tsr_reaper_slots(&member->realm->map, &reap, member->id, part->result);
+	tsr_reaper_slots(&member->realm->map, &reap, member->id, &leaving->result);
 	end->left = end->record;
-	end->slots_voided = part->result->slots_voided - before.slots_voided;
-	end->slots_restored = part->result->slots_restored - before.slots_restored;
+	end->slots_voided += leaving->result.slots_voided - before.slots_voided;
+	end->slots_restored += leaving->result.slots_restored - before.slots_restored;
+	member_spend(work, some);
+	leaving->slot = some < left ? leaving->slot + some : 0;
+	return some == left;
 }
 
 static void
@@ -310,7 +328,7 @@ member_leave_end(struct member_part const *part, struct tsr_member_end *end)
 
 	member_unmeter(member, end);
 	tsr_channels_leave(end->record, end->side, part->died);
-	tsr_reaper_wake(&reap, member->id, part->result);
+	tsr_reaper_wake(&reap, member->id, &member->leaving.result);
 	member->open[end->side]--;
 	end->record = NULL;
 	end->generation++;
@@ -348,25 +366,57 @@ tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
 	return 0;
 }
 
-int
-tsr_member_repair(struct tsr_member *member, bool died, struct tsr_reap_result *result)
+/* All slots first: who is told that the last sender has gone must find what this client, as a
+ * receiver of the same channel, had taken. Return: whether it is done. */
+static bool
+member_repair_ends(struct member_part const *part, uint32_t *work)
 {
-	struct member_part const part = {.member = member, .result = result, .died = died};
+	struct tsr_member *const member = part->member;
+	struct tsr_member_leaving *const leaving = &member->leaving;
 
-	/* All slots first: who is told that the last sender has gone must find what this client,
-	 * as a receiver of the same channel, had taken. */
-	for (uint32_t i = 0; i < member->ends_max; i++) {
-		if (member->ends[i].record != NULL)
-			member_repair_end(&part, &member->ends[i]);
+	for (; leaving->end<member->ends_max && * work> 0; leaving->end++) {
+		struct tsr_member_end *const end = &member->ends[leaving->end];
+
+		if (end->record != NULL && !member_repair_end(part, end, work))
+			return false;
 	}
-	for (uint32_t i = 0; i < member->ends_max; i++) {
-		if (member->ends[i].record != NULL)
-			member_leave_end(&part, &member->ends[i]);
+	return leaving->end == member->ends_max;
+}
+
+static bool
+member_leave_ends(struct member_part const *part, uint32_t *work)
+{
+	struct tsr_member *const member = part->member;
+	struct tsr_member_leaving *const leaving = &member->leaving;
+
+	for (; leaving->left<member->ends_max && * work> 0; leaving->left++) {
+		struct tsr_member_end *const end = &member->ends[leaving->left];
+
+		if (end->record == NULL)
+			continue;
+		member_leave_end(part, end);
+		member_spend(work, 2 * TSR_TOKENS_PER_SIDE);
 	}
-	/* Who said goodbye gives back what it holds. */
-	if (died)
-		tsr_reaper_requeue(&member->realm->map, member->id, result);
-	return tsr_reaper_sweep(&member->realm->map, member->id, result);
+	return leaving->left == member->ends_max;
+}
+
+int
+tsr_member_repair(struct tsr_member *member, bool died, uint32_t *work)
+{
+	struct member_part const part = {.member = member, .died = died};
+	struct tsr_member_leaving *const leaving = &member->leaving;
+
+	if (!member_repair_ends(&part, work) || !member_leave_ends(&part, work))
+		return 1;
+	leaving->sweep.died = died;
+	return tsr_reaper_sweep(&member->realm->map, member->id, &leaving->sweep, work,
+	                        &leaving->result);
+}
+
+bool
+tsr_member_is_swept(struct tsr_member const *member)
+{
+	return member->leaving.left == member->ends_max;
 }
 
 static int
@@ -374,7 +424,7 @@ member_leave_work(void *argument)
 {
 	struct member_part const *const part = argument;
 
-	return tsr_member_repair(part->member, part->died, part->result);
+	return tsr_member_repair(part->member, part->died, part->work);
 }
 
 /* Out of every table; the registry's reference is given up. */
@@ -394,17 +444,18 @@ member_remove(struct tsr_member *member)
 }
 
 int
-tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *result)
+tsr_member_leave(struct tsr_member *member, bool died, uint32_t *work)
 {
 	struct tsr_realm *const realm = member->realm;
-	struct member_part part = {.member = member, .result = result, .died = died};
+	struct member_part part = {.member = member, .work = work, .died = died};
 	int error;
 
 	if (member->state == TSR_MEMBER_GONE)
 		return -ESTALE;
+	member->state = TSR_MEMBER_LEAVING;
 	error = tsr_realm_guarded(realm, member_leave_work, &part);
-	if (error == -EFAULT)
-		return error; /* condemned, and with it this member has gone */
+	if (error == 1 || error == -EFAULT)
+		return error; /* or condemned, and with it this member has gone */
 	if (error != 0) {
 		tsr_realm_condemn(realm, "a word still names a client that was swept");
 		return error;

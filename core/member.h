@@ -12,7 +12,9 @@
  *	attached, closing --process descriptor--> gone	reaped
  *	any --realm condemned--> gone
  *
- * Whoever moves it to gone (under the realm's lock) does the work; the others find it gone.
+ * Going takes as many steps as there is work, and the lock is not held between them: meanwhile it
+ * is leaving, its id is taken, and nothing is done for it any more. Whoever takes the last step
+ * (under the realm's lock) moves it to gone; the others find it gone.
  */
 
 #include "core/channels.h"
@@ -22,6 +24,7 @@ enum tsr_member_state {
 	TSR_MEMBER_ATTACHED = 0,
 	TSR_MEMBER_CLOSING = 1,
 	TSR_MEMBER_GONE = 2,
+	TSR_MEMBER_LEAVING = 3,
 };
 
 #define TSR_ENDS_MAX 4096 /* per client */
@@ -36,6 +39,15 @@ struct tsr_member_end {
 	struct tsr_channel_record *left;
 	uint32_t slots_voided;
 	uint32_t slots_restored;
+};
+
+/* How far its repair has come; zero at the beginning. */
+struct tsr_member_leaving {
+	uint32_t end; /* whose slots are next: index, and slot */
+	uint32_t slot;
+	uint32_t left; /* the end that is closed next */
+	struct tsr_sweep sweep;
+	struct tsr_reap_result result;
 };
 
 struct tsr_member {
@@ -56,6 +68,10 @@ struct tsr_member {
 	struct tsr_member_end *ends;
 	uint32_t ends_max;
 	uint32_t open[2]; /* by enum tsr_side */
+	struct tsr_member_leaving leaving;
+	/* The poll core's, of those that are being reaped. */
+	struct tsr_member *next_reaped;
+	uint64_t reap_begun_ns;
 	/* The control thread's. */
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;
@@ -101,25 +117,33 @@ TSR_MUST_CHECK
 int tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
                      struct tsr_refusal *refusal);
 
+#define TSR_LEAVE_WORK UINT32_C(4096) /* a step: some 50 us */
+
 /*
- * tsr_member_leave - close or reap its ends, wake who waited for them, sweep what it held, free its
- * id @died:	its process is dead; else it said goodbye
+ * tsr_member_leave - a step of: close or reap its ends, wake who waited for them, sweep what it
+ *		held, free its id
+ * @died:	its process is dead; else it said goodbye
+ * @work:	how many slots, tokens, cells and tickets may be looked at; less by those that were
  *
- * Context: under the realm's lock. Return: 0; -ESTALE it was gone already; -EFAULT, -EPROTO the
- * realm was condemned over it.
+ * Context: under the realm's lock, which others may have between two steps. What was done is in
+ * member->leaving.result. Return: 0 it is gone; 1 there is more to do; -ESTALE it was gone already;
+ * -EFAULT, -EPROTO the realm was condemned over it.
  */
-int tsr_member_leave(struct tsr_member *member, bool died, struct tsr_reap_result *result);
+int tsr_member_leave(struct tsr_member *member, bool died, uint32_t *work);
 
 /*
  * tsr_member_repair - the part of leaving that touches shared memory: its slots, the end counts,
- * the sleepers, then the sweep
+ *		the sleepers, then the sweep
  *
  * Context: as tsr_member_leave(), under the guard of the caller; reads and writes nothing but the
  * member, its records and the realm's map, so that the crash tests can run it on an image.
- * Return: 0; -EPROTO a word still names the client.
+ * Return: 0; 1 there is more to do; -EPROTO a word still names the client.
  */
 TSR_MUST_CHECK
-int tsr_member_repair(struct tsr_member *member, bool died, struct tsr_reap_result *result);
+int tsr_member_repair(struct tsr_member *member, bool died, uint32_t *work);
+
+/* tsr_member_is_swept - its waiters are woken, and only its sweep goes on. */
+bool tsr_member_is_swept(struct tsr_member const *member);
 
 /* What was done to the slots of one channel. */
 struct tsr_member_repair {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/channels.h"
+#include "core/counter.h"
 #include "core/daemon.h"
 #include "core/guard.h"
 #include "core/member.h"
@@ -194,6 +195,7 @@ tsr_realm_put(struct tsr_realm *realm)
 void
 tsr_realm_lock(struct tsr_realm *realm)
 {
+	tsr_counter_add(&realm->wanted, 1);
 	(void)pthread_mutex_lock(&realm->lock);
 }
 
@@ -201,6 +203,13 @@ void
 tsr_realm_unlock(struct tsr_realm *realm)
 {
 	(void)pthread_mutex_unlock(&realm->lock);
+	tsr_counter_subtract(&realm->wanted, 1);
+}
+
+bool
+tsr_realm_is_wanted(struct tsr_realm *realm)
+{
+	return tsr_counter_read(&realm->wanted) != 0;
 }
 
 enum tsr_right

@@ -11,7 +11,8 @@
  *		turns out to be broken is condemned: its clients are told and cut off, it leaves the
  *		registry, and the next attach finds a fresh one of the same name, with the next
  *		epoch.
- * Progress	the lock is held for at most one sweep over the realm's tickets.
+ * Progress	the lock is held for one step of a repair, or, when a channel is removed, for one
+ *		pass over the realm's tickets.
  */
 
 #include <pthread.h>
@@ -66,8 +67,9 @@ struct tsr_realm {
 	struct tsr_config_realm settings; /* access: the control thread's; the rest is constant */
 	uint64_t epoch;
 	enum tsr_backing backing;
-	pthread_mutex_t lock; /* of everything below */
-	bool condemned;       /* or dissolved: nobody gets in any more */
+	_Atomic uint64_t wanted; /* who want the lock, and who has it */
+	pthread_mutex_t lock;    /* of everything below */
+	bool condemned;          /* or dissolved: nobody gets in any more */
 	bool leaving;   /* the configuration lacks it: it is dissolved when it has no members */
 	bool listening; /* to the doorbell */
 	struct tsr_map map;
@@ -125,6 +127,9 @@ void tsr_realm_put(struct tsr_realm *realm);
 
 void tsr_realm_lock(struct tsr_realm *realm);
 void tsr_realm_unlock(struct tsr_realm *realm);
+
+/* tsr_realm_is_wanted - does anybody wait for the lock? A hint. */
+bool tsr_realm_is_wanted(struct tsr_realm *realm);
 
 /* tsr_realm_right - by owner, group and mode. Root and the daemon's own user may always. */
 enum tsr_right tsr_realm_right(struct tsr_config_realm const *config, uid_t uid,

@@ -22,6 +22,12 @@ tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 	tsr_reaper_kind(end->channel.kind)->slots(map, end, dead, result);
 }
 
+bool
+tsr_reaper_by_parts(uint32_t kind)
+{
+	return tsr_reaper_kind(kind)->by_parts;
+}
+
 /* A token that the dead one has claimed, and perhaps not woken; or a reaper that was cut short. */
 static bool
 reaper_token_claimed(uint64_t word, uint16_t dead)
@@ -131,32 +137,38 @@ reaper_cell(struct tsr_map const *map, uint32_t klass, uint32_t number, uint64_t
 	result->cells++;
 }
 
+/* Those of the dead one, and those of a reaper that was cut short. */
 static void
-reaper_cells(struct tsr_map const *map, uint32_t klass, uint16_t dead,
+reaper_cells(struct tsr_map const *map, uint32_t klass, struct tsr_part part, uint16_t dead,
              struct tsr_reap_result *result)
 {
 	_Atomic uint64_t *const words = tsr_map_cell_words(map, klass);
 
-	for (uint32_t i = 0; i < map->klass[klass].cells; i++) {
+	for (uint32_t i = part.first; i < part.past; i++) {
 		/* [D3] pairs with [D2]. */
 		uint64_t const word = tsr_ld_acq(&words[i]);
 		uint32_t const phase = tsr_slot_phase(word);
+		uint16_t const owner = tsr_slot_owner(word);
 
-		if ((phase == TSR_CLAIMED || phase == TSR_TAKEN) && tsr_slot_owner(word) == dead)
+		if ((phase == TSR_CLAIMED || phase == TSR_TAKEN) &&
+		    (owner == dead || owner == TSR_HOLDER_DAEMON))
 			reaper_cell(map, klass, i, word, result);
 	}
 }
 
-/* Every ticket that names the dead one becomes the daemon's. */
+/* Every ticket that names the dead one becomes the daemon's, or its channel's again. */
 static void
-reaper_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result)
+reaper_tickets(struct tsr_map const *map, struct tsr_part part, uint16_t dead, bool died,
+               struct tsr_reap_result *result)
 {
-	for (uint32_t i = 0; i < map->tickets_all; i++) {
-		uint64_t const word = tsr_ld_rlx(&map->tickets[i].word);
+	for (uint32_t i = part.first; i < part.past; i++) {
+		/* [P1] pairs with [T1]: what its last holder did. */
+		uint64_t const word = tsr_ld_acq(&map->tickets[i].word);
 		uint64_t const next = tsr_word_make(tsr_generation_next(tsr_word_generation(word)),
 		                                    TSR_TICKET_IDLE, TSR_HOLDER_DAEMON);
 
-		if (tsr_word_holder(word) != dead)
+		if ((died && tsr_reaper_requeue(map, i, word, dead, result)) ||
+		    tsr_word_holder(word) != dead)
 			continue;
 		/* [A3] pairs with [A4]: what the dead one had replied. */
 		tsr_st_rel(&map->tickets[i].word, next);
@@ -193,11 +205,11 @@ reaper_tell_asker(struct tsr_map const *map, uint32_t index, struct tsr_reap_res
  * they were. A reaper that is cut short in between does it once more.
  */
 static void
-reaper_tell_askers(struct tsr_map const *map, struct tsr_reap_result *result)
+reaper_tell_askers(struct tsr_map const *map, struct tsr_part part, struct tsr_reap_result *result)
 {
 	/* [K2] pairs with [W1]: that the tickets are the daemon's, before the look at the masks. */
 	tsr_fence_sc();
-	for (uint32_t i = 0; i < map->tickets_all; i++) {
+	for (uint32_t i = part.first; i < part.past; i++) {
 		uint64_t const tag = tsr_ld_rlx(&map->tickets[i].tag);
 		uint32_t const index = tsr_tag_reply_index(tag);
 
@@ -226,17 +238,18 @@ reaper_fill(struct tsr_map const *map, uint32_t klass, uint64_t *names, uint32_t
 }
 
 /*
- * Whatever the daemon holds of a class goes back to its depot. A rest that does not fill a cell is
- * put together with a cell that is not full, so that such cells don't become more and more.
+ * Whatever the daemon holds of a part of a class goes back to its depot. A rest that does not fill
+ * a cell is put together with a cell that is not full, so that such cells don't become more and
+ * more.
  */
 static void
-reaper_refill(struct tsr_map const *map, uint32_t klass)
+reaper_refill(struct tsr_map const *map, uint32_t klass, struct tsr_part part)
 {
 	struct tsr_class const *const c = &map->klass[klass];
 	uint64_t names[2 * TSR_CELL_ENTRIES];
 	uint32_t count = 0;
 
-	for (uint32_t i = c->first_ticket; i < c->first_ticket + c->count; i++) {
+	for (uint32_t i = c->first_ticket + part.first; i < c->first_ticket + part.past; i++) {
 		uint64_t const word = tsr_ld_rlx(&map->tickets[i].word);
 
 		if (tsr_word_holder(word) != TSR_HOLDER_DAEMON)
@@ -252,23 +265,115 @@ reaper_refill(struct tsr_map const *map, uint32_t klass)
 		;
 }
 
-int
-tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result)
+static void
+reaper_refill_all(struct tsr_map const *map)
 {
-	for (uint32_t k = 0; k < map->classes_count; k++) {
-		reaper_cells(map, k, dead, result);
-		reaper_cells(map, k, TSR_HOLDER_DAEMON, result);
-	}
-	reaper_tickets(map, dead, result);
-	tsr_reaper_shared(map, dead, result);
-	reaper_tell_askers(map, result);
 	for (uint32_t k = 0; k < map->classes_count; k++)
-		reaper_refill(map, k);
-	for (uint32_t i = 0; i < map->tickets_all; i++) {
+		reaper_refill(map, k, (struct tsr_part){.past = map->klass[k].count});
+}
+
+/* What of [at, end) can be done with the work that is left. */
+static struct tsr_part
+sweep_part(struct tsr_sweep *sweep, uint32_t end, uint32_t *work)
+{
+	uint32_t const left = end - sweep->at;
+	struct tsr_part const part = {.first = sweep->at,
+	                              .past = sweep->at + (left < *work ? left : *work)};
+
+	*work -= part.past - part.first;
+	sweep->at = part.past;
+	return part;
+}
+
+/* The next class of the step, or the next step. */
+static void
+sweep_advance(struct tsr_sweep *sweep, uint32_t classes)
+{
+	sweep->at = 0;
+	if (++sweep->klass < classes)
+		return;
+	sweep->klass = 0;
+	sweep->step++;
+}
+
+static void
+sweep_cells(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep, uint32_t *work,
+            struct tsr_reap_result *result)
+{
+	uint32_t const cells = map->klass[sweep->klass].cells;
+
+	reaper_cells(map, sweep->klass, sweep_part(sweep, cells, work), dead, result);
+	if (sweep->at == cells)
+		sweep_advance(sweep, map->classes_count);
+}
+
+/* All that there is to do with a ticket before others may have it, so that whoever else refills the
+ * depots between two parts finds nothing half done. */
+static void
+sweep_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep, uint32_t *work,
+              struct tsr_reap_result *result)
+{
+	struct tsr_part const part = sweep_part(sweep, map->tickets_all, work);
+
+	reaper_tickets(map, part, dead, sweep->died, result);
+	tsr_reaper_shared(map, part, dead, result);
+	reaper_tell_askers(map, part, result);
+	if (sweep->at == map->tickets_all)
+		sweep_advance(sweep, 1);
+}
+
+static void
+sweep_refill(struct tsr_map const *map, struct tsr_sweep *sweep, uint32_t *work)
+{
+	uint32_t const tickets = map->klass[sweep->klass].count;
+
+	reaper_refill(map, sweep->klass, sweep_part(sweep, tickets, work));
+	if (sweep->at == tickets)
+		sweep_advance(sweep, map->classes_count);
+}
+
+static int
+sweep_check(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep, uint32_t *work)
+{
+	struct tsr_part const part = sweep_part(sweep, map->tickets_all, work);
+
+	for (uint32_t i = part.first; i < part.past; i++) {
 		if (tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word)) == dead)
 			return -EPROTO;
 	}
+	if (sweep->at == map->tickets_all)
+		sweep_advance(sweep, 1);
 	return 0;
+}
+
+int
+tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep, uint32_t *work,
+                 struct tsr_reap_result *result)
+{
+	int error = 0;
+
+	while (*work > 0 && sweep->step < TSR_SWEEP_DONE && error == 0) {
+		switch (sweep->step) {
+		case TSR_SWEEP_CELLS:
+			sweep_cells(map, dead, sweep, work, result);
+			break;
+		case TSR_SWEEP_TICKETS:
+			sweep_tickets(map, dead, sweep, work, result);
+			break;
+		case TSR_SWEEP_REFILL:
+			sweep_refill(map, sweep, work);
+			break;
+		default:
+			error = sweep_check(map, dead, sweep, work);
+		}
+	}
+	return error != 0 ? error : sweep->step < TSR_SWEEP_DONE;
+}
+
+static struct tsr_part
+reaper_all(struct tsr_map const *map)
+{
+	return (struct tsr_part){.past = map->tickets_all};
 }
 
 void
@@ -276,9 +381,9 @@ tsr_reaper_settle(struct tsr_map const *map)
 {
 	struct tsr_reap_result result = {0};
 
-	tsr_reaper_shared(map, TSR_HOLDER_DAEMON, &result);
-	for (uint32_t k = 0; k < map->classes_count && result.tickets > 0; k++)
-		reaper_refill(map, k);
+	tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, &result);
+	if (result.tickets > 0)
+		reaper_refill_all(map);
 }
 
 /* Free every message in the slots of a channel without ends. */
@@ -310,10 +415,9 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 
 	reaper_drain_slots(map, channel, &result);
 	tsr_reaper_requeue_drain(map, channel, &result);
-	tsr_reaper_shared(map, TSR_HOLDER_DAEMON, &result);
-	reaper_tell_askers(map, &result);
-	for (uint32_t k = 0; k < map->classes_count; k++)
-		reaper_refill(map, k);
+	tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, &result);
+	reaper_tell_askers(map, reaper_all(map), &result);
+	reaper_refill_all(map);
 	return result.tickets;
 }
 
@@ -325,8 +429,8 @@ tsr_reaper_trim(struct tsr_map const *map, struct tsr_channel const *channel)
 	if (channel->kind != TSR_KIND_UNLIMITED || !tsr_slots_all_empty(channel))
 		return;
 	tsr_reaper_segments(map, channel, &result);
-	for (uint32_t k = 0; k < map->classes_count && result.tickets > 0; k++)
-		reaper_refill(map, k);
+	if (result.tickets > 0)
+		reaper_refill_all(map);
 }
 
 uint32_t

@@ -22,11 +22,34 @@
 #include "shm/channel.h"
 #include "shm/map.h"
 
+/* Of a table: from @first up to, and without, @past. */
+struct tsr_part {
+	uint32_t first;
+	uint32_t past;
+};
+
 /* One end that the dead client had open. */
 struct tsr_reap_end {
 	struct tsr_channel channel;
-	uint32_t side;     /* enum tsr_side */
-	const char *realm; /* for a trace; NULL: not said */
+	uint32_t side;        /* enum tsr_side */
+	struct tsr_part part; /* of its slots, where the kind can do a part; past 0: all */
+	const char *realm;    /* for a trace; NULL: not said */
+};
+
+enum tsr_sweep_step {
+	TSR_SWEEP_CELLS = 0,
+	TSR_SWEEP_TICKETS = 1,
+	TSR_SWEEP_REFILL = 2,
+	TSR_SWEEP_CHECK = 3,
+	TSR_SWEEP_DONE = 4,
+};
+
+/* How far a sweep has come. Zero, but for @died, at the beginning. */
+struct tsr_sweep {
+	bool died; /* else it said goodbye: what it had received does not come again */
+	uint32_t step;
+	uint32_t klass;
+	uint32_t at;
 };
 
 struct tsr_reap_result {
@@ -44,27 +67,28 @@ struct tsr_reap_result {
  * tsr_reaper_slots - steps 1 to 3: the slots of one end, then redo if it is a receiver's. For all
  *		ends of the client before any end count in the directory is changed: who sees the
  *		other side gone takes one last look, and must find what was made ready again.
+ * tsr_reaper_by_parts - of a kind: whether that can be done with parts of the slots, ascending ones
  * tsr_reaper_wake - settle the dead client's tokens on this channel, and wake everybody who sleeps
  *		on it. Call after the directory's end counts were changed.
- * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; then what
- *		the daemon holds goes back to the depots; tickets of regions are the daemon's until
- *		tsr_reaper_region()
+ * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; of one that
+ *		died, what it had received and not released from a channel that is made so is the
+ *		channel's again; then what the daemon holds goes back to the depots; tickets of
+ *		regions are the daemon's until tsr_reaper_region()
+ * @work:	how many words may be looked at; less by those that were. Between two calls clients
+ *		go on, and the daemon may do anything else with the realm
  *
- * Return of sweep: 0; -EPROTO a word still names the client (it can't: the realm must be
- * condemned).
+ * Return of sweep: 0 it is done; 1 call again; -EPROTO a word still names the client (it can't: the
+ * realm must be condemned).
  */
+bool tsr_reaper_by_parts(uint32_t kind);
 void tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
                       struct tsr_reap_result *result);
 void tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_result *result);
 TSR_MUST_CHECK
-int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep,
+                     uint32_t *work, struct tsr_reap_result *result);
 
-/*
- * tsr_reaper_requeue - before the sweep of one that died: what it had received and not released
- *		from a channel that is made so is the channel's again, and its receivers are woken
- * tsr_reaper_requeue_drain - free what so became the channel's
- */
-void tsr_reaper_requeue(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+/* tsr_reaper_requeue_drain - free what became the channel's again when a receiver had died. */
 void tsr_reaper_requeue_drain(struct tsr_map const *map, struct tsr_channel const *channel,
                               struct tsr_reap_result *result);
 

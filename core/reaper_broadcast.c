@@ -66,15 +66,18 @@ broadcast_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
                 struct tsr_reap_result *result)
 {
 	struct tsr_channel const *const channel = &end->channel;
+	struct tsr_part const part = tsr_reaper_part(end);
 
-	for (uint32_t i = 0; end->side == TSR_SIDE_SENDER && i < channel->capacity; i++)
+	for (uint32_t i = part.first; end->side == TSR_SIDE_SENDER && i < part.past; i++)
 		broadcast_claimed(map, channel, i, dead, result);
-	for (uint32_t i = 0; end->side == TSR_SIDE_RECEIVER && i < TSR_CURSORS_MAX; i++)
+	for (uint32_t i = 0;
+	     end->side == TSR_SIDE_RECEIVER && part.first == 0 && i < TSR_CURSORS_MAX; i++)
 		broadcast_cursor(channel, i, dead, result);
 }
 
 struct tsr_reaper_kind const tsr_reaper_broadcast = {
 	.slots = broadcast_slots,
+	.by_parts = true,
 	.sent = TSR_HOLDER_SHARED,
 };
 
@@ -98,11 +101,13 @@ shared_is_held(struct tsr_map const *map, uint64_t name, uint64_t tag)
 }
 
 void
-tsr_reaper_shared(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result)
+tsr_reaper_shared(struct tsr_map const *map, struct tsr_part part, uint16_t dead,
+                  struct tsr_reap_result *result)
 {
 	/* [H2] pairs with [H1]: what is out of its slot is so before the holds are looked at. */
 	tsr_fence_sc();
-	for (uint32_t i = 0; i < map->tickets_count; i++) {
+	/* No message of a region is shared. */
+	for (uint32_t i = part.first; i < part.past && i < map->tickets_count; i++) {
 		struct tsr_ticket *const ticket = &map->tickets[i];
 		/* [P1] pairs with [T1]. */
 		uint64_t const word = tsr_ld_acq(&ticket->word);

@@ -98,9 +98,14 @@ tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 	                    (sender ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER)) != 0;
 	/* A sender that drops the oldest takes it as a receiver does. */
 	bool const takes = !sender || (channel->flags & TSR_CHANNEL_DROP_OLDEST) != 0;
+	struct tsr_part const part = tsr_reaper_part(end);
 	struct tsr_slots at = tsr_slots_of(channel);
+	bool more = tsr_slots_go(&at);
 
-	while (tsr_slots_go(&at)) {
+	/* What has segments is not taken in parts. */
+	at.index += part.first;
+	at.slot += part.first;
+	for (; more && at.index < part.past; more = tsr_slots_go(&at)) {
 		struct tsr_slot *const slot = at.slot;
 		/* [R1] pairs with [S2]; [S1] pairs with [R2]: as any end would. */
 		uint64_t const word = tsr_ld_acq(&slot->word);
@@ -120,7 +125,7 @@ tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 		if (TSR_TRACED)
 			tsr_reaper_tell_slot(channel, slot, at.index, dead, word);
 	}
-	if (takes)
+	if (takes && part.past == channel->capacity)
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
 		 * reaper that was cut short can't know whether it had done so. */
 		(void)tsr_add_rel(&channel->shm->redo, 1);
@@ -128,5 +133,6 @@ tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 
 struct tsr_reaper_kind const tsr_reaper_buffered = {
 	.slots = tsr_reaper_ring,
+	.by_parts = true,
 	.sent = TSR_HOLDER_CHANNEL,
 };

@@ -15,6 +15,7 @@ struct tsr_reaper_kind {
 	 * receiver's. Idempotent, whatever instruction a former call was cut short at. */
 	void (*slots)(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
 	              struct tsr_reap_result *result);
+	bool by_parts; /* in ascending ones; else all of them at once: it has few */
 	/* Who holds the tickets that its slots name: all of them are freed when it is removed. */
 	uint16_t sent;
 };
@@ -27,10 +28,22 @@ extern struct tsr_reaper_kind const tsr_reaper_broadcast;
 extern struct tsr_reaper_kind const tsr_reaper_conflated;
 
 /*
+ * tsr_reaper_requeue - of a client that died: if ticket @index was received from a channel that is
+ *		made so, and not released, it is the channel's again, and its receivers are woken
+ * @word:	what its word is
+ *
+ * Return: whether it is.
+ */
+bool tsr_reaper_requeue(struct tsr_map const *map, uint32_t index, uint64_t word, uint16_t dead,
+                        struct tsr_reap_result *result);
+
+/*
  * tsr_reaper_shared - tickets of broadcasts that are out of their slots: those of the @dead become
  *		the daemon's responsibility, and all of the daemon's that no reader holds are freed
+ * @part:	only these tickets
  */
-void tsr_reaper_shared(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result);
+void tsr_reaper_shared(struct tsr_map const *map, struct tsr_part part, uint16_t dead,
+                       struct tsr_reap_result *result);
 extern struct tsr_reaper_kind const tsr_reaper_rendezvous;
 extern struct tsr_reaper_kind const tsr_reaper_unlimited;
 
@@ -39,6 +52,13 @@ void tsr_reaper_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64
                         uint16_t dead, struct tsr_reap_result *result);
 void tsr_reaper_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
                       uint16_t dead, struct tsr_reap_result *result);
+
+/* tsr_reaper_part - which slots of the end: all, if nothing is said. */
+TSR_INLINE struct tsr_part
+tsr_reaper_part(struct tsr_reap_end const *end)
+{
+	return end->part.past != 0 ? end->part : (struct tsr_part){.past = end->channel.capacity};
+}
 
 /* tsr_reaper_empty - void a slot: empty, of the next lap */
 void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "core/reaper.h"
+#include "core/reaper_kind.h"
 #include "core/reaper_ticket.h"
 #include "shm/access.h"
 #include "shm/meters.h"
@@ -22,17 +22,6 @@ requeue_channel(struct tsr_map const *map, uint64_t tag, struct tsr_channel *cha
 	return tsr_ld_rlx(&entry->id) == id && (entry->flags & TSR_CHANNEL_REQUEUE) != 0 &&
 	       tsr_channel_bind(channel, map, index, entry->offset, tsr_channel_entry_shape(entry),
 	                        id) == 0;
-}
-
-static bool
-requeue_is_used(struct tsr_map const *map)
-{
-	for (uint32_t i = 0; i < map->channels_count; i++) {
-		if (tsr_ld_rlx(&map->entries[i].id) != 0 &&
-		    (map->entries[i].flags & TSR_CHANNEL_REQUEUE) != 0)
-			return true;
-	}
-	return false;
 }
 
 /* Ticket @index is requeued: let the channel's receivers find it. */
@@ -61,36 +50,31 @@ requeue_wake(struct tsr_channel const *channel)
 	(void)tsr_waiters_wake_all(&receivers, TSR_HOLDER_DAEMON);
 }
 
-void
-tsr_reaper_requeue(struct tsr_map const *map, uint16_t dead, struct tsr_reap_result *result)
+bool
+tsr_reaper_requeue(struct tsr_map const *map, uint32_t index, uint64_t word, uint16_t dead,
+                   struct tsr_reap_result *result)
 {
+	uint64_t const next = tsr_word_make(tsr_generation_next(tsr_word_generation(word)),
+	                                    TSR_TICKET_REQUEUED, TSR_HOLDER_CHANNEL);
+	bool const held =
+		tsr_word_holder(word) == dead && tsr_word_kind(word) == TSR_TICKET_RECEIVED;
+	bool const again = tsr_word_holder(word) == TSR_HOLDER_CHANNEL &&
+	                   tsr_word_kind(word) == TSR_TICKET_REQUEUED;
 	struct tsr_channel channel;
 
-	if (!requeue_is_used(map))
-		return;
-	for (uint32_t i = 0; i < map->tickets_all; i++) {
-		/* [P1] pairs with [T1]: what its last holder did. */
-		uint64_t const word = tsr_ld_acq(&map->tickets[i].word);
-		uint64_t const next = tsr_word_make(tsr_generation_next(tsr_word_generation(word)),
-		                                    TSR_TICKET_REQUEUED, TSR_HOLDER_CHANNEL);
-		bool const held =
-			tsr_word_holder(word) == dead && tsr_word_kind(word) == TSR_TICKET_RECEIVED;
-		bool const again = tsr_word_holder(word) == TSR_HOLDER_CHANNEL &&
-		                   tsr_word_kind(word) == TSR_TICKET_REQUEUED;
-
-		if ((!held && !again) ||
-		    !requeue_channel(map, tsr_ld_rlx(&map->tickets[i].tag), &channel))
-			continue;
-		if (held) {
-			/* [Y1] pairs with [Y2]: its range, and what the dead one has written. */
-			tsr_st_rel(&map->tickets[i].word, next);
-			TSR_TRACE(reap, tsr_reaper_describe_ticket(map, i, dead, word, next));
-			result->requeued++;
-		}
-		/* Also what was so before: a reaper that was cut short may not have said it. */
-		requeue_list(&channel, i);
-		requeue_wake(&channel);
+	if ((!held && !again) ||
+	    !requeue_channel(map, tsr_ld_rlx(&map->tickets[index].tag), &channel))
+		return false;
+	if (held) {
+		/* [Y1] pairs with [Y2]: its range, and what the dead one has written. */
+		tsr_st_rel(&map->tickets[index].word, next);
+		TSR_TRACE(reap, tsr_reaper_describe_ticket(map, index, dead, word, next));
+		result->requeued++;
 	}
+	/* Also what was so before: a reaper that was cut short may not have said it. */
+	requeue_list(&channel, index);
+	requeue_wake(&channel);
+	return true;
 }
 
 void

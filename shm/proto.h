@@ -268,10 +268,12 @@ struct tsr_proto_status_reply {
 	uint64_t busy_ns;    /* of the poll core */
 	uint64_t polling_ns; /* looked and found nothing */
 	uint64_t asleep_ns;
-	uint64_t reaped;   /* clients that died and were cleaned up after */
-	uint64_t repaired; /* slots, cells and tickets given back for them */
-	uint64_t refused;  /* requests */
-	uint64_t evicted;  /* clients */
+	uint64_t reaped;       /* clients that died and were cleaned up after */
+	uint64_t repaired;     /* slots, cells and tickets given back for them */
+	uint64_t refused;      /* requests */
+	uint64_t evicted;      /* clients */
+	uint64_t reap_steps;   /* in which all that was done for the dead */
+	uint64_t reap_longest; /* words of memory looked at in one of them */
 	uint64_t memory_bytes;
 	uint32_t poll_cpu;
 	uint32_t flags; /* TSR_STATUS_* */

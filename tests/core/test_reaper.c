@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 
 #include "core/reaper.h"
+#include "shm/ask.h"
 #include "shm/waiter.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
@@ -711,7 +712,7 @@ reaping(struct child_report *report, void *arg)
 		tsr_ends_publish(&end.channel, end.side, 0, true, 1);
 		tsr_reaper_wake(&end, DEAD, &result);
 	}
-	child_ok(report, tsr_reaper_sweep(&realm.map, DEAD, &result));
+	child_ok(report, realm_sweep(&realm, DEAD, true, &result));
 	return 0;
 }
 
@@ -778,12 +779,95 @@ Test(reaper, random_memory_neither_stops_nor_crashes_the_reaper, .timeout = 60)
 			tsr_reaper_slots(&realm.map, &end, DEAD, &result);
 			tsr_reaper_wake(&end, DEAD, &result);
 		}
-		error = tsr_reaper_sweep(&realm.map, DEAD, &result);
+		error = realm_sweep(&realm, DEAD, true, &result);
 		cr_assert(error == 0 || error == -EPROTO, "%d", error);
 		(void)tsr_reaper_drain(&realm.map, channel);
 		for (uint32_t i = 0; error == 0 && i < realm.map.tickets_count; i++)
 			cr_assert_neq(tsr_word_holder(atomic_load(&realm.map.tickets[i].word)),
 			              DEAD);
+	}
+	realm_wipe(&realm);
+}
+
+/* What the daemon may do between two steps of a sweep: another death, and what refills depots. */
+static void
+meddle(uint32_t step)
+{
+	struct tsr_reap_result result = {0};
+
+	if (step % 3 == 0)
+		test_ok(realm_sweep(&realm, 4, true, &result));
+	else if (step % 3 == 1)
+		tsr_reaper_settle(&realm.map);
+	else
+		(void)tsr_reaper_drain(&realm.map, channel);
+}
+
+/* A request that DEAD has received; its asker sleeps on @replies. Return: the token's number. */
+static uint32_t
+leave_request(struct tsr_channel const *replies, uint64_t name)
+{
+	struct tsr_wait_side const side = tsr_channel_side(replies, TSR_SIDE_RECEIVER);
+	uint32_t token = UINT32_MAX;
+
+	atomic_store(&realm.map.tickets[tsr_name_index(name)].tag, tsr_tag_ask(replies->id, 1));
+	test_ok(tsr_token_acquire(&side, LIVING, &token));
+	(void)tsr_token_enqueue(&side, token, LIVING, false);
+	return token;
+}
+
+Test(reaper, sweep_goes_on_in_steps_of_any_size_whatever_is_done_between_them, .timeout = 60)
+{
+	static uint32_t const sizes[] = {1, 2, 7, 64, 1000, 100000};
+
+	for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
+		struct tsr_channel *const replies = realm_channel(&realm, 16, 0);
+		struct tsr_wait_side const side = tsr_channel_side(replies, TSR_SIDE_RECEIVER);
+		struct tsr_sweep sweep = {.died = true};
+		struct tsr_reap_result result = {0};
+		uint64_t held[TSR_CELL_ENTRIES];
+		uint32_t const count = realm_take_cell(&realm, 0, DEAD, held);
+		uint32_t const token = leave_request(replies, held[count - 1]);
+		uint32_t const owned = realm_balanced(&realm).with_clients;
+		uint32_t steps = 0;
+		int more = 1;
+
+		while (more == 1) {
+			uint32_t work = sizes[s];
+
+			more = tsr_reaper_sweep(&realm.map, DEAD, &sweep, &work, &result);
+			cr_assert_lt(work, sizes[s], "a step does something");
+			meddle(steps++);
+		}
+		test_ok(more);
+		test_same(result.tickets, owned);
+		cr_assert_geq(steps, realm.map.tickets_all / sizes[s]);
+		/* Whoever refilled the depots in between: the asker was told before. */
+		test_same(tsr_token_state(atomic_load(&side.tokens[token])), TSR_TOKEN_CLAIMED);
+		(void)tsr_token_withdraw(&side, token, LIVING);
+		tsr_token_release(&side, token, LIVING);
+		test_same(realm_balanced(&realm).with_clients, 0);
+	}
+	realm_wipe(&realm);
+}
+
+/* The daemon dies between two steps, and the next one begins anew. */
+Test(reaper, sweep_that_is_given_up_after_any_step_is_finished_by_another, .timeout = 60)
+{
+	for (uint32_t given_up = 1; given_up < 40; given_up++) {
+		struct tsr_sweep sweep = {.died = true};
+		struct tsr_reap_result result = {0};
+		uint64_t held[TSR_CELL_ENTRIES];
+
+		(void)realm_take_cell(&realm, 0, DEAD, held);
+		for (uint32_t i = 0; i < given_up; i++) {
+			uint32_t work = 100;
+
+			if (tsr_reaper_sweep(&realm.map, DEAD, &sweep, &work, &result) != 1)
+				break;
+		}
+		test_ok(realm_sweep(&realm, DEAD, true, &result));
+		test_same(realm_balanced(&realm).with_clients, 0);
 	}
 	realm_wipe(&realm);
 }

@@ -86,8 +86,8 @@ static int
 outside_detach(uint16_t id)
 {
 	struct tsr_map const *const map = &world.realm.map;
-	struct tsr_reap_result result = {0};
-	int const error = tsr_member_repair(&world.member[id], false, &result);
+	uint32_t work = UINT32_MAX;
+	int const error = tsr_member_repair(&world.member[id], false, &work);
 
 	(void)tsr_reaper_region(map, map->tickets_count, WORLD_REGION, true);
 	world.living[id] = false;

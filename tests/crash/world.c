@@ -475,8 +475,10 @@ int
 world_reap(enum world_client id, struct tsr_reap_result *result)
 {
 	struct tsr_map const *const map = &world.realm.map;
-	int const error = tsr_member_repair(&world.member[id], true, result);
+	uint32_t work = UINT32_MAX;
+	int const error = tsr_member_repair(&world.member[id], true, &work);
 
+	*result = world.member[id].leaving.result;
 	(void)tsr_reaper_region(map, map->tickets_count, WORLD_REGION, true);
 	world.living[id] = false;
 	return error;

@@ -115,9 +115,11 @@ model_daemon_restart(void)
 		memcpy(model_channel(i)->side, daemon_before.side[i],
 		       sizeof(daemon_before.side[i]));
 	memcpy(daemon_ends, daemon_before.ends, sizeof(daemon_before.ends));
-	for (unsigned i = 0; i < MODEL_PROCESSES; i++)
+	for (unsigned i = 0; i < MODEL_PROCESSES; i++) {
 		memcpy(daemon_members[i].open, daemon_before.open[i],
 		       sizeof(daemon_before.open[i]));
+		daemon_members[i].leaving = (struct tsr_member_leaving){.end = 0};
+	}
 	model_process_make(self, model_daemon_body);
 	self->now.pending = MODEL_START;
 	model_process_rehash(self);
@@ -222,12 +224,12 @@ daemon_follow(unsigned number)
 static void
 daemon_reap(unsigned number)
 {
-	struct tsr_reap_result result = {0};
+	uint32_t work = UINT32_MAX;
 	int error;
 
 	model_set(&model.ghost->reaping, number);
 	daemon_keep(&daemon_before);
-	error = tsr_member_leave(&daemon_members[number], true, &result);
+	error = tsr_member_leave(&daemon_members[number], true, &work);
 	if (error != 0)
 		model_violate("reaping process %u gave %d", number, error);
 	memset(&daemon_before, 0, sizeof(daemon_before));

@@ -104,8 +104,7 @@ die(void)
 
 	tsr_reaper_slots(&realm.map, &end, DEAD, &result);
 	tsr_reaper_wake(&end, DEAD, &result);
-	tsr_reaper_requeue(&realm.map, DEAD, &result);
-	test_ok(tsr_reaper_sweep(&realm.map, DEAD, &result));
+	test_ok(realm_sweep(&realm, DEAD, true, &result));
 	realm.living[DEAD] = false;
 	return result;
 }
@@ -389,7 +388,7 @@ Test(requeue, receiver_that_sleeps_is_woken_for_what_comes_again)
 	while (atomic_load(&channel->shm->receivers_waiting) == 0)
 		tsr_cpu_relax();
 	/* Not by the wake-up that comes with every death. */
-	tsr_reaper_requeue(&realm.map, DEAD, &result);
+	test_ok(realm_sweep(&realm, DEAD, true, &result));
 	in_time = test_deadline(5000);
 	child_join(&child);
 	cr_assert_not(test_passed(in_time), "it was not woken");

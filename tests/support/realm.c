@@ -175,6 +175,15 @@ realm_stamp_channel(struct realm *realm, uint64_t name, struct tsr_channel const
 	             tsr_word_make(tsr_name_generation(name), TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
 }
 
+int
+realm_sweep(struct realm *realm, uint16_t dead, bool died, struct tsr_reap_result *result)
+{
+	struct tsr_sweep sweep = {.died = died};
+	uint32_t work = UINT32_MAX;
+
+	return tsr_reaper_sweep(&realm->map, dead, &sweep, &work, result);
+}
+
 void
 realm_reap(struct realm *realm, uint16_t dead, struct tsr_channel *const *channels,
            uint32_t const *sides, uint32_t count, struct tsr_reap_result *result)
@@ -187,7 +196,7 @@ realm_reap(struct realm *realm, uint16_t dead, struct tsr_channel *const *channe
 		tsr_ends_publish(&end.channel, end.side, 0, true, 1);
 		tsr_reaper_wake(&end, dead, result);
 	}
-	test_ok(tsr_reaper_sweep(&realm->map, dead, result));
+	test_ok(realm_sweep(realm, dead, true, result));
 	realm->living[dead] = false;
 }
 

@@ -61,6 +61,9 @@ void realm_slot(struct tsr_channel *channel, uint64_t position, uint16_t owner,
 /* A ticket of @me stamped for the channel, (CHANNEL, g), as a send does; its name stays. */
 void realm_stamp_channel(struct realm *realm, uint64_t name, struct tsr_channel const *channel);
 
+/* The whole sweep at once. Return: as tsr_reaper_sweep(). */
+int realm_sweep(struct realm *realm, uint16_t dead, bool died, struct tsr_reap_result *result);
+
 /* Reap @dead, who has one end on each of @channels, in the daemon's order. */
 void realm_reap(struct realm *realm, uint16_t dead, struct tsr_channel *const *channels,
                 uint32_t const *sides, uint32_t count, struct tsr_reap_result *result);

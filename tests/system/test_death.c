@@ -434,6 +434,28 @@ test_case(death, client_that_hangs_up_and_lives_on_is_killed)
 	daemon_balanced(&daemon_, "demo");
 }
 
+/* Hangs up and ends at once: in time, though it has not said goodbye. */
+static int
+quitter(struct child_report *report, void *arg)
+{
+	(void)report;
+	close(raw_attach(arg));
+	return 0;
+}
+
+test_case(death, client_that_hangs_up_and_ends_in_time_is_reaped_and_not_killed)
+{
+	struct child child;
+
+	for (int round = 0; round < 20; round++) {
+		child_start(&child, quitter, &daemon_);
+		child_join(&child);
+		daemon_reaped(&daemon_, ++deaths);
+	}
+	cr_assert_null(strstr(daemon_log(&daemon_), "it was killed"), "%s", daemon_log(&daemon_));
+	daemon_balanced(&daemon_, "demo");
+}
+
 static int
 executor(struct child_report *report, void *arg)
 {
@@ -557,4 +579,104 @@ Test(death, what_a_receiver_held_comes_again_whole_and_flagged_if_the_channel_wa
 		test_ok(tsr_receiver_close(receiver));
 	}
 	death_teardown();
+}
+
+#define HOARD    16384
+#define CHANNELS 48
+
+/* Opens many ends, allocates HOARD blocks, and waits to be killed. */
+static int
+amasser(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_receiver receiver;
+	struct tsr_client client;
+	struct tsr_msg msg;
+	char name[32];
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	for (int i = 0; i < CHANNELS; i++) {
+		snprintf(name, sizeof(name), "hoard/%d", i);
+		child_ok(report, tsr_receiver_open(client, name, NULL, &receiver));
+	}
+	for (int i = 0; i < HOARD; i++)
+		child_ok(report, tsr_alloc(client, 64, &msg));
+	report_set(report, 0, 1);
+	child_check(report, report_await(report, 9, 1, 60000));
+	return 0;
+}
+
+/* One channel is so large that its slots alone are many steps. */
+static void
+start_amasser(struct child *child)
+{
+	struct tsr_channel_options const large = {.size = sizeof(large), .capacity = 65536};
+
+	test_ok(tsr_channel_create(a, "hoard/0", &large));
+	child_start(child, amasser, NULL);
+	cr_assert(report_await(child->report, 0, 1, 20000), "%s", child->report->text);
+}
+
+test_case(death, much_is_repaired_in_many_short_steps)
+{
+	struct tsr_proto_status_reply status;
+	struct child child;
+
+	start_amasser(&child);
+	die(&child);
+	status = daemon_status(&daemon_);
+	cr_log_info("%ju steps, the longest looked at %ju words", (uintmax_t)status.reap_steps,
+	            (uintmax_t)status.reap_longest);
+	/* Slots, tickets three times, and more. */
+	cr_assert_geq(status.reap_steps, (65536 + 3 * HOARD) / 4096);
+	cr_assert_leq(status.reap_longest, 4096);
+	for (int i = 0; i < CHANNELS; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "hoard/%d", i);
+		test_ok(tsr_channel_remove(a, name));
+	}
+}
+
+/* Who comes while a dead client is repaired gets none of its ids, nor loses anything to the
+ * repair. */
+Test(death, id_of_a_dead_client_comes_back_only_when_nothing_names_it)
+{
+	char const *const sets[] = {"realms.demo.clients=2", NULL};
+	struct tsr_attach_options options;
+	uint64_t refused = 0;
+
+	daemon_start(&daemon_, sets);
+	a = daemon_attach(&daemon_, 0);
+	options = daemon_options(&daemon_);
+	for (int round = 0; round < 10; round++) {
+		uint64_t const deadline = test_deadline(10000);
+		struct tsr_msg msgs[64];
+		struct tsr_client b;
+		struct child child;
+		int error;
+
+		if (round == 0)
+			start_amasser(&child);
+		else
+			child_start(&child, amasser, NULL);
+		cr_assert(report_await(child.report, 0, 1, 20000), "%s", child.report->text);
+		child_kill(&child, SIGKILL);
+		while ((error = tsr_attach(&options, &b)) == -ENOBUFS) {
+			refused++;
+			cr_assert(!test_passed(deadline), "its id never comes back");
+		}
+		test_ok(error);
+		for (int i = 0; i < 64; i++)
+			test_ok(tsr_alloc(b, 64, &msgs[i]));
+		daemon_reaped(&daemon_, ++deaths);
+		daemon_balanced(&daemon_, "demo");
+		for (int i = 0; i < 64; i++)
+			test_ok(tsr_release(b, &msgs[i]));
+		test_ok(tsr_detach(b));
+	}
+	cr_log_info("%ju times too early", (uintmax_t)refused);
+	test_ok(tsr_detach(a));
+	daemon_stop(&daemon_);
 }

@@ -460,16 +460,12 @@ test_case(evict, an_evicted_client_may_say_goodbye_and_nothing_else)
 	struct tsr_proto_end_open open = {.channel = {.name = "x", .kind = TSR_KIND_BUFFERED}};
 	struct tsr_proto_attach attach = {.realm = "demo", .name = "again"};
 	struct tsr_proto_plain plain;
-	struct tsr_proto_attach_reply attached;
 	struct tsr_proto_evict_reply reply;
-	int segments[TSR_SEGMENTS_MAX + 1];
-	int const fd = raw_attach_segments(&daemon_, segments, &attached);
+	int const fd = raw_attach(&daemon_);
 
-	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
-		(void)close(segments[i]);
-	test_ok(evict(attached.client_id, "", &reply));
-	test_same(reply.client_id, attached.client_id);
-	test_is(evict(attached.client_id, "", &reply), -EBUSY);
+	test_ok(evict(2, "", &reply));
+	test_same(reply.client_id, 2);
+	test_is(evict(2, "", &reply), -EBUSY);
 	raw_head(&open, TSR_PROTO_END_OPEN, sizeof(open));
 	cr_assert_not_null(strstr(raw_refused(fd, &open, sizeof(open), -ECONNABORTED), REASON));
 	raw_head(&plain, TSR_PROTO_SHARED_SETTLE, sizeof(plain));
@@ -582,4 +578,35 @@ test_case(evict, only_the_realms_owner_the_daemons_user_and_root_may_ask)
 	}
 	test_ok(tsr_detach(a));
 	a = daemon_attach(&daemon_, 0);
+}
+
+/* Not for `evict`'s own set-up: it starts and ends its daemon itself. */
+TestSuite(untouchable, .timeout = 30);
+
+Test(untouchable, who_may_not_be_killed_keeps_what_it_holds_and_the_realm_lives_on)
+{
+	struct tsr_proto_evict_reply reply;
+	uint64_t const deadline = test_deadline(10000);
+	struct child child;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root, whom the daemon may not kill");
+	daemon_start_as(&daemon_, NULL, OTHER_UID);
+	daemon_control(&daemon_, &control);
+	child_start(&child, deaf, NULL);
+	cr_assert(report_await(child.report, 0, 1, 10000), "%s", child.report->text);
+	test_ok(evict(0, "victim", &reply));
+	while (strstr(daemon_log(&daemon_), "may not be killed by this daemon") == NULL) {
+		cr_assert(!test_passed(deadline), "%s", daemon_log(&daemon_));
+		poll(NULL, 0, 10);
+	}
+	test_same(daemon_ledger(&daemon_, "demo").reaps_pending, 1);
+	test_same(daemon_status(&daemon_).clients, 1);
+	cr_assert_gt(daemon_ledger(&daemon_, "demo").with_clients, 0);
+	child_kill(&child, SIGKILL);
+	daemon_reaped(&daemon_, 1);
+	test_same(daemon_ledger(&daemon_, "demo").with_clients, 0);
+	cr_assert_null(strstr(daemon_log(&daemon_), "condemned"));
+	tsr_control_close(&control);
+	daemon_stop(&daemon_);
 }

@@ -256,10 +256,12 @@ static void *
 emptying(void *arg)
 {
 	struct tsr_reap_result result = {0};
+	struct tsr_sweep sweep = {.died = true};
+	uint32_t work = UINT32_MAX;
 
 	(void)arg;
 	note[1] = 1;
-	twin_is(tsr_reaper_sweep(&twin.map, DEAD, &result), 0);
+	twin_is(tsr_reaper_sweep(&twin.map, DEAD, &sweep, &work, &result), 0);
 	twin_check(result.cells == 1);
 	return NULL;
 }
