@@ -87,6 +87,7 @@ shared_is_held(struct tsr_map const *map, uint64_t name, uint64_t tag)
 {
 	uint64_t const id = tag & TSR_TICKETS_MAX;
 	uint32_t const index = (uint32_t)(id & TSR_CHANNELS_MAX) - 1;
+	uint64_t holders[TSR_CURSOR_WORDS];
 	struct tsr_channel_entry *entry;
 	struct tsr_channel channel;
 
@@ -97,7 +98,8 @@ shared_is_held(struct tsr_map const *map, uint64_t name, uint64_t tag)
 	    tsr_channel_bind(&channel, map, index, entry->offset, tsr_channel_entry_shape(entry),
 	                     id) != 0)
 		return false;
-	return tsr_broadcast_held(&channel, name);
+	return tsr_broadcast_holders(&channel, holders) &&
+	       tsr_broadcast_held(&channel, holders, name);
 }
 
 void

@@ -43,7 +43,11 @@ broadcast_open(struct tsr_end *end, struct tsr_end_options const *options)
 		return tsr_broadcast_join(end, options);
 	if (options->from != 0 || (options->flags & TSR_END_LOSSY) != 0)
 		return -EINVAL;
-	end->writer = (struct tsr_writer){.joins_seen = UINT64_MAX};
+	end->writer = (struct tsr_writer){
+		.joins_seen = UINT64_MAX,
+		.enough = TSR_WRITER_RETIRED,
+		.klass = TSR_CLASSES_MAX,
+	};
 	tsr_end_seek(end, tsr_channel_find(&end->channel));
 	return 0;
 }

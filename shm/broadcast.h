@@ -108,8 +108,13 @@ int64_t tsr_broadcast_behind(struct tsr_channel const *channel, uint64_t positio
 TSR_COLD void tsr_broadcast_wake_senders(struct tsr_end *end, struct tsr_wait_side const *senders,
                                          uint64_t place);
 
-/* tsr_broadcast_held - does a reader of the channel hold the ticket @name? Behind a full fence. */
-bool tsr_broadcast_held(struct tsr_channel const *channel, uint64_t name);
+/* tsr_broadcast_holders - which readers may hold something, a bit each, and whether one does.
+ * Behind a full fence. */
+bool tsr_broadcast_holders(struct tsr_channel const *channel, uint64_t holders[TSR_CURSOR_WORDS]);
+
+/* tsr_broadcast_held - does one of @holders hold the ticket @name? */
+bool tsr_broadcast_held(struct tsr_channel const *channel, uint64_t const holders[TSR_CURSOR_WORDS],
+                        uint64_t name);
 
 /* The calls of the kind: see kind.h. */
 int tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc);

@@ -4,6 +4,7 @@
 /* The writing side of a broadcast: see broadcast.h. */
 
 #include <errno.h>
+#include <string.h>
 
 #include "shm/broadcast.h"
 #include "shm/clock.h"
@@ -50,7 +51,7 @@ broadcast_scan(struct tsr_end *end)
 
 	/* [J2] pairs with [J1]: the cursors of those who have joined. */
 	own->joins_seen = tsr_ld_acq(&tsr_broadcast_shm(&end->channel)->joins);
-	behind = tsr_broadcast_behind(&end->channel, end->position, &own->slowest);
+	behind = tsr_broadcast_behind(&end->channel, end->position, NULL);
 	own->limit = behind == INT64_MIN ? end->position + ((uint64_t)1 << 62)
 	                                 : end->position - (uint64_t)behind + end->channel.capacity;
 }
@@ -87,14 +88,21 @@ broadcast_overtake(struct tsr_end *end)
 	}
 }
 
-/* Is our position free of readers, and if not, may it be made so? Return: 0; -EAGAIN. */
-static int
-broadcast_room(struct tsr_end *end)
+/* Is our position free of readers, as far as known? */
+static inline bool
+broadcast_has_room(struct tsr_end const *end)
 {
 	/* [J2] pairs with [J1]: behind this look at most one claim is made. */
 	uint64_t const joins = tsr_ld_acq(&tsr_broadcast_shm(&end->channel)->joins);
 
-	if (tsr_likely(joins == end->writer.joins_seen) && tsr_likely(broadcast_is_free(end)))
+	return tsr_likely(joins == end->writer.joins_seen) && tsr_likely(broadcast_is_free(end));
+}
+
+/* And if not, may it be made so? Return: 0; -EAGAIN. */
+static int
+broadcast_room(struct tsr_end *end)
+{
+	if (broadcast_has_room(end))
 		return 0;
 	broadcast_scan(end);
 	if (!broadcast_is_free(end) &&
@@ -113,15 +121,27 @@ broadcast_claimable(struct tsr_end const *end, uint64_t word)
 }
 
 bool
-tsr_broadcast_held(struct tsr_channel const *channel, uint64_t name)
+tsr_broadcast_holders(struct tsr_channel const *channel, uint64_t holders[TSR_CURSOR_WORDS])
+{
+	struct tsr_broadcast_shm const *const shm = tsr_broadcast_shm(channel);
+	uint64_t any = 0;
+
+	for (uint32_t i = 0; i < TSR_CURSOR_WORDS; i++) {
+		/* [H4] pairs with [H3]: what is no longer held was read. */
+		holders[i] = tsr_ld_acq(&shm->holding[i]);
+		any |= holders[i];
+	}
+	return any != 0;
+}
+
+bool
+tsr_broadcast_held(struct tsr_channel const *channel, uint64_t const holders[TSR_CURSOR_WORDS],
+                   uint64_t name)
 {
 	struct tsr_broadcast_shm const *const shm = tsr_broadcast_shm(channel);
 
 	for (uint32_t i = 0; i < TSR_CURSOR_WORDS; i++) {
-		/* [H4] pairs with [H3]: what is no longer held was read. */
-		uint64_t bits = tsr_ld_acq(&shm->holding[i]);
-
-		for (; bits != 0; bits &= bits - 1) {
+		for (uint64_t bits = holders[i]; bits != 0; bits &= bits - 1) {
 			struct tsr_cursor const *const cursor =
 				&shm->cursor[64 * i + tsr_bit_lowest(bits)];
 
@@ -135,13 +155,10 @@ tsr_broadcast_held(struct tsr_channel const *channel, uint64_t name)
 	return false;
 }
 
-/* Free one that nobody can get at any more. It is used again soon, and readers have its lines. */
-static void
-broadcast_free(struct tsr_end *end, uint64_t name)
+/* The long way, to the depot if need be. */
+TSR_COLD static void
+broadcast_free_slowly(struct tsr_end *end, uint64_t name)
 {
-	struct tsr_block const *const block = &end->map->blocks[tsr_name_index(name)];
-
-	tsr_prefetch_write((unsigned char *)tsr_block_data(end->map, block, 0));
 	tsr_st_rlx(&end->map->tickets[tsr_name_index(name)].word,
 	           tsr_name_word(name, TSR_TICKET_IDLE, end->me));
 	/* [V3] pairs with [V2]: who copies sees that it is no longer shared; no instruction. */
@@ -150,22 +167,49 @@ broadcast_free(struct tsr_end *end, uint64_t name)
 		tsr_count(&end->attachment->state->refused, 1); /* it is swept with this client */
 }
 
+/* Free one that nobody can get at any more. */
+static void
+broadcast_free(struct tsr_end *end, struct tsr_magazine *magazines, uint64_t name)
+{
+	struct tsr_map const *const map = end->map;
+	uint32_t const index = tsr_name_index(name);
+	struct tsr_block const *const block = &map->blocks[index];
+	struct tsr_magazine *magazine;
+
+	magazine = magazines != NULL ? &magazines[block->klass] : NULL;
+	if (tsr_unlikely(magazine == NULL) || tsr_unlikely(magazine->count >= magazine->limit) ||
+	    (TSR_TRACED && tsr_trace_has(name))) {
+		broadcast_free_slowly(end, name);
+		return;
+	}
+	magazine->name[magazine->count++] = tsr_ticket_release(&map->tickets[index], name, end->me);
+	/* [V3] pairs with [V2]: who copies sees that it is no longer shared; no instruction. */
+	tsr_fence_rel();
+}
+
 /* Free what is out of its slot and not held. One fence for all of them. */
 static void
 broadcast_flush(struct tsr_end *end)
 {
 	struct tsr_writer *const own = &end->writer;
-	uint32_t kept = 0;
+	struct tsr_magazine *const magazines = tsr_magazines_open(end->attachment);
+	uint32_t first = own->retired; /* of those that are kept */
+	uint64_t holders[TSR_CURSOR_WORDS];
+	bool held;
 
 	/* [H2] pairs with [H1]: the slots were claimed before the holds are looked at. */
 	tsr_fence_sc();
-	for (uint32_t i = 0; i < own->retired; i++) {
-		if (tsr_broadcast_held(&end->channel, own->name[i]))
-			own->name[kept++] = own->name[i];
+	held = tsr_broadcast_holders(&end->channel, holders);
+	/* The oldest last: it is used first, and its lines have come by now. */
+	for (uint32_t i = own->retired; i-- > 0;) {
+		if (tsr_unlikely(held) && tsr_broadcast_held(&end->channel, holders, own->name[i]))
+			own->name[--first] = own->name[i];
 		else
-			broadcast_free(end, own->name[i]);
+			broadcast_free(end, magazines, own->name[i]);
 	}
-	own->retired = kept;
+	own->retired -= first;
+	if (tsr_unlikely(own->retired > 0))
+		memmove(own->name, &own->name[first], own->retired * sizeof(own->name[0]));
 }
 
 /* The daemon is responsible for what is left. */
@@ -187,43 +231,50 @@ tsr_broadcast_retire(struct tsr_end *end)
 	broadcast_bequeath(end);
 }
 
+/* Another size: where there are few of it, a few are enough. */
+TSR_COLD static void
+broadcast_size(struct tsr_end *end, uint16_t klass)
+{
+	struct tsr_writer *const own = &end->writer;
+
+	own->klass = klass;
+	own->enough = TSR_WRITER_RETIRED;
+	if (klass < end->map->classes_count && end->map->klass[klass].batch < own->enough)
+		own->enough = (uint16_t)end->map->klass[klass].batch;
+}
+
 /* The slot is ours, and the ticket @name in it: from here on it is ours to free. */
-static void
+TSR_INLINE void
 broadcast_take_out(struct tsr_end *end, uint64_t name)
 {
 	struct tsr_writer *const own = &end->writer;
-	struct tsr_ticket *ticket;
+	struct tsr_map const *const map = end->map;
+	uint32_t const index = tsr_name_index(name);
+	struct tsr_block const *const block = &map->blocks[index];
+	struct tsr_ticket *const ticket = &map->tickets[index];
 
-	if (tsr_name_index(name) >= end->map->tickets_count)
+	if (tsr_unlikely(index >= map->tickets_count))
 		return;
-	ticket = &end->map->tickets[tsr_name_index(name)];
-	if (!tsr_word_is_shared(tsr_ld_rlx(&ticket->word), name)) {
+	if (tsr_unlikely(!tsr_word_is_shared(tsr_ld_rlx(&ticket->word), name))) {
 		tsr_count(&end->attachment->state->refused, 1);
 		return;
 	}
 	tsr_st_rlx(&ticket->tag, tsr_tag_shared(end->channel_id, end->me));
+	/* It is written again soon, and readers have its first line. */
+	tsr_prefetch_write((unsigned char *)tsr_block_data(map, block, 0));
+	if (tsr_unlikely(block->klass != own->klass))
+		broadcast_size(end, block->klass);
 	own->name[own->retired++] = name;
 	/* Written down before the slot names another one. */
 	tsr_barrier_compiler();
 }
 
-/* Time to look which of the tickets that are out of their slots are free? Where there are few of a
- * size, a few are many. */
+/* Free those of the tickets that are out of their slots that can be. */
 static void
 broadcast_tidy(struct tsr_end *end)
 {
-	struct tsr_writer const *const own = &end->writer;
-	struct tsr_map const *const map = end->map;
-	uint32_t klass;
-
-	if (own->retired == 0)
-		return;
-	klass = map->blocks[tsr_name_index(own->name[own->retired - 1])].klass;
-	if (own->retired < TSR_WRITER_RETIRED &&
-	    (klass >= map->classes_count || own->retired < map->klass[klass].batch))
-		return;
 	broadcast_flush(end);
-	if (own->retired > TSR_WRITER_RETIRED / 2)
+	if (end->writer.retired > TSR_WRITER_RETIRED / 2)
 		broadcast_bequeath(end); /* or they would be looked at with every message */
 }
 
@@ -246,7 +297,7 @@ tsr_broadcast_wake_senders(struct tsr_end *end, struct tsr_wait_side const *send
 }
 
 /* Readers have the lines that come next: the slot's, and of a nearer one its old ticket's. */
-static void
+TSR_INLINE void
 broadcast_fetch(struct tsr_end const *end)
 {
 	struct tsr_slot *const far = &end->slots[(end->position + BROADCAST_AHEAD) & end->mask];
@@ -260,7 +311,7 @@ broadcast_fetch(struct tsr_end const *end)
 }
 
 /* The slot at our position is claimed: @word is what it was. */
-static void
+TSR_INLINE void
 broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct tsr_zdesc zdesc)
 {
 	/* [V3] pairs with [V2]: who copies sees the claim if it sees what follows. */
@@ -288,7 +339,8 @@ broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct
 		tsr_broadcast_wake_senders(end, &end->mine, end->position - 1);
 	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));
 	broadcast_fetch(end);
-	broadcast_tidy(end);
+	if (tsr_unlikely(end->writer.retired >= end->writer.enough))
+		broadcast_tidy(end);
 }
 
 /* One step of a sender whose slot is not one that it may claim. */
@@ -327,30 +379,22 @@ broadcast_claim(struct tsr_end *end, struct tsr_slot *slot, uint64_t word)
 	return true;
 }
 
-int
-tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
+/* A try whose place is not as it mostly is. */
+TSR_COLD static int
+broadcast_send(struct tsr_end *end, struct tsr_zdesc zdesc)
 {
-	struct tsr_ticket *ticket;
-	int error = tsr_ticket_own(end->map, zdesc->name, end->me, &ticket);
-
-	if (error != 0)
-		return error;
-	if (!tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc->name)], zdesc->range))
-		return -EINVAL;
-	if (tsr_name_index(zdesc->name) >= end->map->tickets_count)
-		return -EOPNOTSUPP; /* of a region: readers would have to map it first */
 	/* At most two laps a call: what a hostile participant writes does not hold us for ever. */
 	for (uint64_t steps = 2 * (uint64_t)end->channel.capacity + 4; steps > 0; steps--) {
 		struct tsr_slot *const slot = tsr_end_slot(end);
+		int error = broadcast_room(end);
 		uint64_t word;
 
-		error = broadcast_room(end);
 		if (error != 0)
 			return error;
 		/* [B7] pairs with [S2]: which ticket is there. */
 		word = tsr_ld_acq(&slot->word);
 		if (broadcast_claimable(end, word) && broadcast_claim(end, slot, word)) {
-			broadcast_fill(end, slot, word, *zdesc);
+			broadcast_fill(end, slot, word, zdesc);
 			return 0;
 		}
 		error = broadcast_step(end, word);
@@ -358,6 +402,32 @@ tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 			return error;
 	}
 	return -EAGAIN;
+}
+
+int
+tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
+{
+	struct tsr_slot *const slot = tsr_end_slot(end);
+	struct tsr_ticket *ticket;
+	uint64_t word;
+	int error = tsr_ticket_own(end->map, zdesc->name, end->me, &ticket);
+
+	if (tsr_unlikely(error != 0))
+		return error;
+	if (tsr_unlikely(
+		    !tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc->name)], zdesc->range)))
+		return -EINVAL;
+	if (tsr_unlikely(tsr_name_index(zdesc->name) >= end->map->tickets_count))
+		return -EOPNOTSUPP; /* of a region: readers would have to map it first */
+	if (tsr_unlikely(!broadcast_has_room(end)))
+		return broadcast_send(end, *zdesc);
+	/* [B7] pairs with [S2]: which ticket is there. */
+	word = tsr_ld_acq(&slot->word);
+	if (tsr_unlikely(!broadcast_claimable(end, word)) ||
+	    tsr_unlikely(!broadcast_claim(end, slot, word)))
+		return broadcast_send(end, *zdesc);
+	broadcast_fill(end, slot, word, *zdesc);
+	return 0;
 }
 
 bool

@@ -88,8 +88,9 @@ struct tsr_reader {
 struct tsr_writer {
 	uint64_t limit; /* the first position that a reader is in the way of, as far as known */
 	uint64_t joins_seen; /* when that was found out */
-	uint32_t slowest;    /* number of the cursor that it was */
 	uint32_t retired;    /* tickets that are out of their slots, ours to free: */
+	uint16_t enough;     /* so many are freed together, */
+	uint16_t klass;      /* of the class of the last */
 	uint64_t name[TSR_WRITER_RETIRED];
 };
 

@@ -32,7 +32,7 @@ message_class(struct tsr_map const *map, uint32_t bytes)
 static int
 message_told(const char *where, int error)
 {
-	return error == -EAGAIN ? error : tsr_trace_error(where, error, "");
+	return error == 0 || error == -EAGAIN ? error : tsr_trace_error(where, error, "");
 }
 
 static int
@@ -236,13 +236,11 @@ tsr_message_count(struct tsr_end *end, int error)
 	return error;
 }
 
-/* A sender sends @zdesc, a receiver fills @msg. */
+/* A sender sends @zdesc, a receiver fills @msg; the first try came to @error. */
 static int
-message_try_or_wait(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg,
-                    uint64_t deadline_ns)
+message_go_on(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg,
+              uint64_t deadline_ns, int error)
 {
-	int error = message_try(end, zdesc, msg);
-
 	if (error == -EAGAIN)
 		error = message_wait(end, zdesc, msg, deadline_ns);
 	if (error != 0 && zdesc != NULL && end->kind->give_up != NULL &&
@@ -267,7 +265,7 @@ message_send_in_scope(struct tsr_end *end, struct tsr_msg *msg, struct tsr_zdesc
 
 	if (error != 0)
 		return error;
-	error = message_try_or_wait(end, zdesc, NULL, deadline_ns);
+	error = message_go_on(end, zdesc, NULL, deadline_ns, message_try(end, zdesc, NULL));
 	msg->zdesc.name = zdesc->name;
 	if (tsr_scope_leave(end, error, zdesc))
 		tsr_message_given(msg);
@@ -281,9 +279,19 @@ message_recv_in_scope(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadlin
 
 	if (error != 0)
 		return error;
-	error = message_try_or_wait(end, NULL, msg, deadline_ns);
+	error = message_go_on(end, NULL, msg, deadline_ns, message_try(end, NULL, msg));
 	(void)tsr_scope_leave(end, error, NULL);
 	return error;
+}
+
+/* A send whose first try came to @error. */
+TSR_COLD static int
+message_send_on(struct tsr_end *end, struct tsr_msg *msg, struct tsr_zdesc *zdesc,
+                uint64_t deadline_ns, int error)
+{
+	error = message_go_on(end, zdesc, NULL, deadline_ns, error);
+	msg->zdesc.name = zdesc->name;
+	return message_told("tsr_send", tsr_message_count(end, error));
 }
 
 /* The whole of a send: every error told, waiting. */
@@ -297,13 +305,26 @@ message_send(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 		return -ENOTCONN;
 	if (!tsr_message_range(msg, &zdesc.range))
 		return message_told("tsr_send", -EINVAL);
-	if (end->scope != NULL) {
-		error = message_send_in_scope(end, msg, &zdesc, deadline_ns);
-	} else {
-		error = message_try_or_wait(end, &zdesc, NULL, deadline_ns);
-		msg->zdesc.name = zdesc.name;
-	}
+	if (end->scope == NULL)
+		return message_send_on(end, msg, &zdesc, deadline_ns,
+		                       message_try(end, &zdesc, NULL));
+	error = message_send_in_scope(end, msg, &zdesc, deadline_ns);
 	return message_told("tsr_send", tsr_message_count(end, error));
+}
+
+/* Of a kind that has no inlined form: one try is all that most sends of a whole range need. */
+TSR_APART static int
+message_send_kind(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	int error;
+
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_END_NOT_INLINED) ||
+	    tsr_unlikely(end->side != TSR_SIDE_SENDER) || tsr_unlikely(end->scope != NULL) ||
+	    tsr_unlikely(msg->length != tsr_range_length(msg->zdesc.range)))
+		return message_send(end, msg, deadline_ns);
+	error = end->kind->try_send(end, &msg->zdesc);
+	return tsr_likely(error == 0) ? 0
+	                              : message_send_on(end, msg, &msg->zdesc, deadline_ns, error);
 }
 
 /* What the sample has is told of between two stores of the long way. */
@@ -317,7 +338,7 @@ message_send_warm(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadli
 
 	if (end == NULL || end->inlined != (TSR_END_TRACED | TSR_SIDE_SENDER) ||
 	    !tsr_message_range(msg, &range) || tsr_trace_has(name))
-		return message_send(end, msg, deadline_ns);
+		return message_send_kind(end, msg, deadline_ns);
 	fast = tsr_buffered_send_fast(end, name, range);
 	if (tsr_likely(fast == TSR_FAST_DONE))
 		return 0;
@@ -339,9 +360,25 @@ message_recv(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 
 	if (end == NULL || end->side != TSR_SIDE_RECEIVER)
 		return -ENOTCONN;
-	error = end->scope != NULL ? message_recv_in_scope(end, msg, deadline_ns)
-	                           : message_try_or_wait(end, NULL, msg, deadline_ns);
+	error = end->scope != NULL
+	                ? message_recv_in_scope(end, msg, deadline_ns)
+	                : message_go_on(end, NULL, msg, deadline_ns, message_try(end, NULL, msg));
 	return message_received(end, error);
+}
+
+/* Of a kind that has no inlined form: one whole try is all that most receives need. */
+TSR_APART static int
+message_recv_kind(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	int error;
+
+	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_END_NOT_INLINED) ||
+	    tsr_unlikely(end->side != TSR_SIDE_RECEIVER) || tsr_unlikely(end->scope != NULL))
+		return message_recv(end, msg, deadline_ns);
+	error = end->kind->try_recv(end, msg);
+	if (tsr_likely(error == 0))
+		return 0;
+	return message_received(end, message_go_on(end, NULL, msg, deadline_ns, error));
 }
 
 /* Of a traced end, what is not simply received. */
@@ -367,7 +404,7 @@ message_recv_warm(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t de
 	uint64_t word;
 
 	if (end == NULL || end->inlined != (TSR_END_TRACED | TSR_SIDE_RECEIVER))
-		return message_recv(end, msg, deadline_ns);
+		return message_recv_kind(end, msg, deadline_ns);
 	word = tsr_buffered_look(end);
 	fast = tsr_buffered_recv_fast(end, word, msg);
 	if (tsr_likely(fast == TSR_FAST_DONE) && !tsr_trace_has(msg->zdesc.name))
