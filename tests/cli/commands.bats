@@ -47,7 +47,7 @@ json() {
 
 @test "a wrong command line exits with 2 and says why" {
 	for arguments in "" nonsense "status extra" "channel" "channel create" "channel make x" "channel rm x --one-sender" \
-		"channel create x --capacity 3" "channel create x --kind round" "channel create x --on-full burst" "send" "send demo/" "send a/b --block-size x" "recv a b" "ping --count 0" \
+		"channel create x --capacity 3" "channel create x --capacity 0" "channel create x --capacity 8388608" "channel create x --kind round" "channel create x --on-full burst" "send" "send demo/" "send a/b --block-size x" "recv a b" "ping --count 0" \
 		"ping --interval 5parsecs" "status --color=mauve" "realms x" "tickets a b" "tickets --older 0" "tickets --segment x --older 1" "dump a b" "dump --save x --segment y" "demo --limit none" "recv a --timeout 0" \
 		"evict" "evict a b" "evict 1 --reason $(printf %0128d 0)" "trace" "trace play" "trace export" "trace show a b" "trace show --seconds 1" "trace record --ticket 1" \
 		"trace show --ticket x" "trace show --ticket 1 --events" "trace record --sample 0" "trace record --buffer 3M"; do
@@ -57,6 +57,19 @@ json() {
 		[ "$status" -eq 2 ]
 		[ -z "$output" ]
 		[ -n "$stderr" ]
+	done
+}
+
+@test "durations are read in each of their units" {
+	# An hour is the longest that top takes; there is no daemon, so what is read fails later.
+	for interval in 1h 60m 0.0416d 3600s 3600 3600000ms 3600000000us 3600000000000ns; do
+		run "$TESSERA" top --once --interval "$interval"
+		[ "$status" -eq 3 ] || { echo "$interval: $status: $output"; return 1; }
+	done
+	for interval in 1.001h 61m 0.0417d 1d 3601s 3601 3601000ms 3601000000us 3601000000000ns 1w 1hour d; do
+		run "$TESSERA" top --once --interval "$interval"
+		[ "$status" -eq 2 ] || { echo "$interval: $status: $output"; return 1; }
+		[[ $output == *"--interval $interval, expected"*"to 1 hour"* ]]
 	done
 }
 
