@@ -408,17 +408,20 @@ ghost_met(unsigned number, uint32_t word, uint64_t old, uint64_t v)
 void
 model_ghost_wrote(unsigned number, uint32_t word, uint64_t old, uint64_t v)
 {
-	unsigned m;
+	unsigned m, slot;
 
 	if (ghost_meets())
 		ghost_met(number, word, old, v);
 	if (!ghost_is_slot(word))
 		return;
 	m = ghost_find(model_memory_look(word + 1));
-	if (tsr_slot_phase(v) == TSR_READY && tsr_slot_phase(old) != TSR_READY)
+	/* Of a broadcast the next name may stand there before the next claim is seen. */
+	slot = (word - model_memory_word(model.record.channel.shm->slot)) / 4 % MODEL_SLOTS;
+	if (tsr_slot_phase(v) == TSR_READY && tsr_slot_phase(old) != TSR_READY) {
 		ghost_slot_ready(number, m);
-	else if (ghost_is_broadcast() && tsr_slot_phase(old) == TSR_READY)
-		ghost_written_over(number, m);
+		model_set(&model.ghost->in_slot[slot], ghost_is_broadcast() ? m + 1 : 0);
+	} else if (ghost_is_broadcast() && tsr_slot_phase(old) == TSR_READY)
+		ghost_written_over(number, (unsigned)model.ghost->in_slot[slot] - 1);
 	else if (tsr_slot_phase(v) == TSR_EMPTY && tsr_slot_phase(old) != TSR_EMPTY)
 		ghost_slot_empty(number, m, tsr_slot_phase(old));
 	else if (tsr_slot_phase(v) == TSR_TAKEN && !ghost_conflated())
@@ -921,6 +924,18 @@ ghost_nothing_newer(void)
 	}
 }
 
+/* Who asks and sleeps waits for a reply that may come. */
+static void
+ghost_asks_in_vain(unsigned number)
+{
+	unsigned const m = ghost_first(number);
+
+	if (model.process[number].actor->asks && ghost_state(m) != GHOST_BEGUN &&
+	    !(ghost_state(m) == GHOST_PUBLISHED && ghost_in_channel(m)) &&
+	    !ghost_is_held_by_server(m))
+		model_violate("process %u sleeps, and its request has failed", number);
+}
+
 /* Nobody can do anything any more: all must have come to their end, and nothing may be missing. */
 void
 model_ghost_terminal(void)
@@ -928,6 +943,8 @@ model_ghost_terminal(void)
 	for (unsigned i = 1; i < model.processes; i++) {
 		if (model.ghost->status[i] == MODEL_ASLEEP && !model.process[i].actor->lasts)
 			model_violate("process %u sleeps for ever", i);
+		else if (model.ghost->status[i] == MODEL_ASLEEP)
+			ghost_asks_in_vain(i);
 		else if (model.ghost->status[i] == MODEL_RUNS)
 			model_violate("process %u is stuck", i);
 	}

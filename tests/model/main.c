@@ -339,7 +339,7 @@ main_report(struct model_scenario const *s, struct model_result const *r)
 	else if (!r->complete)
 		(void)snprintf(bound, sizeof(bound), "all with up to %u interruptions",
 		               r->switches - 1);
-	printf("%-18s %11llu states %12llu transitions %9llu deaths %8llu ends, depth %4u, %6.1f "
+	printf("%-21s %11llu states %12llu transitions %9llu deaths %8llu ends, depth %4u, %6.1f "
 	       "s, "
 	       "%s\n",
 	       s->name, (unsigned long long)r->states, (unsigned long long)r->transitions,

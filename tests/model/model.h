@@ -49,6 +49,7 @@
 #define MODEL_BUFFER 8 /* stores on their way */
 #endif
 #define MODEL_CHANNELS 2
+#define MODEL_SLOTS    8
 #define MODEL_LOCKS    4 /* that the threads of a process share */
 #define MODEL_REQUESTS 2 /* of one asker */
 
@@ -195,6 +196,7 @@ struct model_ghost {
 	uint64_t sender_died[MODEL_CHANNELS], receiver_died[MODEL_CHANNELS];
 	uint64_t message[MODEL_MESSAGES]; /* enum model_message | process << 8 */
 	uint64_t name[MODEL_MESSAGES];    /* under which it was sent */
+	uint64_t in_slot[MODEL_SLOTS];    /* broadcast: 1 + the message that is ready there */
 	uint64_t got[MODEL_PROCESSES];    /* conflated: 1 + position of what it received last */
 	uint64_t locked[MODEL_LOCKS];     /* by which thread; 0: free */
 	uint64_t owner[MODEL_TICKETS];    /* as the calls say: 0 nobody, a process, or in flight */

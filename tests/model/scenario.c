@@ -671,6 +671,17 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(2)}, {SENDS(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
 	},
 	{
+		.name = "drop-newest-2-2-2",
+		.what = "two senders whose messages are dropped if there is no room, two "
+			"receivers, two deaths",
+		.flags = TSR_CHANNEL_DROP_NEWEST,
+		.capacity = 2,
+		.kills = 2,
+		.states = MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(2)}, {SENDS(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
 		.name = "requeue",
 		.what = "what a dead receiver held comes again: two receivers, one death",
 		.flags = TSR_CHANNEL_REQUEUE,
@@ -704,6 +715,17 @@ const struct model_scenario model_scenarios[] = {
                           {.body = scenario_receive_two, .receives = true, .limit = 8},
                           {RECEIVES(0)},
                           {RECEIVES(0)}},
+	},
+	{
+		.name = "requeue-2-2-2",
+		.what = "two senders, two receivers of which what they held comes again, two "
+			"deaths",
+		.flags = TSR_CHANNEL_REQUEUE,
+		.capacity = 2,
+		.kills = 2,
+		.states = MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(1)}, {SENDS(1)}, {RECEIVES(0)}, {RECEIVES(0)}},
 	},
 	{
 		.name = "conflated",
@@ -1384,6 +1406,17 @@ const struct model_scenario model_scenarios[] = {
 		.states = 3 * MILLION,
 		.nightly = 100 * MILLION,
 		.actor = {{SENDS(2)}, {SENDS(2)}, {RECEIVES(0)}, {RECEIVES(0)}},
+	},
+	{
+		.name = "broadcast-evict-2-2-2",
+		.what = "two senders that evict who is slow, two readers that retain what they "
+			"read, two deaths",
+		BROADCAST,
+		.flags = TSR_CHANNEL_EVICT,
+		.kills = 2,
+		.states = MILLION,
+		.nightly = 100 * MILLION,
+		.actor = {{SENDS(2)}, {SENDS(2)}, {RETAINS}, {RETAINS}},
 	},
 	{.name = NULL},
 };
