@@ -28,8 +28,9 @@ tsr_perf_plan_capacities(struct tsr_perf_plan *plan, const struct tsr_perf_reque
 	struct tsr_perf_form form;
 	uint64_t slots_sum = 0;
 
-	if (!tsr_perf_form_find(request->kind, &form) || form.capacity != 0)
-		return -EINVAL; /* it has as many as it has senders */
+	if (!tsr_perf_form_find(request->kind, &form) || form.capacity != 0 ||
+	    form.kind == TSR_KIND_UNLIMITED)
+		return -EINVAL; /* as many slots as it has senders, or as it takes */
 	for (uint32_t power = CAPACITIES_FIRST; power <= CAPACITIES_LAST;
 	     power += CAPACITIES_STEP) {
 		uint32_t const slots = UINT32_C(1) << power;

@@ -13,11 +13,13 @@
 #include <sys/mman.h>
 
 #include "perf/case.h"
+#include "shm/layout.h"
 
 #define OURS_HUGE_BYTES  (UINT64_C(2) << 20)
 #define OURS_HUGE_SPARE  64 /* segments beside the arena, and the memory of the baselines */
 #define OURS_LOCAL_ALIGN 4096
 #define OURS_LINE        256
+#define OURS_SEGMENTS    64
 
 void
 tsr_perf_setting(struct tsr_perf_plan *plan, const char *format, ...)
@@ -33,12 +35,30 @@ tsr_perf_setting(struct tsr_perf_plan *plan, const char *format, ...)
 	va_end(args);
 }
 
+/* Channels that grow do so by blocks of the realm: how large these have to be. */
+static uint64_t
+ours_segment(const struct tsr_perf_plan *plan)
+{
+	uint32_t slots = 0;
+
+	for (size_t i = 0; i < plan->bench_count; i++) {
+		if (plan->benches[i].kind == TSR_KIND_UNLIMITED && plan->benches[i].slots > slots)
+			slots = plan->benches[i].slots;
+	}
+	return slots * sizeof(struct tsr_slot);
+}
+
 void
 tsr_perf_realm_beside(struct tsr_perf_plan *plan, const char *realm, const char *backing,
                       uint64_t block_bytes, uint64_t blocks)
 {
-	tsr_perf_setting(plan, "realms.%s.classes=%" PRIu64 ":%" PRIu64, realm, block_bytes,
-	                 blocks);
+	uint64_t const segment = ours_segment(plan);
+	char more[64] = "";
+
+	if (segment > block_bytes)
+		(void)snprintf(more, sizeof(more), ",%" PRIu64 ":%d", segment, OURS_SEGMENTS);
+	tsr_perf_setting(plan, "realms.%s.classes=%" PRIu64 ":%" PRIu64 "%s", realm, block_bytes,
+	                 blocks, more);
 	tsr_perf_setting(plan, "realms.%s.backing=%s", realm, backing);
 	plan->hugepages += block_bytes * blocks / OURS_HUGE_BYTES + OURS_HUGE_SPARE;
 }

@@ -36,7 +36,8 @@ struct tsr_perf_link {
 /*
  * tsr_perf_realm - settings for the daemon: one size class
  *
- * Appends to plan->daemon_settings and plan->hugepages.
+ * Appends to plan->daemon_settings and plan->hugepages. After the benchmarks of the plan: a channel
+ * that grows takes a second class.
  */
 void tsr_perf_realm(struct tsr_perf_plan *plan, const char *backing, uint64_t block_bytes,
                     uint64_t blocks);
