@@ -21,22 +21,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/dump.h"
 #include "shm/channel.h"
 #include "shm/map.h"
 #include "shm/proto.h"
 
 #define TSR_DUMP_NONE UINT32_MAX
-
-struct tsr_dump {
-	struct tsr_map map; /* of our copies; arenas have a size and no memory */
-	uint32_t held;      /* which segments were copied: one bit each, by enum tsr_segment */
-	uint64_t taken_ns;  /* CLOCK_REALTIME */
-	uint64_t taken_ticks;
-	char release[32]; /* of the daemon */
-	struct tsr_proto_row_realm realm;
-	struct tsr_proto_row_client *clients;
-	uint32_t clients_count;
-};
 
 /* tsr_dump_take - of a living realm. Return: 0; or an exit status, and it is said. */
 int tsr_dump_take(const char *realm, struct tsr_dump *dump);
@@ -46,11 +36,6 @@ int tsr_dump_save(const struct tsr_dump *dump, const char *file);
 
 /* tsr_dump_load - from such a file; whatever is in it. Return: as above. */
 int tsr_dump_load(const char *file, struct tsr_dump *dump);
-
-void tsr_dump_free(struct tsr_dump *dump);
-
-/* tsr_dump_room - private memory for a segment. Return: 0; -ENOMEM. */
-int tsr_dump_room(struct tsr_dump *dump, uint32_t segment, uint64_t bytes);
 
 /*
  * tsr_dump_bind - make a map of the copies

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
-#include "apps/dump_file.h"
+/*
+ * A dump in a file: core/dump.h. Anybody may have written it: the head's checksum finds accidents,
+ * and everything is checked as if it had not.
+ */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,142 +19,6 @@
 
 #define FILE_NOT_OURS "%s is not a saved dump: %s"
 
-static uint64_t
-file_fnv(uint64_t hash, const void *bytes, size_t count)
-{
-	const unsigned char *const at = bytes;
-
-	for (size_t i = 0; i < count; i++)
-		hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-/* Over everything that says where the rest is. */
-static uint64_t
-file_checksum(const struct tsr_dump_head *head, const struct tsr_dump *dump)
-{
-	struct tsr_dump_head zeroed = *head;
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-
-	zeroed.checksum = 0;
-	hash = file_fnv(hash, &zeroed, sizeof(zeroed));
-	hash = file_fnv(hash, &dump->realm, sizeof(dump->realm));
-	return file_fnv(hash, dump->clients,
-	                (size_t)dump->clients_count * sizeof(dump->clients[0]));
-}
-
-/* Where the segments begin. */
-static uint64_t
-file_rows_end(uint32_t clients)
-{
-	return sizeof(struct tsr_dump_head) + sizeof(struct tsr_proto_row_realm) +
-	       (uint64_t)clients * sizeof(struct tsr_proto_row_client);
-}
-
-static uint64_t
-file_align(uint64_t offset)
-{
-	return (offset + TSR_DUMP_ALIGN - 1) / TSR_DUMP_ALIGN * TSR_DUMP_ALIGN;
-}
-
-static void
-file_fill_head(const struct tsr_dump *dump, struct tsr_dump_head *head)
-{
-	uint64_t at = file_align(file_rows_end(dump->clients_count));
-
-	*head = (struct tsr_dump_head){
-		.magic = TSR_DUMP_MAGIC,
-		.version = TSR_DUMP_VERSION,
-		.head_bytes = sizeof(*head),
-		.layout_version = TSR_LAYOUT_VERSION,
-		.segments = dump->map.segments_count,
-		.layout_hash = tsr_layout_hash(),
-		.taken_ns = dump->taken_ns,
-		.taken_ticks = dump->taken_ticks,
-		.realm_row_bytes = sizeof(struct tsr_proto_row_realm),
-		.client_row_bytes = sizeof(struct tsr_proto_row_client),
-		.clients = dump->clients_count,
-	};
-	memcpy(head->release, dump->release, sizeof(head->release));
-	for (uint32_t i = 0; i < dump->map.segments_count; i++) {
-		head->segment[i].bytes = dump->map.segment[i].bytes;
-		if ((dump->held >> i & 1) == 0)
-			continue;
-		head->segment[i].offset = at;
-		at = file_align(at + head->segment[i].bytes);
-	}
-	head->file_bytes = at;
-	head->checksum = file_checksum(head, dump);
-}
-
-static int
-file_write(int fd, const void *from, uint64_t bytes, uint64_t offset)
-{
-	const unsigned char *at = from;
-
-	while (bytes > 0) {
-		ssize_t const put = pwrite(fd, at, bytes, (off_t)offset);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return put < 0 ? -errno : -EIO;
-		at += put;
-		offset += (uint64_t)put;
-		bytes -= (uint64_t)put;
-	}
-	return 0;
-}
-
-static bool
-file_is_zero(const unsigned char *bytes, uint64_t count)
-{
-	return bytes[0] == 0 && memcmp(bytes, bytes + 1, count - 1) == 0;
-}
-
-/* Zeros become holes. */
-static int
-file_write_segment(int fd, const struct tsr_mapping *segment, uint64_t offset)
-{
-	int error = 0;
-
-	for (uint64_t at = 0; error == 0 && at < segment->bytes; at += TSR_DUMP_ALIGN) {
-		const unsigned char *const page = (const unsigned char *)segment->base + at;
-		uint64_t const left = segment->bytes - at;
-		uint64_t const bytes = left < TSR_DUMP_ALIGN ? left : TSR_DUMP_ALIGN;
-
-		if (!file_is_zero(page, bytes))
-			error = file_write(fd, page, bytes, offset + at);
-	}
-	return error;
-}
-
-static int
-file_write_all(int fd, const struct tsr_dump *dump)
-{
-	struct tsr_dump_head head;
-	int error;
-
-	file_fill_head(dump, &head);
-	error = ftruncate(fd, (off_t)head.file_bytes) == 0 ? 0 : -errno;
-	if (error == 0)
-		error = file_write(fd, &head, sizeof(head), 0);
-	if (error == 0)
-		error = file_write(fd, &dump->realm, sizeof(dump->realm), sizeof(head));
-	if (error == 0)
-		error = file_write(fd, dump->clients,
-		                   (uint64_t)dump->clients_count * sizeof(dump->clients[0]),
-		                   sizeof(head) + sizeof(dump->realm));
-	for (uint32_t i = 0; error == 0 && i < head.segments; i++) {
-		if (head.segment[i].offset != 0)
-			error = file_write_segment(fd, &dump->map.segment[i],
-			                           head.segment[i].offset);
-	}
-	if (error == 0 && fsync(fd) != 0)
-		error = -errno;
-	return error;
-}
-
 int
 tsr_dump_save(const struct tsr_dump *dump, const char *file)
 {
@@ -161,7 +28,7 @@ tsr_dump_save(const struct tsr_dump *dump, const char *file)
 	if (asprintf(&beside, "%s.XXXXXX", file) < 0)
 		return tsr_cli_fail(-ENOMEM, "%s can't be written", file);
 	fd = mkostemp(beside, O_CLOEXEC); /* mode 0600 */
-	error = fd < 0 ? -errno : file_write_all(fd, dump);
+	error = fd < 0 ? -errno : tsr_dump_write(dump, fd);
 	if (error == 0 && rename(beside, file) != 0)
 		error = -errno;
 	if (fd >= 0) {
@@ -249,7 +116,7 @@ file_judge_head(const struct tsr_dump_head *head, uint64_t file_bytes)
 		return why;
 	}
 	if (head->clients > TSR_CLIENTS_MAX || head->segments > TSR_SEGMENTS_MAX ||
-	    head->segments <= TSR_SEGMENT_ARENA0 || file_rows_end(head->clients) > file_bytes)
+	    head->segments <= TSR_SEGMENT_ARENA0 || tsr_dump_rows_end(head->clients) > file_bytes)
 		return "its head says what cannot be";
 	return NULL;
 }
@@ -257,7 +124,7 @@ file_judge_head(const struct tsr_dump_head *head, uint64_t file_bytes)
 static const char *
 file_judge_extents(const struct tsr_dump_head *head)
 {
-	uint64_t const first = file_align(file_rows_end(head->clients));
+	uint64_t const first = tsr_dump_rows_end(head->clients);
 
 	for (uint32_t i = 0; i < head->segments; i++) {
 		struct tsr_dump_extent const *const segment = &head->segment[i];
@@ -332,7 +199,7 @@ file_load(int fd, const char *file, struct tsr_dump *dump)
 		why = file_judge_extents(&head);
 	if (why == NULL) {
 		error = file_read_rows(fd, &head, dump);
-		if (error == 0 && file_checksum(&head, dump) != head.checksum)
+		if (error == 0 && tsr_dump_checksum(&head, dump) != head.checksum)
 			why = "its checksum is wrong: it was damaged";
 		else if (error == 0)
 			error = file_read_segments(fd, &head, dump);

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "apps/cli.h"
@@ -13,35 +11,6 @@
 #include "shm/access.h"
 #include "shm/format.h"
 #include "shm/kind.h"
-
-#define TAKE_BYTES_MAX (UINT64_C(1) << 35)
-
-int
-tsr_dump_room(struct tsr_dump *dump, uint32_t segment, uint64_t bytes)
-{
-	void *base;
-
-	if (bytes == 0 || bytes > TAKE_BYTES_MAX)
-		return -ENOMEM;
-	/* Only what is written to it takes memory. */
-	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-	            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (base == MAP_FAILED)
-		return -ENOMEM;
-	dump->map.segment[segment] = (struct tsr_mapping){.base = base, .bytes = bytes};
-	return 0;
-}
-
-void
-tsr_dump_free(struct tsr_dump *dump)
-{
-	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++) {
-		if (dump->map.segment[i].base != NULL)
-			(void)munmap(dump->map.segment[i].base, dump->map.segment[i].bytes);
-	}
-	free(dump->clients);
-	*dump = (struct tsr_dump){.held = 0};
-}
 
 /* Copy a part by read: whatever a participant does to the pages, this is an errno and no signal. */
 static int
@@ -160,7 +129,6 @@ take_from(struct tsr_control *control, const char *realm, struct tsr_dump *dump)
 	struct tsr_proto_segments_reply reply;
 	int fds[TSR_SEGMENTS_MAX];
 	size_t count = 0;
-	struct timespec now;
 	uint64_t const listed_ns = tsr_now_ns();
 	int error = tsr_cli_each(control, TSR_LIST_REALMS, realm, sizeof(dump->realm),
 	                         take_realm_row, &dump->realm);
@@ -176,9 +144,7 @@ take_from(struct tsr_control *control, const char *realm, struct tsr_dump *dump)
 	                            tsr_cli_deadline());
 	if (error == 0)
 		error = take_segments(dump, &reply, fds, count);
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	dump->taken_ns = (uint64_t)now.tv_sec * TSR_NS_PER_SECOND + (uint64_t)now.tv_nsec;
-	dump->taken_ticks = tsr_ticks();
+	tsr_dump_stamp(dump);
 	for (uint32_t i = 0; i < dump->clients_count; i++)
 		dump->clients[i].since_ns += tsr_now_ns() - listed_ns;
 	memcpy(dump->release, control->release, sizeof(dump->release));
