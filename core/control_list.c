@@ -9,6 +9,7 @@
 #include "core/control_request.h"
 #include "core/member.h"
 #include "core/observer.h"
+#include "core/row.h"
 #include "shm/access.h"
 #include "shm/broadcast.h"
 #include "shm/ticket.h"
@@ -98,121 +99,18 @@ list_add(struct list_out *out, void const *row)
 	memcpy(out->bytes + out->packet, &reply, sizeof(reply));
 }
 
-/* How many tickets name each holder: [clients + 1], 0 being free ones and the daemon's. */
-struct list_holders {
-	struct tsr_realm *realm;
-	uint32_t *count;
-};
-
-static int
-list_holders_work(void *argument)
-{
-	struct list_holders const *const holders = argument;
-	struct tsr_map const *const map = &holders->realm->map;
-
-	for (uint32_t i = 0; i < map->tickets_all; i++) {
-		uint16_t const holder = tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word));
-
-		if (i >= map->tickets_count &&
-		    (holder == TSR_HOLDER_DAEMON || holder == TSR_HOLDER_FREE))
-			continue; /* of regions, which are not counted here */
-		if (holder == TSR_HOLDER_DAEMON)
-			holders->count[0]++;
-		else if (holder <= map->clients_count)
-			holders->count[holder]++;
-	}
-	return 0;
-}
-
-/* Under the realm's lock. The caller frees the counts; NULL without memory or with a broken realm.
- * */
-static uint32_t *
-list_holders(struct tsr_realm *realm)
-{
-	struct list_holders holders = {
-		.realm = realm,
-		.count = calloc((size_t)realm->map.clients_count + 1, sizeof(uint32_t)),
-	};
-
-	if (holders.count != NULL && tsr_realm_guarded(realm, list_holders_work, &holders) == 0)
-		return holders.count;
-	free(holders.count);
-	return NULL;
-}
-
 static void
 list_realm(struct tsr_realm *realm, struct list_out *out)
 {
-	struct tsr_map const *const map = &realm->map;
-	struct tsr_proto_row_realm row = {
-		.epoch = realm->epoch,
-		.mode = realm->config->mode,
-		.owner = realm->config->owner,
-		.group = realm->config->group,
-		.tickets = map->tickets_count,
-		.message_bytes_max = map->message_bytes_max,
-		.clients_max = map->clients_count,
-		.channels_max = map->channels_count,
-		.bytes = tsr_realm_bytes(realm),
-	};
+	struct tsr_proto_row_realm row;
 	uint32_t *count;
 
 	tsr_realm_lock(realm);
-	count = list_holders(realm);
-	row.clients = realm->members_count;
-	row.channels = realm->channels_count;
-	row.regions = realm->regions.count;
-	row.state = realm->leaving ? TSR_ROW_REALM_LEAVING : TSR_ROW_REALM_LIVING;
+	count = tsr_row_holders(realm);
+	tsr_row_realm(realm, count, &row);
 	tsr_realm_unlock(realm);
-	row.tickets_free = count != NULL ? count[0] : 0;
 	free(count);
-	for (uint32_t i = 0; i < map->arenas_count; i++)
-		row.arena_bytes += map->arena_bytes[i];
-	memcpy(row.name, realm->config->geometry.name, sizeof(row.name));
-	(void)snprintf(row.backing, sizeof(row.backing), "%s", tsr_backing_name(realm->backing));
 	list_add(out, &row);
-}
-
-struct list_client {
-	struct tsr_member const *member;
-	struct tsr_proto_row_client *row;
-};
-
-static int
-list_client_work(void *argument)
-{
-	struct list_client const *const client = argument;
-	struct tsr_state const *const state =
-		&client->member->realm->map.states[client->member->id - 1];
-
-	client->row->sleeps = tsr_ld_rlx(&state->sleeps);
-	client->row->wakes = tsr_ld_rlx(&state->wakes);
-	client->row->missed_wakes = tsr_ld_rlx(&state->missed_wakes);
-	return 0;
-}
-
-static void
-list_client(struct tsr_member const *member, uint32_t const *count, struct list_out *out)
-{
-	struct tsr_proto_row_client row = {
-		.pid = (uint32_t)member->pid,
-		.uid = member->uid,
-		.id = member->id,
-		.senders = member->open[TSR_SIDE_SENDER],
-		.receivers = member->open[TSR_SIDE_RECEIVER],
-		.tickets = count != NULL ? count[member->id] : 0,
-		.state = member->evicted                        ? TSR_ROW_CLIENT_EVICTED
-	                 : member->state == TSR_MEMBER_ATTACHED ? TSR_ROW_CLIENT_ATTACHED
-	                                                        : TSR_ROW_CLIENT_CLOSING,
-		.flags = member->flags,
-		.since_ns = tsr_now_ns() - member->since_ns,
-	};
-	struct list_client client = {.member = member, .row = &row};
-
-	memcpy(row.realm, member->realm->config->geometry.name, sizeof(row.realm));
-	memcpy(row.name, member->name, sizeof(row.name));
-	if (tsr_realm_guarded(member->realm, list_client_work, &client) == 0)
-		list_add(out, &row);
 }
 
 static void
@@ -233,14 +131,16 @@ list_observer(struct tsr_observer const *observer, struct list_out *out)
 static void
 list_clients(struct tsr_realm *realm, struct list_out *out)
 {
+	struct tsr_proto_row_client row;
 	uint32_t *count;
 
 	tsr_realm_lock(realm);
-	count = list_holders(realm);
+	count = tsr_row_holders(realm);
 	/* A realm that turns out to be broken on the way has no members any more. */
 	for (uint32_t id = 1; id <= realm->map.clients_count; id++) {
-		if (realm->members[id] != NULL)
-			list_client(realm->members[id], count, out);
+		if (realm->members[id] != NULL &&
+		    tsr_row_client(realm->members[id], count, &row) == 0)
+			list_add(out, &row);
 	}
 	for (struct tsr_observer const *o = realm->observers; o != NULL; o = o->next)
 		list_observer(o, out);
