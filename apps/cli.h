@@ -80,6 +80,7 @@ int tsr_cmd_realms(int argc, char **argv);
 int tsr_cmd_recv(int argc, char **argv);
 int tsr_cmd_regions(int argc, char **argv);
 int tsr_cmd_reload(int argc, char **argv);
+int tsr_cmd_report(int argc, char **argv);
 int tsr_cmd_send(int argc, char **argv);
 int tsr_cmd_stat(int argc, char **argv);
 int tsr_cmd_status(int argc, char **argv);

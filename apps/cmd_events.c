@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "apps/cli.h"
-#include "apps/rows.h"
+#include "apps/feed_row.h"
 #include "apps/stop.h"
 #include "apps/table.h"
 #include "apps/units.h"
@@ -16,19 +16,8 @@
 #define EVENTS_RETRY_NS  UINT64_C(200000000)
 #define EVENTS_AT_ONCE   1 /* a deadline that has passed: what can be had without a wait */
 #define EVENTS_ROWS_MAX  (TSR_PROTO_PACKET_MAX / sizeof(struct tsr_proto_row_feed))
-#define EVENTS_TEXT      64
 #define EVENTS_NO_FOLLOW 0x100
 #define EVENTS_SINCE     0x101
-
-static const char *const events_kinds[TSR_FEED_KINDS] = {
-	[TSR_FEED_START] = "start",     [TSR_FEED_STOP] = "stop",
-	[TSR_FEED_REALM] = "realm",     [TSR_FEED_CONDEMN] = "condemn",
-	[TSR_FEED_ATTACH] = "attach",   [TSR_FEED_DETACH] = "detach",
-	[TSR_FEED_KILL] = "kill",       [TSR_FEED_DEATH] = "death",
-	[TSR_FEED_REPAIR] = "repair",   [TSR_FEED_CHANNEL] = "channel",
-	[TSR_FEED_REFUSAL] = "refusal", [TSR_FEED_DROP] = "drop",
-	[TSR_FEED_RELOAD] = "reload",   [TSR_FEED_EVICT] = "evict",
-};
 
 struct events_options {
 	uint64_t last;     /* of those that have been */
@@ -52,7 +41,7 @@ struct events_past {
 static const struct argp_option events_options[] = {
 	{"kind", 'k', "KIND[,...]", 0,
          "Only of this kind: start, stop, realm, condemn, attach, detach, kill, death, repair, "
-         "channel, refusal, drop, reload, evict; repeatable",
+         "channel, refusal, drop, reload, evict, keep; repeatable",
          0},
 	{"last", 'n', "N", 0, "Of what has been, the last N (default: all that the daemon keeps)",
          0},
@@ -70,7 +59,7 @@ events_parse_kinds(struct argp_state *state, char *text, uint32_t *kinds)
 	     word = strtok_r(NULL, ",", &rest)) {
 		uint32_t kind = 0;
 
-		while (kind < TSR_FEED_KINDS && strcmp(word, events_kinds[kind]) != 0)
+		while (kind < TSR_FEED_KINDS && strcmp(word, tsr_feed_kind_name(kind)) != 0)
 			kind++;
 		if (kind == TSR_FEED_KINDS)
 			argp_error(state, "there is no kind '%s' of events", word);
@@ -107,58 +96,6 @@ events_parse(int key, char *arg, struct argp_state *state)
 }
 
 static void
-events_set_repairs(json_t *out, const struct tsr_proto_row_feed *row)
-{
-	tsr_report_set(out, "slots_voided", json_integer(row->slots_voided));
-	tsr_report_set(out, "slots_restored", json_integer(row->slots_restored));
-	if (row->kind != TSR_FEED_DEATH)
-		return;
-	tsr_report_set(out, "cells", json_integer(row->cells));
-	tsr_report_set(out, "tickets", json_integer(row->tickets));
-	tsr_report_set(out, "tokens", json_integer(row->tokens));
-	tsr_report_set(out, "woken", json_integer(row->woken));
-}
-
-static void
-events_set_text(json_t *out, const char *key, const char *text, size_t bytes)
-{
-	if (text[0] != '\0')
-		tsr_report_set(out, key, tsr_report_text(text, bytes));
-}
-
-/* What does not apply is left out. */
-static json_t *
-events_object(const struct tsr_proto_row_feed *row)
-{
-	const char *const kind = row->kind < TSR_FEED_KINDS ? events_kinds[row->kind] : "other";
-	const char *const error = row->error < 0 ? strerrorname_np(-row->error) : NULL;
-	json_t *const out = tsr_report_new();
-
-	tsr_report_set(out, "number", tsr_report_count(row->number));
-	tsr_report_set(out, "wall_ns", tsr_report_count(row->wall_ns));
-	tsr_report_set(out, "kind", json_string(kind));
-	events_set_text(out, "realm", row->realm, sizeof(row->realm));
-	events_set_text(out, "channel", row->channel, sizeof(row->channel));
-	if (row->client_id != 0)
-		tsr_report_set(out, "id", json_integer(row->client_id));
-	events_set_text(out, "name", row->name, sizeof(row->name));
-	if (row->pid != 0)
-		tsr_report_set(out, "pid", json_integer(row->pid));
-	if (row->uid != UINT32_MAX)
-		tsr_report_set(out, "user", tsr_row_user(row->uid));
-	if (row->error != 0)
-		tsr_report_set(out, "error", json_string(error != NULL ? error : "unknown"));
-	if (row->kind == TSR_FEED_REFUSAL || row->kind == TSR_FEED_DROP)
-		tsr_report_set(out, "count", json_integer(row->count));
-	if (row->kind == TSR_FEED_DEATH || row->kind == TSR_FEED_REPAIR)
-		events_set_repairs(out, row);
-	if (row->took_ns != 0)
-		tsr_report_set(out, "took_ns", tsr_report_count(row->took_ns));
-	tsr_report_set(out, "text", tsr_report_text(row->text, sizeof(row->text)));
-	return out;
-}
-
-static void
 events_write(json_t *object)
 {
 	(void)json_dumpf(object, stdout, JSON_COMPACT);
@@ -169,25 +106,10 @@ events_write(json_t *object)
 static void
 events_show(const struct tsr_proto_row_feed *row)
 {
-	const char *const kind = row->kind < TSR_FEED_KINDS ? events_kinds[row->kind] : "other";
-	time_t const second = (time_t)(row->wall_ns / TSR_NS_PER_SECOND);
-	char when[EVENTS_TEXT] = "", text[sizeof(row->text)];
-	struct tm local;
-
-	if (tsr_globals.json) {
-		events_write(events_object(row));
-		return;
-	}
-	if (localtime_r(&second, &local) != NULL)
-		(void)strftime(when, sizeof(when), "%F %T", &local);
-	(void)snprintf(text, sizeof(text), "%.*s", (int)sizeof(text) - 1, row->text);
-	/* A name can't forge another line. */
-	for (char *c = text; *c != '\0'; c++) {
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	}
-	(void)printf("%s.%03u  %-8s %s\n", when,
-	             (unsigned)(row->wall_ns % TSR_NS_PER_SECOND / TSR_NS_PER_MS), kind, text);
+	if (tsr_globals.json)
+		events_write(tsr_feed_object(row));
+	else
+		tsr_feed_print(stdout, row);
 }
 
 static void

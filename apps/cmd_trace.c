@@ -36,7 +36,7 @@ struct trace_request {
 };
 
 static const struct argp_option trace_options[] = {
-	{NULL, 0, NULL, 0, "Options of record:", 1},
+	{NULL, 0, NULL, 0, "Options of record and keep:", 1},
 	{"messages", TRACE_MESSAGES, NULL, 0, "Every alloc, send, receive and release, too", 1},
 	{"sample", TRACE_SAMPLE, "N", 0, "Of these, one ticket in N (implies --messages)", 1},
 	{"seconds", TRACE_SECONDS, "TIME", 0, "Stop after so long, as in 5 or 500ms", 1},
@@ -99,15 +99,22 @@ trace_parse_record(int key, char *arg, struct argp_state *state, struct tsr_trac
 	}
 }
 
+static bool
+trace_records(const struct trace_request *request)
+{
+	return strcmp(request->verb, "record") == 0 || strcmp(request->verb, "keep") == 0;
+}
+
 static void
 trace_argument(struct trace_request *request, char *arg, struct argp_state *state)
 {
 	if (request->verb == NULL) {
-		if (strcmp(arg, "record") != 0 && strcmp(arg, "show") != 0 &&
-		    strcmp(arg, "export") != 0)
-			argp_error(state, "'%s' is none of 'record', 'show', 'export'", arg);
+		if (strcmp(arg, "record") != 0 && strcmp(arg, "keep") != 0 &&
+		    strcmp(arg, "show") != 0 && strcmp(arg, "export") != 0)
+			argp_error(state, "'%s' is none of 'record', 'keep', 'show', 'export'",
+			           arg);
 		request->verb = arg;
-	} else if (strcmp(request->verb, "record") == 0) {
+	} else if (trace_records(request)) {
 		/* The program, and all that follows is its own. */
 		request->record.program = &state->argv[state->next - 1];
 		state->next = state->argc;
@@ -126,11 +133,13 @@ trace_end(const struct trace_request *request, struct argp_state *state)
 	const char *const verb = request->verb != NULL ? request->verb : "";
 
 	if (verb[0] == '\0')
-		argp_error(state, "say 'record', 'show' or 'export FILE'");
+		argp_error(state, "say 'record', 'keep', 'show' or 'export FILE'");
 	if (strcmp(verb, "export") == 0 && request->first == NULL)
 		argp_error(state, "say which file to export to");
-	if (request->for_record && strcmp(verb, "record") != 0)
+	if (request->for_record && !trace_records(request))
 		argp_error(state, "'%s' takes no option of 'record'", verb);
+	if (request->record.folder != NULL && strcmp(verb, "keep") == 0)
+		argp_error(state, "'keep' writes nothing, so it takes no --output");
 	if (request->for_show && strcmp(verb, "show") != 0)
 		argp_error(state, "'%s' takes no option of 'show'", verb);
 	if (request->show.events && request->show.ticket != UINT64_MAX)
@@ -171,25 +180,28 @@ int
 tsr_cmd_trace(int argc, char **argv)
 {
 	struct trace_request request = {
-		.record = {.folder = TSR_TRACE_FOLDER_DEFAULT,
-	                   .buffer_bytes = TRACE_BUFFER_DEFAULT,
-	                   .sample = 1},
+		.record = {.buffer_bytes = TRACE_BUFFER_DEFAULT, .sample = 1},
 		.show = {.ticket = UINT64_MAX, .generation = UINT64_MAX},
 	};
 	struct argp_child const children[] = {{&tsr_globals_argp, 0, NULL, 0}, {NULL, 0, NULL, 0}};
 	struct argp const argp = {
 		.options = trace_options,
 		.parser = trace_parse,
-		.args_doc = "record [PROGRAM [ARGUMENT...]]\nshow [FOLDER]\nexport FILE [FOLDER]",
+		.args_doc = "record [PROGRAM [ARGUMENT...]]\nkeep [PROGRAM [ARGUMENT...]]\n"
+			    "show [FOLDER]\nexport FILE [FOLDER]",
 		.doc = "Record what processes do with their messages, by LTTng, and look at it.\v"
 		       "Without PROGRAM the processes that run with TESSERA_TRACE=1 are recorded, "
-		       "until Ctrl-C or --seconds. The file that is exported opens in "
+		       "until Ctrl-C or --seconds. 'keep' records nothing but has LTTng keep the "
+		       "newest in memory, for a daemon with postmortem.trace. The file that is "
+	               "exported opens in "
 		       "ui.perfetto.dev.",
 		.children = children,
 	};
 
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &request);
-	if (strcmp(request.verb, "record") == 0)
+	if (strcmp(request.verb, "record") == 0 && request.record.folder == NULL)
+		request.record.folder = TSR_TRACE_FOLDER_DEFAULT;
+	if (trace_records(&request))
 		return tsr_trace_record(&request.record);
 	if (strcmp(request.verb, "export") == 0)
 		return tsr_trace_export(request.second != NULL ? request.second

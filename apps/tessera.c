@@ -46,6 +46,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"dump", "what a realm has in shared memory, slot by slot", tsr_cmd_dump},
 	{"ledger", "is every ticket, slot and descriptor accounted for?", tsr_cmd_ledger},
 	{"reload", "have the daemon read its configuration again", tsr_cmd_reload},
+	{"report", "what the daemon kept of a client's death", tsr_cmd_report},
 	{"trace", "record the lives of messages, and look at them", tsr_cmd_trace},
 	{"stop", "end the daemon", tsr_cmd_stop},
 	{"help", "what a command does, and what it takes", tessera_help},

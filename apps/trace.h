@@ -15,7 +15,7 @@
 #define TSR_TRACE_FOLDER_DEFAULT "tessera-trace"
 
 struct tsr_trace_record {
-	const char *folder;    /* where to; must not exist */
+	const char *folder;    /* where to; must not exist. NULL: keep what is newest in memory */
 	char **program;        /* NULL: those that run */
 	uint64_t limit_ns;     /* stop after so long; 0: when the program ends, or at Ctrl-C */
 	uint64_t buffer_bytes; /* per CPU */

@@ -137,7 +137,7 @@ tsr_trace_record(const struct tsr_trace_record *record)
 	char *folder = NULL;
 	pid_t pid = 0;
 	int ended = 0;
-	int status = record_folder(record->folder, &folder);
+	int status = record->folder != NULL ? record_folder(record->folder, &folder) : 0;
 
 	if (status != 0)
 		return status;
@@ -157,7 +157,7 @@ tsr_trace_record(const struct tsr_trace_record *record)
 			ended = record_wait(record, pid, &signals);
 		if (tsr_session_end(&session) != 0 && status == 0)
 			status = TSR_EXIT_RUNTIME;
-		if (status == 0)
+		if (status == 0 && folder != NULL)
 			record_tell(folder, record->messages);
 	}
 	free(folder);

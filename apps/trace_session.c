@@ -13,6 +13,7 @@
 
 #include "apps/cli.h"
 #include "apps/process.h"
+#include "core/postmortem.h"
 
 #define SESSION_START_MS       10000
 #define SESSION_END_MS         10000
@@ -145,7 +146,10 @@ session_create(struct tsr_session *session, const struct tsr_session_options *op
 	char output[SESSION_ARGUMENT_BYTES];
 	int status;
 
-	if (snprintf(output, sizeof(output), "--output=%s", options->folder) >= (int)sizeof(output))
+	if (options->folder == NULL)
+		(void)snprintf(output, sizeof(output), "--snapshot");
+	else if (snprintf(output, sizeof(output), "--output=%s", options->folder) >=
+	         (int)sizeof(output))
 		return tsr_cli_fail(-ENAMETOOLONG, "'%s'", options->folder);
 	status = session_run(session, "create", session->name, output);
 	session->created = status == 0;
@@ -164,7 +168,10 @@ tsr_session_begin(struct tsr_session *session, const struct tsr_session_options 
 	int status;
 
 	*session = (struct tsr_session){.daemon_log = -1};
-	snprintf(session->name, sizeof(session->name), "tessera-%d", (int)getpid());
+	if (options->folder == NULL)
+		snprintf(session->name, sizeof(session->name), TSR_POSTMORTEM_SESSION);
+	else
+		snprintf(session->name, sizeof(session->name), "tessera-%d", (int)getpid());
 	status = session_find("lttng", &session->lttng);
 	if (status != 0)
 		return status;

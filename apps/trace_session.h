@@ -23,7 +23,8 @@ struct tsr_session {
 };
 
 struct tsr_session_options {
-	const char *folder;    /* absolute; must not exist */
+	const char *folder;    /* absolute; must not exist. NULL: what is newest stays in memory,
+	                        * for who asks LTTng for it: core/postmortem.h */
 	uint64_t buffer_bytes; /* per CPU and set of events */
 	uint64_t sample;       /* one ticket in so many; 1: all */
 	bool messages;         /* the events tessera_msg:* too */

@@ -72,6 +72,7 @@ tsr_config_default(struct tsr_config *config)
 		.bytes_per_user = UINT64_C(64) << 20,
 		.regions_per_user = 64,
 		.region_bytes_per_user = UINT64_C(1) << 30,
+		.postmortem_keep = 16,
 	};
 	config->realms = calloc(TSR_REALMS_ROOM, sizeof(config->realms[0]));
 	if (config->realms == NULL)

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "core/log.h"
+#include "core/postmortem.h"
 #include "core/segment.h"
 #include "shm/format.h"
 
@@ -44,6 +45,9 @@ struct tsr_config {
 	uint64_t bytes_per_user;
 	uint32_t regions_per_user;
 	uint64_t region_bytes_per_user;
+	char postmortem_folder[TSR_POSTMORTEM_FOLDER_MAX + 1]; /* "": nothing is kept */
+	bool postmortem_trace;
+	uint32_t postmortem_keep;
 	struct tsr_config_realm *realms; /* [TSR_REALMS_ROOM] */
 	uint32_t realms_count;
 };

@@ -38,6 +38,9 @@ static const struct tsr_config_key config_globals[] = {
 	GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX, LIVE),
 	GLOBAL("limits.regions_per_user", U32, regions_per_user, 0, 65536, LIVE),
 	GLOBAL("limits.region_bytes_per_user", U64, region_bytes_per_user, 0, INT64_MAX, LIVE),
+	GLOBAL("postmortem.folder", PATH, postmortem_folder, 1, TSR_POSTMORTEM_FOLDER_MAX, RESTART),
+	GLOBAL("postmortem.trace", BOOL, postmortem_trace, 0, 0, RESTART),
+	GLOBAL("postmortem.keep", U32, postmortem_keep, 1, 10000, RESTART),
 };
 
 /* What a realm's memory is made of can't change while it is mapped. */
@@ -315,6 +318,7 @@ config_store_text(struct tsr_config_key const *key, void *to, struct tsr_config_
 {
 	const char *const text = config_is_text(value) ? value->text : NULL;
 	const char *expected = "text";
+	char path[64];
 
 	if (key->type == TSR_CONFIG_LEVEL) {
 		expected = "error, warning, notice, info or debug";
@@ -335,7 +339,9 @@ config_store_text(struct tsr_config_key const *key, void *to, struct tsr_config_
 		memcpy(to, text, strlen(text));
 		return 0;
 	} else {
-		expected = "an absolute path of at most 107 bytes";
+		(void)snprintf(path, sizeof(path), "an absolute path of at most %lld bytes",
+		               (long long)key->max);
+		expected = path;
 	}
 	(void)snprintf(why, why_bytes, "%s is \"%s\", expected %s", key->path,
 	               text != NULL ? text : "(not text)", expected);

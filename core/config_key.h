@@ -18,7 +18,7 @@ enum tsr_config_type {
 	TSR_CONFIG_INT, /* int */
 	TSR_CONFIG_U32,
 	TSR_CONFIG_U64,   /* a number, or text with K, M, G or 0x */
-	TSR_CONFIG_PATH,  /* char[108] */
+	TSR_CONFIG_PATH,  /* char[max + 1] */
 	TSR_CONFIG_LEVEL, /* enum tsr_log_level */
 	TSR_CONFIG_MODE,  /* mode_t, octal text such as "0660" */
 	TSR_CONFIG_USER,  /* uid_t, name or number */

@@ -138,7 +138,10 @@ static int
 daemon_create_tables(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 {
 	struct tsr_quota limits;
+	int const error = tsr_postmortem_create(&daemon->postmortem, daemon->config, refusal);
 
+	if (error != 0)
+		return error;
 	tsr_daemon_limits(daemon->config, &limits);
 	tsr_quota_create(&daemon->quota, &limits);
 	if (tsr_feed_create(&daemon->feed) != 0 || tsr_errands_create(&daemon->errands) != 0 ||
@@ -289,6 +292,7 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 	tsr_registry_destroy(&daemon->bells);
 	tsr_registry_destroy(&daemon->realms);
 	tsr_errands_close(&daemon->errands);
+	tsr_postmortem_destroy(&daemon->postmortem);
 	tsr_feed_destroy(&daemon->feed);
 	tsr_quota_destroy(&daemon->quota);
 	tsr_reload_destroy(&daemon->reload);

@@ -14,7 +14,7 @@
  *	connections		the control thread alone
  *	quota			its own lock
  *	configuration, access	the control thread alone, once it runs
- *	feed, errands		locks of their own
+ *	feed, errands, remains	locks of their own
  *	counters		atomic
  */
 
@@ -28,6 +28,7 @@
 #include "core/feed.h"
 #include "core/kernel.h"
 #include "core/poll_core.h"
+#include "core/postmortem.h"
 #include "core/quota.h"
 #include "core/refusal.h"
 #include "core/registry.h"
@@ -47,6 +48,7 @@ struct tsr_daemon {
 	struct tsr_quota quota;
 	struct tsr_feed feed;
 	struct tsr_errands errands;
+	struct tsr_postmortem postmortem;
 	struct tsr_registry realms;  /* struct tsr_realm by name */
 	struct tsr_registry bells;   /* struct tsr_realm by serial number: who rang */
 	struct tsr_registry clients; /* struct tsr_member by serial number */

@@ -84,13 +84,15 @@ death_begin(struct tsr_daemon *daemon, struct tsr_member *member)
 	daemon->reaping = member;
 	/* Or it would be told again and again. */
 	tsr_realm_lock(member->realm);
-	if (member->state != TSR_MEMBER_GONE)
+	if (member->state != TSR_MEMBER_GONE) {
 		tsr_poll_core_unwatch(&daemon->poll, member->pidfd);
+		member->remains = tsr_postmortem_take(member);
+	}
 	tsr_realm_unlock(member->realm);
 }
 
 static void
-death_done(struct tsr_daemon *daemon, struct tsr_member const *member,
+death_done(struct tsr_daemon *daemon, struct tsr_member *member,
            struct tsr_member_repair const *repair, uint32_t repairs)
 {
 	struct tsr_reap_result const *const result = &member->leaving.result;
@@ -101,6 +103,8 @@ death_done(struct tsr_daemon *daemon, struct tsr_member const *member,
 	death_tell(member, result, took_ns);
 	death_tell_repairs(member, repair, repairs);
 	TSR_TRACE(death, death_describe(member, result, took_ns));
+	tsr_postmortem_keep(member->remains);
+	member->remains = NULL;
 }
 
 /* One step. Return: as tsr_member_leave(). */
@@ -140,6 +144,8 @@ death_go_on(struct tsr_daemon *daemon)
 		return true;
 	daemon->reap_deferred = 0;
 	if (death_step(daemon, member) != 1) {
+		tsr_postmortem_drop(member->remains);
+		member->remains = NULL;
 		daemon->reaping = member->next_reaped;
 		tsr_member_put(member);
 		return true;
@@ -179,6 +185,7 @@ tsr_death_drop(struct tsr_daemon *daemon)
 	while (daemon->reaping != NULL) {
 		struct tsr_member *const member = daemon->reaping;
 
+		tsr_postmortem_drop(member->remains);
 		daemon->reaping = member->next_reaped;
 		tsr_member_put(member);
 	}

@@ -10,7 +10,7 @@
  *
  * Bytes	head, table of segments, row of the realm, rows of the clients; then the segments,
  *		each from a multiple of 4,096 on, with holes where there is nothing but zeros.
- * Trust	what participants wrote is copied as it is; who reads it back checks it: apps/dump.h.
+ * Trust	what participants wrote is copied as it is: apps/dump.h checks what it reads back.
  */
 
 #include <assert.h>

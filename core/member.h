@@ -72,6 +72,7 @@ struct tsr_member {
 	/* The poll core's, of those that are being reaped. */
 	struct tsr_member *next_reaped;
 	uint64_t reap_begun_ns;
+	struct tsr_remains *remains; /* core/postmortem.h; NULL */
 	/* The control thread's. */
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;

@@ -435,6 +435,7 @@ enum tsr_feed_kind {
 	TSR_FEED_DROP = 11,    /* of a connection */
 	TSR_FEED_RELOAD = 12,  /* taken, or refused: `error` */
 	TSR_FEED_EVICT = 13,   /* of a client */
+	TSR_FEED_KEEP = 14,    /* of what a dead one left, or `error` why not */
 	TSR_FEED_KINDS,
 };
 

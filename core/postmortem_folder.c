@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include "core/postmortem_folder.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/daemon.h"
+
+#define FOLDER_DATE_BYTES  20 /* "20261120T171500.123Z" */
+#define FOLDER_LTTNG_MS    10000
+#define FOLDER_LOOK_MS     20
+#define FOLDER_DESCRIPTORS 16 /* of nftw() */
+#define FOLDER_NAME_BYTES  (TSR_NAME_BYTES + FOLDER_DATE_BYTES + 16)
+#define FOLDER_BESIDE      ".new"
+#define FOLDER_MODE        0700
+
+/* A realm's name may hold what a file's may not. */
+static void
+folder_name(struct tsr_remains const *remains, char out[FOLDER_NAME_BYTES])
+{
+	time_t const second = (time_t)(remains->dump.taken_ns / UINT64_C(1000000000));
+	unsigned const ms = (unsigned)(remains->dump.taken_ns / 1000000 % 1000);
+	char realm[TSR_NAME_BYTES + 1] = "", date[FOLDER_DATE_BYTES + 1] = "";
+	struct tm parts;
+
+	memcpy(realm, remains->victim.realm, TSR_NAME_BYTES);
+	for (char *c = realm; *c != '\0'; c++) {
+		if (!isalnum((unsigned char)*c))
+			*c = '_';
+	}
+	if (gmtime_r(&second, &parts) != NULL)
+		(void)strftime(date, sizeof(date), "%Y%m%dT%H%M%S", &parts);
+	(void)snprintf(out, FOLDER_NAME_BYTES, "%s-%u-%s.%03uZ", realm, remains->victim.id, date,
+	               ms);
+}
+
+/* Where the date of a folder of ours begins; NULL: it is none of ours. */
+static const char *
+folder_date(const char *name)
+{
+	static const char form[] = "-dddddddd"
+				   "Tdddddd.dddZ";
+	const char *const dash = strrchr(name, '-');
+	const char *c = dash;
+
+	if (dash == NULL || dash == name || strlen(dash + 1) != FOLDER_DATE_BYTES)
+		return NULL;
+	for (const char *f = form; *f != '\0'; f++) {
+		if (*f == 'd' ? !isdigit((unsigned char)*c) : *f != *c)
+			return NULL;
+		c++;
+	}
+	return dash + 1;
+}
+
+static int
+folder_remove_one(const char *path, const struct stat *status, int type, struct FTW *place)
+{
+	(void)status, (void)type, (void)place;
+	return remove(path);
+}
+
+static void
+folder_remove(const char *path)
+{
+	(void)nftw(path, folder_remove_one, FOLDER_DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+static int
+folder_select(const struct dirent *entry)
+{
+	return folder_date(entry->d_name) != NULL;
+}
+
+static int
+folder_compare(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp(folder_date((*a)->d_name), folder_date((*b)->d_name));
+}
+
+/* Only the newest @keep stay. */
+static void
+folder_prune(const char *folder, uint32_t keep)
+{
+	struct dirent **entries = NULL;
+	int const count = scandir(folder, &entries, folder_select, folder_compare);
+	char path[TSR_POSTMORTEM_PATH_MAX];
+
+	for (int i = 0; i < count; i++) {
+		if ((uint32_t)(count - i) > keep &&
+		    snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name) <
+		            (int)sizeof(path))
+			folder_remove(path);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+/* Into an open folder. */
+static int
+folder_file(int folder, const char *name)
+{
+	int const fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+folder_write(int fd, const void *bytes, size_t count)
+{
+	const unsigned char *at = bytes;
+
+	while (count > 0) {
+		ssize_t const put = write(fd, at, count);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return put < 0 ? -errno : -EIO;
+		at += put;
+		count -= (size_t)put;
+	}
+	return 0;
+}
+
+static int
+folder_write_state(int folder, struct tsr_remains const *remains)
+{
+	int const fd = folder_file(folder, "state");
+	int error;
+
+	if (fd < 0)
+		return fd;
+	error = tsr_dump_write(&remains->dump, fd);
+	return close(fd) != 0 && error == 0 ? -errno : error;
+}
+
+static int
+folder_write_events(int folder, struct tsr_remains const *remains)
+{
+	struct tsr_postmortem_head const head = {
+		.magic = TSR_POSTMORTEM_MAGIC,
+		.head_bytes = sizeof(head),
+		.row_bytes = sizeof(remains->rows[0]),
+		.rows = remains->rows_count,
+		.victim = remains->victim,
+	};
+	int const fd = folder_file(folder, "events");
+	int error;
+
+	if (fd < 0)
+		return fd;
+	error = folder_write(fd, &head, sizeof(head));
+	if (error == 0)
+		error = folder_write(fd, remains->rows,
+		                     remains->rows_count * sizeof(remains->rows[0]));
+	return close(fd) != 0 && error == 0 ? -errno : error;
+}
+
+/* Give it its time, then end it. */
+static void
+folder_await(pid_t pid)
+{
+	struct timespec const look = {.tv_nsec = FOLDER_LOOK_MS * 1000000L};
+
+	for (int ms = 0; ms < FOLDER_LTTNG_MS; ms += FOLDER_LOOK_MS) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		(void)nanosleep(&look, NULL);
+	}
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+/* What LTTng's session still has. Without one the folder has no `trace`, and the log says why. */
+static void
+folder_record(const char *path)
+{
+	char url[TSR_POSTMORTEM_PATH_MAX + 16], log[TSR_POSTMORTEM_PATH_MAX + 16];
+	char program[] = "lttng", alone[] = "--no-sessiond", snapshot[] = "snapshot";
+	char record[] = "record", session[] = "--session=" TSR_POSTMORTEM_SESSION;
+	char *const argv[] = {program, alone, snapshot, record, session, url, NULL};
+	posix_spawn_file_actions_t actions;
+	pid_t pid;
+
+	(void)snprintf(url, sizeof(url), "file://%s/trace", path);
+	(void)snprintf(log, sizeof(log), "%s/lttng.log", path);
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return;
+	(void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	(void)posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT,
+	                                       0600);
+	(void)posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
+	if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ) == 0)
+		folder_await(pid);
+	(void)posix_spawn_file_actions_destroy(&actions);
+}
+
+static int
+folder_fill(const char *path, struct tsr_remains const *remains)
+{
+	struct tsr_postmortem const *const postmortem = &remains->daemon->postmortem;
+	int const folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int error;
+
+	if (folder < 0)
+		return -errno;
+	/* First: it goes on, and forgets. */
+	if (postmortem->trace)
+		folder_record(path);
+	error = folder_write_state(folder, remains);
+	if (error == 0)
+		error = folder_write_events(folder, remains);
+	(void)close(folder);
+	return error;
+}
+
+int
+tsr_postmortem_write(struct tsr_remains const *remains, char path[TSR_POSTMORTEM_PATH_MAX])
+{
+	struct tsr_postmortem const *const postmortem = &remains->daemon->postmortem;
+	char beside[TSR_POSTMORTEM_PATH_MAX], name[FOLDER_NAME_BYTES];
+	int error;
+
+	folder_name(remains, name);
+	(void)snprintf(path, TSR_POSTMORTEM_PATH_MAX, "%s/%s", postmortem->folder, name);
+	(void)snprintf(beside, sizeof(beside), "%s/%s" FOLDER_BESIDE, postmortem->folder, name);
+	if (mkdir(beside, FOLDER_MODE) != 0)
+		return -errno;
+	error = folder_fill(beside, remains);
+	if (error == 0 && rename(beside, path) != 0)
+		error = -errno;
+	if (error != 0)
+		folder_remove(beside);
+	else
+		folder_prune(postmortem->folder, postmortem->keep);
+	return error;
+}
