@@ -97,6 +97,7 @@ happened() { until_true 5 jq -es "any($1)" events || { cat events; return 1; }; 
 	kill -TERM "$daemon"
 	happened '.kind == "stop"'
 	until_true 5 grep -q "the daemon is gone" said
+	wait "$daemon"
 	start_daemon
 	happened '.kind == "start" and .number == 2'
 	grep -q "the daemon is back (pid $daemon)" said
