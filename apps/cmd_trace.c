@@ -193,7 +193,7 @@ tsr_cmd_trace(int argc, char **argv)
 		       "Without PROGRAM the processes that run with TESSERA_TRACE=1 are recorded, "
 		       "until Ctrl-C or --seconds. 'keep' records nothing but has LTTng keep the "
 		       "newest in memory, for a daemon with postmortem.trace. The file that is "
-	               "exported opens in "
+		       "exported opens in "
 		       "ui.perfetto.dev.",
 		.children = children,
 	};

@@ -24,7 +24,7 @@ struct tsr_remains {
  * tsr_postmortem_write - write all of it, remove what is more than is to be kept
  * @path:	set: where it lies, or would
  *
- * Context: a thread of its own; blocks on the disk, and up to 10 s on `lttng`. Return: 0; a negative
+ * Context: a thread of its own; blocks on the disk, up to 10 s on `lttng`. Return: 0; a negative
  * errno, and nothing is left.
  */
 TSR_MUST_CHECK
