@@ -166,7 +166,7 @@ static json_t *
 report_list_ends(const struct tsr_remains_read *remains)
 {
 	struct tsr_map const *const map = &remains->dump.map;
-	struct tsr_meter(*const side)[2] = calloc(map->channels_count + UINT64_C(1), sizeof(*side));
+	struct tsr_meter(*side)[2] = calloc(map->channels_count + UINT64_C(1), sizeof(*side));
 	struct report_walk walk = {.remains = remains, .ends = json_array()};
 	struct tsr_meters_request const request = {
 		.side = side, .end = report_end, .again = report_forget, .argument = &walk};

@@ -100,9 +100,9 @@ trace_parse_record(int key, char *arg, struct argp_state *state, struct tsr_trac
 }
 
 static bool
-trace_records(const struct trace_request *request)
+trace_records(const char *verb)
 {
-	return strcmp(request->verb, "record") == 0 || strcmp(request->verb, "keep") == 0;
+	return strcmp(verb, "record") == 0 || strcmp(verb, "keep") == 0;
 }
 
 static void
@@ -114,7 +114,7 @@ trace_argument(struct trace_request *request, char *arg, struct argp_state *stat
 			argp_error(state, "'%s' is none of 'record', 'keep', 'show', 'export'",
 			           arg);
 		request->verb = arg;
-	} else if (trace_records(request)) {
+	} else if (trace_records(request->verb)) {
 		/* The program, and all that follows is its own. */
 		request->record.program = &state->argv[state->next - 1];
 		state->next = state->argc;
@@ -136,7 +136,7 @@ trace_end(const struct trace_request *request, struct argp_state *state)
 		argp_error(state, "say 'record', 'keep', 'show' or 'export FILE'");
 	if (strcmp(verb, "export") == 0 && request->first == NULL)
 		argp_error(state, "say which file to export to");
-	if (request->for_record && !trace_records(request))
+	if (request->for_record && !trace_records(verb))
 		argp_error(state, "'%s' takes no option of 'record'", verb);
 	if (request->record.folder != NULL && strcmp(verb, "keep") == 0)
 		argp_error(state, "'keep' writes nothing, so it takes no --output");
@@ -201,7 +201,7 @@ tsr_cmd_trace(int argc, char **argv)
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &request);
 	if (strcmp(request.verb, "record") == 0 && request.record.folder == NULL)
 		request.record.folder = TSR_TRACE_FOLDER_DEFAULT;
-	if (trace_records(&request))
+	if (trace_records(request.verb))
 		return tsr_trace_record(&request.record);
 	if (strcmp(request.verb, "export") == 0)
 		return tsr_trace_export(request.second != NULL ? request.second
