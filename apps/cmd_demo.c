@@ -180,7 +180,7 @@ demo_facts(const struct tsr_demo *demo, json_t *report)
 {
 	struct tsr_proto_plain request = {.head = {.flags = 0}};
 	struct tsr_client_info info = {.size = sizeof(info)};
-	struct tsr_proto_status_reply reply;
+	static struct tsr_proto_status_reply reply;
 	struct tsr_control control;
 	struct tsr_client client;
 	char name[TSR_NAME_BYTES];

@@ -78,6 +78,25 @@ status_realm(const void *from)
 	return out;
 }
 
+/* By kind of what was repaired after deaths. */
+static void
+status_set_repairs(json_t *out, const struct tsr_proto_status_reply *reply)
+{
+	static const char *const keys[TSR_REPAIRS] = {
+		[TSR_REPAIR_SLOTS_VOIDED] = "repaired_slots_voided",
+		[TSR_REPAIR_SLOTS_RESTORED] = "repaired_slots_restored",
+		[TSR_REPAIR_CELLS] = "repaired_cells",
+		[TSR_REPAIR_CURSORS] = "repaired_cursors",
+		[TSR_REPAIR_TICKETS] = "repaired_tickets",
+		[TSR_REPAIR_REQUEUED] = "repaired_requeued",
+		[TSR_REPAIR_TOKENS] = "repaired_tokens",
+		[TSR_REPAIR_WOKEN] = "repaired_woken",
+	};
+
+	for (unsigned i = 0; i < TSR_REPAIRS; i++)
+		tsr_report_set(out, keys[i], tsr_report_count(reply->repairs[i]));
+}
+
 static void
 status_fill(const struct tsr_proto_status_reply *reply, json_t *out)
 {
@@ -95,6 +114,7 @@ status_fill(const struct tsr_proto_status_reply *reply, json_t *out)
 	tsr_report_set(out, "asleep_ns", tsr_report_count(reply->asleep_ns));
 	tsr_report_set(out, "reaped", tsr_report_count(reply->reaped));
 	tsr_report_set(out, "evicted", tsr_report_count(reply->evicted));
+	status_set_repairs(out, reply);
 	tsr_report_set(out, "reap_steps", tsr_report_count(reply->reap_steps));
 	tsr_report_set(out, "reap_longest", tsr_report_count(reply->reap_longest));
 	tsr_report_set(out, "repaired", tsr_report_count(reply->repaired));

@@ -32,10 +32,21 @@ tsr_feed_kind_name(uint32_t kind)
 static void
 feed_set_repairs(json_t *out, const struct tsr_proto_row_feed *row)
 {
+	char word[2 * sizeof(row->before) + 3];
+
 	tsr_report_set(out, "slots_voided", json_integer(row->slots_voided));
 	tsr_report_set(out, "slots_restored", json_integer(row->slots_restored));
-	if (row->kind != TSR_FEED_DEATH)
+	if (row->kind == TSR_FEED_REPAIR) {
+		tsr_report_set(out, "what", tsr_report_text(row->what, sizeof(row->what)));
+		tsr_report_set(out, "index", json_integer(row->index));
+		(void)snprintf(word, sizeof(word), "0x%016jx", (uintmax_t)row->before);
+		tsr_report_set(out, "before", json_string(word));
+		(void)snprintf(word, sizeof(word), "0x%016jx", (uintmax_t)row->after);
+		tsr_report_set(out, "after", json_string(word));
 		return;
+	}
+	tsr_report_set(out, "cursors", json_integer(row->cursors));
+	tsr_report_set(out, "requeued", json_integer(row->requeued));
 	tsr_report_set(out, "cells", json_integer(row->cells));
 	tsr_report_set(out, "tickets", json_integer(row->tickets));
 	tsr_report_set(out, "tokens", json_integer(row->tokens));

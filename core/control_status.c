@@ -76,6 +76,8 @@ tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 		.poll_cpu = (uint32_t)daemon->poll_cpu,
 	};
 
+	for (unsigned i = 0; i < TSR_REPAIRS; i++)
+		reply->repairs[i] = tsr_counter_read(&daemon->repairs[i]);
 	tsr_poll_core_times(&daemon->poll, &times);
 	reply->busy_ns = times.busy_ns;
 	reply->polling_ns = times.polling_ns;

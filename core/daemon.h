@@ -34,6 +34,7 @@
 #include "core/registry.h"
 #include "core/reload.h"
 #include "core/rundir.h"
+#include "shm/proto.h"
 
 #define TSR_HINT_BYTES 256
 
@@ -69,6 +70,7 @@ struct tsr_daemon {
 	_Atomic uint64_t reap_steps;
 	_Atomic uint64_t reap_longest; /* words looked at in one of them */
 	_Atomic uint64_t repaired;
+	_Atomic uint64_t repairs[TSR_REPAIRS];
 	_Atomic uint64_t refused;
 	_Atomic uint64_t evicted;
 	_Atomic uint64_t connections;

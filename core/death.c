@@ -3,17 +3,18 @@
 
 #include "core/death.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/counter.h"
 #include "core/daemon.h"
 #include "core/events.h"
 #include "core/member.h"
+#include "shm/meters.h"
 #include "shm/trace.h"
 
 #define DEATH_BATCH        16
 #define DEATH_DEFERRED_MAX 64 /* rounds for which others go first */
-#define DEATH_REPAIRS      8  /* channels that are named; the sum is told anyway */
 
 static void
 death_tell(struct tsr_member const *member, struct tsr_reap_result const *result, uint64_t took_ns)
@@ -23,7 +24,9 @@ death_tell(struct tsr_member const *member, struct tsr_reap_result const *result
 	row.slots_voided = result->slots_voided;
 	row.slots_restored = result->slots_restored;
 	row.cells = result->cells;
+	row.cursors = result->cursors;
 	row.tickets = result->tickets;
+	row.requeued = result->requeued;
 	row.tokens = result->tokens;
 	row.woken = result->woken;
 	row.took_ns = took_ns;
@@ -35,23 +38,59 @@ death_tell(struct tsr_member const *member, struct tsr_reap_result const *result
 	              (unsigned long long)(took_ns / 1000));
 }
 
-/* Which channels were concerned. */
+/* Of a channel that is no more: nothing. Under the realm's lock. */
 static void
-death_tell_repairs(struct tsr_member const *member, struct tsr_member_repair const *repair,
-                   uint32_t count)
+death_name_channel(struct tsr_realm const *realm, uint64_t id, char name[TSR_NAME_BYTES])
 {
-	for (uint32_t i = 0; i < count; i++) {
-		struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_REPAIR);
+	uint32_t const index = tsr_channel_index((uint32_t)id);
 
-		memcpy(row.channel, repair[i].channel, sizeof(row.channel));
-		row.slots_voided = repair[i].slots_voided;
-		row.slots_restored = repair[i].slots_restored;
-		tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_NOTICE, &row,
-		              "channel '%s' of realm '%s' was repaired after client %u '%s': %u "
-		              "slots voided, %u restored",
-		              row.channel, row.realm, member->id, member->name, row.slots_voided,
-		              row.slots_restored);
-	}
+	if (id != 0 && index < realm->map.channels_count && realm->channels[index] != NULL &&
+	    realm->channels[index]->channel.id == id)
+		memcpy(name, realm->channels[index]->name, TSR_NAME_BYTES);
+}
+
+/* One word, and what it was. Under the realm's lock. */
+static void
+death_tell_repair(struct tsr_member const *member, struct tsr_trace_repair const *repair)
+{
+	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_REPAIR);
+	const char *of = "";
+
+	death_name_channel(member->realm, repair->channel, row.channel);
+	if (row.channel[0] != '\0')
+		of = " of channel ";
+	row.slots_voided = strcmp(repair->what, "slot voided") == 0;
+	row.slots_restored = strcmp(repair->what, "slot restored") == 0;
+	row.cells = strcmp(repair->what, "cell") == 0;
+	row.cursors = strcmp(repair->what, "cursor") == 0;
+	row.tokens = strcmp(repair->what, "token") == 0;
+	row.before = repair->before;
+	row.after = repair->after;
+	row.index = repair->index;
+	(void)snprintf(row.what, sizeof(row.what), "%s", repair->what);
+	tsr_feed_tell(&member->realm->daemon->feed, TSR_LOG_INFO, &row,
+	              "after client %u '%s' of realm '%s': %s, number %u%s%s, was 0x%016llx and is "
+	              "0x%016llx",
+	              member->id, member->name, row.realm, row.what, row.index, of, row.channel,
+	              (unsigned long long)row.before, (unsigned long long)row.after);
+}
+
+static void
+death_count(struct tsr_daemon *daemon, struct tsr_reap_result const *result)
+{
+	uint32_t const counts[TSR_REPAIRS] = {
+		[TSR_REPAIR_SLOTS_VOIDED] = result->slots_voided,
+		[TSR_REPAIR_SLOTS_RESTORED] = result->slots_restored,
+		[TSR_REPAIR_CELLS] = result->cells,
+		[TSR_REPAIR_CURSORS] = result->cursors,
+		[TSR_REPAIR_TICKETS] = result->tickets,
+		[TSR_REPAIR_REQUEUED] = result->requeued,
+		[TSR_REPAIR_TOKENS] = result->tokens,
+		[TSR_REPAIR_WOKEN] = result->woken,
+	};
+
+	for (unsigned i = 0; i < TSR_REPAIRS; i++)
+		tsr_counter_add(&daemon->repairs[i], counts[i]);
 }
 
 static uint64_t
@@ -92,16 +131,15 @@ death_begin(struct tsr_daemon *daemon, struct tsr_member *member)
 }
 
 static void
-death_done(struct tsr_daemon *daemon, struct tsr_member *member,
-           struct tsr_member_repair const *repair, uint32_t repairs)
+death_done(struct tsr_daemon *daemon, struct tsr_member *member)
 {
 	struct tsr_reap_result const *const result = &member->leaving.result;
 	uint64_t const took_ns = tsr_now_ns() - member->reap_begun_ns;
 
 	tsr_counter_add(&daemon->reaped, 1);
 	tsr_counter_add(&daemon->repaired, death_repairs(result));
+	death_count(daemon, result);
 	death_tell(member, result, took_ns);
-	death_tell_repairs(member, repair, repairs);
 	TSR_TRACE(death, death_describe(member, result, took_ns));
 	tsr_postmortem_keep(member->remains);
 	member->remains = NULL;
@@ -111,22 +149,23 @@ death_done(struct tsr_daemon *daemon, struct tsr_member *member,
 static int
 death_step(struct tsr_daemon *daemon, struct tsr_member *member)
 {
-	struct tsr_member_repair repair[DEATH_REPAIRS];
+	struct tsr_reap_log log = {.count = 0};
 	uint32_t work = TSR_LEAVE_WORK;
-	uint32_t repairs = 0;
 	int error;
 
 	tsr_realm_lock(member->realm);
+	member->leaving.result.log = member->told < TSR_REAP_LOG_MAX ? &log : NULL;
 	error = tsr_member_leave(member, true, &work);
-	if (error == 0)
-		repairs = tsr_member_repairs(member, repair, DEATH_REPAIRS);
+	member->leaving.result.log = NULL;
+	for (uint32_t i = 0; i < log.count && member->told < TSR_REAP_LOG_MAX; i++, member->told++)
+		death_tell_repair(member, &log.repair[i]);
 	if (error == 0)
 		tsr_member_tidy(member);
 	tsr_realm_unlock(member->realm);
 	tsr_counter_add(&daemon->reap_steps, 1);
 	tsr_counter_raise(&daemon->reap_longest, TSR_LEAVE_WORK - work);
 	if (error == 0)
-		death_done(daemon, member, repair, repairs);
+		death_done(daemon, member);
 	return error; /* or it said goodbye in the meantime, or the realm is no more */
 }
 

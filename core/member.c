@@ -307,12 +307,9 @@ member_repair_end(struct member_part const *part, struct tsr_member_end *end, ui
 		.channel = end->record->channel,
 		.side = end->side,
 		.part = {.first = leaving->slot, .past = leaving->slot + some}};
-	struct tsr_reap_result const before = leaving->result;
 
 	tsr_reaper_slots(&member->realm->map, &reap, member->id, &leaving->result);
 	end->left = end->record;
-	end->slots_voided += leaving->result.slots_voided - before.slots_voided;
-	end->slots_restored += leaving->result.slots_restored - before.slots_restored;
 	member_spend(work, some);
 	leaving->slot = some < left ? leaving->slot + some : 0;
 	return some == left;
@@ -472,24 +469,6 @@ tsr_member_leave(struct tsr_member *member, bool died, uint32_t *work)
 	if (realm->leaving)
 		tsr_realm_leave(realm, true);
 	return 0;
-}
-
-uint32_t
-tsr_member_repairs(struct tsr_member const *member, struct tsr_member_repair *repairs, uint32_t max)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < member->ends_max && count < max; i++) {
-		struct tsr_member_end const *const end = &member->ends[i];
-
-		if (end->left == NULL || end->slots_voided + end->slots_restored == 0)
-			continue;
-		memcpy(repairs[count].channel, end->left->name, sizeof(end->left->name));
-		repairs[count].slots_voided = end->slots_voided;
-		repairs[count].slots_restored = end->slots_restored;
-		count++;
-	}
-	return count;
 }
 
 void

@@ -35,10 +35,7 @@ struct tsr_member_end {
 	uint32_t side;
 	uint32_t metrics; /* number; UINT32_MAX: it counts nowhere */
 	uint16_t generation;
-	/* Of who died with it open: its channel, and what was done to the slots. */
-	struct tsr_channel_record *left;
-	uint32_t slots_voided;
-	uint32_t slots_restored;
+	struct tsr_channel_record *left; /* of who has gone with it open: its channel */
 };
 
 /* How far its repair has come; zero at the beginning. */
@@ -73,6 +70,7 @@ struct tsr_member {
 	struct tsr_member *next_reaped;
 	uint64_t reap_begun_ns;
 	struct tsr_remains *remains; /* core/postmortem.h; NULL */
+	uint32_t told;               /* words that were repaired after it */
 	/* The control thread's. */
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;
@@ -146,20 +144,8 @@ int tsr_member_repair(struct tsr_member *member, bool died, uint32_t *work);
 /* tsr_member_is_swept - its waiters are woken, and only its sweep goes on. */
 bool tsr_member_is_swept(struct tsr_member const *member);
 
-/* What was done to the slots of one channel. */
-struct tsr_member_repair {
-	char channel[TSR_NAME_BYTES];
-	uint32_t slots_voided;
-	uint32_t slots_restored;
-};
-
-/* tsr_member_repairs - by the tsr_member_leave() before, without the lock between them: the first
- * @max channels where slots were repaired. Return: how many. */
-uint32_t tsr_member_repairs(struct tsr_member const *member, struct tsr_member_repair *repairs,
-                            uint32_t max);
-
-/* tsr_member_tidy - after those two, likewise: remove the channels for replies of which it had the
- * last end. */
+/* tsr_member_tidy - after the last step of leaving, without the lock between them: remove
+ * the channels for replies of which it had the last end. */
 void tsr_member_tidy(struct tsr_member const *member);
 
 /* tsr_member_row - for the feed: something about the client. */

@@ -42,12 +42,12 @@ reaper_token_freed(uint64_t word)
 	return tsr_token_make(TSR_TOKEN_FREE, tsr_token_generation(word) + 1, 0, 0);
 }
 
-/* For a trace: the token @index of the @dead was @before and is free now. */
-TSR_COLD static struct tsr_trace_repair
-reaper_describe_token(struct tsr_reap_end const *end, uint32_t index, uint16_t dead,
-                      uint64_t before)
+/* The token @index of the @dead was @before and is free now. */
+TSR_COLD static void
+reaper_tell_token(struct tsr_reap_end const *end, uint32_t index, uint16_t dead, uint64_t before,
+                  struct tsr_reap_result *result)
 {
-	return (struct tsr_trace_repair){
+	struct tsr_trace_repair const repair = {
 		.realm = end->realm != NULL ? end->realm : "",
 		.what = "token",
 		.channel = end->channel.id,
@@ -56,6 +56,8 @@ reaper_describe_token(struct tsr_reap_end const *end, uint32_t index, uint16_t d
 		.index = index,
 		.client = dead,
 	};
+
+	tsr_reaper_tell(&repair, result);
 }
 
 /* Tokens of one side: what the dead owned is free, what it had claimed is woken,
@@ -78,7 +80,7 @@ reaper_tokens(struct tsr_reap_end const *end, struct tsr_wait_side const *side, 
 			(void)tsr_and_sc(side->mask, ~(UINT64_C(1) << i));
 			/* [W5] pairs with [W4]. */
 			tsr_st_rel(&side->tokens[i], reaper_token_freed(word));
-			TSR_TRACE(reap, reaper_describe_token(end, i, dead, word));
+			reaper_tell_token(end, i, dead, word, result);
 			result->tokens++;
 		} else if (reaper_token_claimed(word, dead)) {
 			uint64_t seen = word;
@@ -133,7 +135,7 @@ reaper_cell(struct tsr_map const *map, uint32_t klass, uint32_t number, uint64_t
 	}
 	/* [D4] pairs with [D5]. */
 	tsr_st_rel(&tsr_map_cell_words(map, klass)[number], repair.after);
-	TSR_TRACE(reap, repair);
+	tsr_reaper_tell(&repair, result);
 	result->cells++;
 }
 

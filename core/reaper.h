@@ -21,6 +21,7 @@
 
 #include "shm/channel.h"
 #include "shm/map.h"
+#include "shm/trace.h"
 
 /* Of a table: from @first up to, and without, @past. */
 struct tsr_part {
@@ -61,6 +62,16 @@ struct tsr_reap_result {
 	uint32_t requeued;       /* given back to the channels from which they were received */
 	uint32_t tokens;
 	uint32_t woken;
+	struct tsr_reap_log *log; /* NULL: nobody wants to know */
+};
+
+#define TSR_REAP_LOG_MAX 16
+
+/* Words that were repaired, one by one: slots, tokens, cursors and cells. A client has few of them
+ * in its hands at a time; beyond the last they are only counted. */
+struct tsr_reap_log {
+	uint32_t count;
+	struct tsr_trace_repair repair[TSR_REAP_LOG_MAX];
 };
 
 /*

@@ -34,8 +34,7 @@ broadcast_claimed(struct tsr_map const *map, struct tsr_channel const *channel, 
 	broadcast_inherit(map, tsr_ld_rlx(&slot->name), channel->id);
 	tsr_reaper_empty(slot, tsr_slot_lap(word));
 	result->slots_voided++;
-	if (TSR_TRACED)
-		tsr_reaper_tell_slot(channel, slot, index, dead, word);
+	tsr_reaper_tell_slot(channel, slot, index, dead, word, result);
 }
 
 /* A cursor of the dead one: in the order in which its owner gives it up. */
@@ -48,6 +47,15 @@ broadcast_cursor(struct tsr_channel const *channel, uint32_t number, uint16_t de
 	/* [B4] pairs with [B3]: as the next owner would. */
 	uint64_t const word = tsr_ld_acq(&cursor->word);
 	uint64_t const others = ~(UINT64_C(1) << number % 64);
+	struct tsr_trace_repair const repair = {
+		.realm = channel->map->directory->name,
+		.what = "cursor",
+		.channel = channel->id,
+		.before = word,
+		.after = tsr_cursor_word(tsr_slot_lap(word), 0, TSR_CURSOR_FREE),
+		.index = number,
+		.client = dead,
+	};
 
 	if (tsr_cursor_state(word) == TSR_CURSOR_FREE || tsr_slot_owner(word) != dead)
 		return;
@@ -57,7 +65,8 @@ broadcast_cursor(struct tsr_channel const *channel, uint32_t number, uint16_t de
 	for (uint32_t i = 0; i < TSR_CURSOR_HOLDS; i++)
 		tsr_st_rlx(&cursor->hold[i], TSR_NAME_NONE);
 	/* [B3] pairs with [B4]: bits and holds are cleared. */
-	tsr_st_rel(&cursor->word, tsr_cursor_word(tsr_slot_lap(word), 0, TSR_CURSOR_FREE));
+	tsr_st_rel(&cursor->word, repair.after);
+	tsr_reaper_tell(&repair, result);
 	result->cursors++;
 }
 

@@ -70,10 +70,20 @@ buffered_empty(struct tsr_map const *map, struct tsr_slot *slot, uint16_t dead,
 }
 
 void
-tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr_slot const *slot, uint32_t index,
-                     uint16_t dead, uint64_t before)
+tsr_reaper_tell(struct tsr_trace_repair const *repair, struct tsr_reap_result *result)
 {
-	uint64_t const after = tsr_ld_rlx(&slot->word);
+	struct tsr_reap_log *const log = result->log;
+
+	if (log != NULL && log->count < TSR_REAP_LOG_MAX)
+		log->repair[log->count++] = *repair;
+	TSR_TRACE(reap, *repair);
+}
+
+void
+tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr_slot const *slot, uint32_t index,
+                     uint16_t dead, uint64_t before, struct tsr_reap_result *result)
+{
+	uint64_t const after = result->log != NULL || TSR_TRACED ? tsr_ld_rlx(&slot->word) : before;
 	struct tsr_trace_repair const repair = {
 		.realm = channel->map->directory->name,
 		.what = tsr_slot_phase(after) == TSR_READY ? "slot restored" : "slot voided",
@@ -85,7 +95,7 @@ tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr_slot const *s
 	};
 
 	if (after != before)
-		TSR_TRACE(reap, repair);
+		tsr_reaper_tell(&repair, result);
 }
 
 void
@@ -122,8 +132,7 @@ tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 			buffered_ready(map, slot, word, dead, result);
 		else
 			continue;
-		if (TSR_TRACED)
-			tsr_reaper_tell_slot(channel, slot, at.index, dead, word);
+		tsr_reaper_tell_slot(channel, slot, at.index, dead, word, result);
 	}
 	if (takes && part.past == channel->capacity)
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a

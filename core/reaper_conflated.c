@@ -59,8 +59,7 @@ conflated_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint1
 			tsr_reaper_taken(map, slot, word, dead, result);
 		else
 			continue;
-		if (TSR_TRACED)
-			tsr_reaper_tell_slot(channel, slot, i, dead, word);
+		tsr_reaper_tell_slot(channel, slot, i, dead, word, result);
 	}
 	if (sender)
 		conflated_find_newest(channel);

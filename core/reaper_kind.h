@@ -63,9 +63,14 @@ tsr_reaper_part(struct tsr_reap_end const *end)
 /* tsr_reaper_empty - void a slot: empty, of the next lap */
 void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);
 
-/* tsr_reaper_tell_slot - for a trace: slot @index was @before, if it has changed */
+/* tsr_reaper_tell - of a word that was repaired: for a trace, and for the log. */
+TSR_COLD void tsr_reaper_tell(struct tsr_trace_repair const *repair,
+                              struct tsr_reap_result *result);
+
+/* tsr_reaper_tell_slot - the same of @slot, which was @before, if it has changed */
 TSR_COLD void tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr_slot const *slot,
-                                   uint32_t index, uint16_t dead, uint64_t before);
+                                   uint32_t index, uint16_t dead, uint64_t before,
+                                   struct tsr_reap_result *result);
 
 /* tsr_reaper_ring - what .slots is where messages lie in order, in one ring or in several */
 void tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,

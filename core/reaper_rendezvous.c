@@ -49,8 +49,7 @@ rendezvous_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint
 		rendezvous_withdraw(map, tsr_ld_rlx(&slot->name), dead, result);
 		tsr_reaper_empty(slot, tsr_slot_lap(word));
 		result->slots_voided++;
-		if (TSR_TRACED)
-			tsr_reaper_tell_slot(channel, slot, i, dead, word);
+		tsr_reaper_tell_slot(channel, slot, i, dead, word, result);
 	}
 }
 

@@ -255,6 +255,18 @@ struct tsr_proto_region_reply {
 	uint32_t reserved;
 };
 
+enum tsr_repair {
+	TSR_REPAIR_SLOTS_VOIDED = 0,
+	TSR_REPAIR_SLOTS_RESTORED = 1,
+	TSR_REPAIR_CELLS = 2,
+	TSR_REPAIR_CURSORS = 3,
+	TSR_REPAIR_TICKETS = 4,
+	TSR_REPAIR_REQUEUED = 5,
+	TSR_REPAIR_TOKENS = 6,
+	TSR_REPAIR_WOKEN = 7,
+	TSR_REPAIRS,
+};
+
 struct tsr_proto_status_reply {
 	struct tsr_proto_head head;
 	uint32_t pid;
@@ -268,12 +280,13 @@ struct tsr_proto_status_reply {
 	uint64_t busy_ns;    /* of the poll core */
 	uint64_t polling_ns; /* looked and found nothing */
 	uint64_t asleep_ns;
-	uint64_t reaped;       /* clients that died and were cleaned up after */
-	uint64_t repaired;     /* slots, cells and tickets given back for them */
-	uint64_t refused;      /* requests */
-	uint64_t evicted;      /* clients */
-	uint64_t reap_steps;   /* in which all that was done for the dead */
-	uint64_t reap_longest; /* words of memory looked at in one of them */
+	uint64_t reaped;               /* clients that died and were cleaned up after */
+	uint64_t repairs[TSR_REPAIRS]; /* the same by kind: enum tsr_repair */
+	uint64_t repaired;             /* slots, cells and tickets given back for them */
+	uint64_t refused;              /* requests */
+	uint64_t evicted;              /* clients */
+	uint64_t reap_steps;           /* in which all that was done for the dead */
+	uint64_t reap_longest;         /* words of memory looked at in one of them */
 	uint64_t memory_bytes;
 	uint32_t poll_cpu;
 	uint32_t flags; /* TSR_STATUS_* */
@@ -419,6 +432,7 @@ struct tsr_proto_feed {
 
 #define TSR_FEED_MAX        1024
 #define TSR_FEED_TEXT_BYTES 320
+#define TSR_FEED_WHAT_BYTES 16
 
 enum tsr_feed_kind {
 	TSR_FEED_START = 0, /* the daemon is ready */
@@ -429,7 +443,7 @@ enum tsr_feed_kind {
 	TSR_FEED_DETACH = 5,
 	TSR_FEED_KILL = 6, /* a client that left without a goodbye and lived on */
 	TSR_FEED_DEATH = 7,
-	TSR_FEED_REPAIR = 8,   /* slots of one channel that the dead had claimed or taken */
+	TSR_FEED_REPAIR = 8,   /* a word that the dead had left half done */
 	TSR_FEED_CHANNEL = 9,  /* made, removed */
 	TSR_FEED_REFUSAL = 10, /* of a request, or of `count` */
 	TSR_FEED_DROP = 11,    /* of a connection */
@@ -448,13 +462,21 @@ struct tsr_proto_row_feed {
 	uint32_t uid;     /* UINT32_MAX: of none */
 	uint32_t client_id;
 	uint32_t count; /* how many alike it stands for: 1, or refusals put together */
-	/* DEATH: of all that was half done; REPAIR: of one channel. */
+	/* DEATH: of all that was half done; REPAIR: of one word. */
 	uint32_t slots_voided;
 	uint32_t slots_restored;
 	uint32_t cells;
 	uint32_t tickets;
 	uint32_t tokens;
 	uint32_t woken;
+	uint32_t cursors;
+	uint32_t requeued;
+	/* REPAIR: the word: of which slot, token, cursor (of `channel`) or cell. */
+	uint64_t before;
+	uint64_t after;
+	uint32_t index;
+	uint32_t reserved;
+	char what[TSR_FEED_WHAT_BYTES];
 	uint64_t took_ns; /* DEATH, RELOAD */
 	char realm[TSR_NAME_BYTES];
 	char name[TSR_NAME_BYTES]; /* the client's */

@@ -236,6 +236,11 @@ test_case(following, channel_that_a_death_cut_is_named_with_what_was_repaired)
 	test_same(repair.client_id, death.client_id);
 	test_same(repair.slots_voided, 1);
 	test_same(repair.slots_restored, 0);
+	cr_assert_str_eq(repair.what, "slot voided");
+	test_same(repair.index, 0);
+	test_same(repair.before, tsr_slot_word(0, (uint16_t)repair.client_id, TSR_CLAIMED));
+	test_same(repair.after, tsr_slot_word(1, 0, TSR_EMPTY));
+	test_same(daemon_status(&daemon_).repairs[TSR_REPAIR_SLOTS_VOIDED], 1);
 	test_same(death.pid, child.pid);
 	test_same(death.slots_voided, 1);
 	child_forget(&child);
