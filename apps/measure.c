@@ -131,7 +131,7 @@ measure_look(struct tsr_measure *measure, struct tsr_slice *slice, uint64_t *nex
 {
 	struct tsr_tap_options const next = {.size = sizeof(next), .from = TSR_TAP_NEXT};
 	struct tsr_tap_own *const own = measure->tap;
-	uint64_t const now_ns = tsr_now_ns(), position = own->position;
+	uint64_t const now_ns = tsr_now_ns(), number = tsr_tap_number(own);
 	bool const quiet = now_ns > measure->seen_ns + MEASURE_QUIET_NS;
 	uint64_t pause_ns;
 	struct tsr_copy copy;
@@ -144,7 +144,7 @@ measure_look(struct tsr_measure *measure, struct tsr_slice *slice, uint64_t *nex
 	}
 	if (error != -EAGAIN)
 		(void)!tsr_tap_seek(own, &next);
-	measure_passed(measure, own->position - position, now_ns, slice);
+	measure_passed(measure, tsr_tap_number(own) - number, now_ns, slice);
 	pause_ns = (tsr_now_ns() - now_ns) * MEASURE_LOOK_COST;
 	if (pause_ns < MEASURE_LOOK_NS)
 		pause_ns = quiet ? MEASURE_IDLE_NS : MEASURE_LOOK_NS;

@@ -119,17 +119,29 @@ channels_check_wish(struct tsr_channel_wish const *wish, struct tsr_refusal *ref
 	return 0;
 }
 
+/* What an unlimited channel grows by is a block. */
+static bool
+channels_fits(struct tsr_realm const *realm, struct tsr_shape const *shape)
+{
+	return shape->kind != TSR_KIND_UNLIMITED ||
+	       tsr_unlimited_bytes(shape->capacity) <= realm->map.message_bytes_max;
+}
+
 /* What it is made as; the kind is one that is there, or nothing is made. */
 static struct tsr_shape
-channels_shape(struct tsr_channel_wish const *wish)
+channels_shape(struct tsr_realm const *realm, struct tsr_channel_wish const *wish)
 {
 	struct tsr_kind const *const kind = tsr_kind_get(wish->kind);
-
-	return (struct tsr_shape){
+	struct tsr_shape shape = {
 		.kind = wish->kind,
 		.capacity = wish->capacity != 0 || kind == NULL ? wish->capacity : kind->capacity,
 		.flags = wish->flags,
 	};
+
+	/* Nobody said how many: as many as fit the blocks of the realm. */
+	while (wish->capacity == 0 && !channels_fits(realm, &shape))
+		shape.capacity /= 2;
+	return shape;
 }
 
 /* An entry that is free; the search goes round, so an index rests before it is used again. */
@@ -172,8 +184,7 @@ channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record,
 	struct tsr_quota *const quota = &realm->daemon->quota;
 	int error;
 
-	if (shape->kind == TSR_KIND_UNLIMITED &&
-	    tsr_unlimited_bytes(shape->capacity) > realm->map.message_bytes_max)
+	if (!channels_fits(realm, shape))
 		return tsr_refuse(refusal, -EINVAL,
 		                  "channel '%s': %u slots take %llu bytes, expected at most the "
 		                  "%u of a block of realm '%s', for it grows by one at a time",
@@ -217,7 +228,7 @@ static int
 channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
                 struct tsr_channel_record **out, struct tsr_refusal *refusal)
 {
-	struct tsr_shape const shape = channels_shape(wish);
+	struct tsr_shape const shape = channels_shape(realm, wish);
 	struct tsr_channel_record *const record = calloc(1, sizeof(*record));
 	struct channels_format format = {.realm = realm, .record = record};
 	int error;
@@ -260,7 +271,7 @@ int
 tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
                  struct tsr_channel_record **out, struct tsr_refusal *refusal)
 {
-	struct tsr_shape const shape = channels_shape(wish);
+	struct tsr_shape const shape = channels_shape(realm, wish);
 	char asked[TSR_KIND_FLAGS_BYTES], there[TSR_KIND_FLAGS_BYTES];
 	int error = channels_check_name(wish->name, refusal);
 	struct tsr_channel_record *known;

@@ -12,11 +12,13 @@ static void
 unlimited_stamp(struct tsr_map const *map, struct tsr_channel const *channel, uint16_t dead)
 {
 	struct tsr_segments at = tsr_segments_of(channel);
+	uint64_t count = 0;
 
 	while (tsr_segments_go(&at)) {
 		struct tsr_ticket *ticket;
 		uint64_t word, next;
 
+		count++;
 		if (at.ticket == TSR_TICKETS_MAX)
 			continue;
 		ticket = &map->tickets[at.ticket];
@@ -30,6 +32,8 @@ unlimited_stamp(struct tsr_map const *map, struct tsr_channel const *channel, ui
 		tsr_st_rel(&ticket->word, next);
 		TSR_TRACE(reap, tsr_reaper_describe_ticket(map, at.ticket, dead, word, next));
 	}
+	/* Others may be about to count what they have linked. */
+	tsr_st_rlx(&channel->shm->segments, count);
 }
 
 static void

@@ -22,10 +22,10 @@ tsr_channel_bind(struct tsr_channel *channel, struct tsr_map const *map, uint32_
 		return -EPROTO;
 	*channel = (struct tsr_channel){
 		.shm = (struct tsr_channel_shm *)(void *)(map->channels_base + offset),
+		.slots = ((struct tsr_channel_shm *)(void *)(map->channels_base + offset))->slot,
 		.map = map,
 		.tokens = map->tokens != NULL ? &map->tokens[index] : NULL,
 		.entry = &map->entries[index],
-		.doorbell = &map->doorbell,
 		.capacity = shape.capacity,
 		.mask = shape.capacity - 1,
 		.shift = tsr_bit_width(shape.capacity) - 1,

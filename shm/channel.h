@@ -134,10 +134,10 @@ struct tsr_shape {
 /* A channel as one process sees it: private, checked. */
 struct tsr_channel {
 	struct tsr_channel_shm *shm;
+	struct tsr_slot *slots; /* the ring; of an unlimited one a segment, the first at first */
 	struct tsr_map const *map;
 	struct tsr_tokens *tokens; /* NULL for an observer */
 	struct tsr_channel_entry *entry;
-	int const *doorbell; /* of the map */
 	uint32_t capacity;
 	uint32_t mask;  /* capacity - 1 */
 	uint32_t shift; /* log2 of capacity */
@@ -176,7 +176,7 @@ tsr_channel_shape(struct tsr_channel const *channel)
 TSR_INLINE struct tsr_slot *
 tsr_channel_slot(struct tsr_channel const *channel, uint64_t position)
 {
-	return &channel->shm->slot[position & channel->mask];
+	return &channel->slots[position & channel->mask];
 }
 
 TSR_INLINE uint64_t
@@ -206,7 +206,7 @@ tsr_channel_side(struct tsr_channel const *channel, uint32_t side)
 	return (struct tsr_wait_side){
 		.mask = sends ? &channel->shm->senders_waiting : &channel->shm->receivers_waiting,
 		.tokens = sends ? channel->tokens->sender : channel->tokens->receiver,
-		.doorbell = channel->doorbell,
+		.doorbell = &channel->map->doorbell,
 	};
 }
 

@@ -194,6 +194,9 @@ struct tsr_tap_own {
 	struct tsr_attachment *attachment;
 	uint64_t position; /* of the message that it hopes to copy next */
 	uint64_t missed;   /* since the last one that it copied */
+	/* Of an unlimited channel: what the ticket of its segment said, and which one that is. */
+	uint64_t segment;
+	uint32_t ticket; /* TSR_TICKETS_MAX: it is the first segment */
 	struct tsr_event_own event;
 	struct tsr_channel channel;
 };

@@ -63,6 +63,7 @@ static uint64_t const layout_numbers[] = {
 	offsetof(struct tsr_directory, ranges_offset),
 	offsetof(struct tsr_directory, notices_offset),
 	offsetof(struct tsr_channel_shm, requeue_first),
+	offsetof(struct tsr_channel_shm, segments),
 	TSR_TICKET_REQUEUED,
 	TSR_TICKET_SEGMENT,
 	TSR_LINK,

@@ -110,6 +110,7 @@ struct tsr_channel_shm {
 	/* What dead receivers held, and comes again: see requeue.h. */
 	_Atomic uint64_t requeue_first;
 	_Atomic uint64_t requeue_last;
+	_Atomic uint64_t segments; /* unlimited: so many, about */
 	alignas(TSR_CACHELINE) struct tsr_slot slot[];
 };
 

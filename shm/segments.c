@@ -6,6 +6,9 @@
 #include "shm/ticket.h"
 #include "shm/unlimited.h"
 
+/* One of so many blocks may be a segment. */
+#define UNLIMITED_SHARE 4
+
 uint32_t
 tsr_unlimited_most(struct tsr_channel const *channel)
 {
@@ -17,6 +20,12 @@ tsr_unlimited_most(struct tsr_channel const *channel)
 			most += map->klass[k].count;
 	}
 	return most;
+}
+
+uint32_t
+tsr_unlimited_limit(struct tsr_channel const *channel)
+{
+	return 2 + tsr_unlimited_most(channel) / UNLIMITED_SHARE;
 }
 
 struct tsr_slot *
@@ -161,6 +170,7 @@ tsr_unlimited_close_ring(struct tsr_channel const *channel)
 	uint64_t lap;
 
 	(void)tsr_unlimited_newest(channel, &lap);
+	tsr_st_rlx(&channel->shm->segments, 1);
 	/* [X1] pairs with [X2]: nobody is there. */
 	tsr_st_rel(&channel->shm->slot[0].name, tsr_link_make(TSR_TICKETS_MAX, lap));
 }

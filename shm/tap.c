@@ -9,6 +9,7 @@
 #include "shm/conflated.h"
 #include "shm/kind.h"
 #include "shm/ticket.h"
+#include "shm/unlimited.h"
 
 #define TAP_DEADLINE_MS 5000
 
@@ -80,9 +81,32 @@ tsr_tap_place(struct tsr_channel const *channel, uint64_t first, uint32_t from, 
 	}
 }
 
+/* What is at the tap's position. Of an unlimited channel it goes over links on the way. */
+static enum tsr_tap_sight
+tap_sight(struct tsr_tap_own *tap)
+{
+	if (tap->channel.kind == TSR_KIND_UNLIMITED) {
+		enum tsr_tap_sight const sight = tsr_tap_cross(tap);
+
+		if (sight != TSR_TAP_HERE)
+			return sight;
+	}
+	return tsr_tap_peek(&tap->channel, tap->position);
+}
+
+uint64_t
+tsr_tap_number(struct tsr_tap_own const *tap)
+{
+	return tap->channel.kind == TSR_KIND_UNLIMITED
+	               ? tsr_unlimited_number(&tap->channel, tap->position)
+	               : tap->position - tap_first(tap);
+}
+
 int
 tsr_tap_seek(struct tsr_tap_own *tap, const struct tsr_tap_options *options)
 {
+	if (tap->channel.kind == TSR_KIND_UNLIMITED)
+		return tsr_tap_seek_segment(tap, options);
 	return tsr_tap_place(&tap->channel, tap_first(tap), options->from, options->after,
 	                     &tap->position);
 }
@@ -158,6 +182,23 @@ tap_behind(struct tsr_tap_own const *tap)
 	return behind > 1 ? (uint64_t)behind : 1;
 }
 
+/* The message there is gone. Return: false: so is every way to the next, as it was a moment ago. */
+static bool
+tap_go_on(struct tsr_tap_own *tap, enum tsr_tap_sight sight, bool *searched)
+{
+	/* Once a call: words that can't be must not make us search for ever. */
+	bool const search = sight == TSR_TAP_LAPPED && !*searched;
+
+	*searched = *searched || search;
+	if (sight == TSR_TAP_LAPPED && tap->channel.kind == TSR_KIND_UNLIMITED) {
+		if (search)
+			tsr_tap_catch_up(tap);
+		return search;
+	}
+	tap_pass(tap, search ? tap_behind(tap) : 1);
+	return true;
+}
+
 /* Of a conflated channel only the newest message counts. */
 static void
 tap_follow(struct tsr_tap_own *tap)
@@ -172,31 +213,39 @@ tap_follow(struct tsr_tap_own *tap)
 		tap_pass(tap, newest - tap->position);
 }
 
+/* Places that a call may pass. */
+static uint64_t
+tap_steps(struct tsr_channel const *channel)
+{
+	uint64_t const segments =
+		channel->kind == TSR_KIND_UNLIMITED ? tsr_unlimited_most(channel) : 1;
+
+	return 2 * segments * channel->capacity + 4;
+}
+
 int
 tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *copy)
 {
 	uint32_t tries = TSR_TAP_TRIES;
 	struct tsr_copy found = {0};
-	bool found_place = false;
+	bool searched = false;
 
-	for (uint64_t steps = 2 * (uint64_t)tap->channel.capacity + 4; steps > 0; steps--) {
+	for (uint64_t steps = tap_steps(&tap->channel); steps > 0; steps--) {
 		enum tsr_tap_sight sight;
 
 		tap_follow(tap);
-		sight = tsr_tap_peek(&tap->channel, tap->position);
+		sight = tap_sight(tap);
 		if (sight == TSR_TAP_LATER)
 			return -EAGAIN;
 		if (sight == TSR_TAP_GONE || sight == TSR_TAP_LAPPED) {
-			/* Once a call: words that can't be must not make us search for ever. */
-			bool const search = sight == TSR_TAP_LAPPED && !found_place;
-
-			tap_pass(tap, search ? tap_behind(tap) : 1);
-			found_place = found_place || search;
+			if (!tap_go_on(tap, sight, &searched))
+				return -ESTALE;
 			continue;
 		}
 		if (tsr_tap_take(&tap->attachment->map, &tap->channel, tap->position, to, bytes,
-		                 &found)) {
-			found.sequence = tap->position - tap_first(tap);
+		                 &found) &&
+		    tsr_tap_stands(tap)) {
+			found.sequence = tsr_tap_number(tap);
 			found.missed = tap->missed;
 			*copy = found;
 			tap->position++;
@@ -213,25 +262,29 @@ tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_copy *c
 int
 tsr_tap_glance(struct tsr_tap_own *tap, struct tsr_copy *copy)
 {
+	enum tsr_tap_sight sight = tap_sight(tap);
+	/* Where that has led. */
 	struct tsr_slot const *const slot = tsr_channel_slot(&tap->channel, tap->position);
 	/* [R1] pairs with [S2]: name, range and stamp as they were published. */
 	uint64_t const word = tsr_ld_acq(&slot->word);
-	enum tsr_tap_sight const sight = tap_see(&tap->channel, tap->position, word);
 	uint64_t const name = tsr_ld_rlx(&slot->name);
 	uint64_t const range = tsr_ld_rlx(&slot->range);
 	uint64_t const stamp = tsr_ld_rlx(&slot->stamp);
+	bool searched = false;
 
+	if (sight == TSR_TAP_HERE || sight == TSR_TAP_GONE)
+		sight = tap_see(&tap->channel, tap->position, word);
 	if (sight == TSR_TAP_LATER)
 		return -EAGAIN;
 	/* [V2] pairs with [V3]: the second look comes after the first. */
 	tsr_fence_acq();
 	if (sight == TSR_TAP_LAPPED ||
 	    (sight == TSR_TAP_GONE && tsr_slot_phase(word) != TSR_EMPTY) || name == TSR_NAME_NONE ||
-	    tsr_ld_rlx(&slot->word) != word) {
-		tap_pass(tap, sight == TSR_TAP_LAPPED ? tap_behind(tap) : 1);
+	    tsr_ld_rlx(&slot->word) != word || !tsr_tap_stands(tap)) {
+		(void)tap_go_on(tap, sight, &searched);
 		return -ESTALE;
 	}
-	*copy = (struct tsr_copy){.sequence = tap->position - tap_first(tap),
+	*copy = (struct tsr_copy){.sequence = tsr_tap_number(tap),
 	                          .missed = tap->missed,
 	                          .stamp = stamp,
 	                          .length = (uint32_t)tsr_range_length(range)};
@@ -246,7 +299,7 @@ tsr_tap_look(struct tsr_tap_own const *tap)
 	struct tsr_tap_own now = *tap;
 
 	tap_follow(&now);
-	return tsr_tap_peek(&now.channel, now.position) != TSR_TAP_LATER;
+	return tap_sight(&now) != TSR_TAP_LATER;
 }
 
 /* Is the channel that the tap was opened on still there, and its realm? */

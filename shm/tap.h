@@ -8,7 +8,7 @@
  * see, so an observer may do it, it takes no slot, and nobody is held up by it.
  *
  * Indices	a position is that of channel.h; the sequence number of a message is its position
- *		less the channel's first one.
+ *		less the channel's first one; of an unlimited one without the links between.
  * Trust	every word is loaded once, checked, and the copy is used; index and range go by the
  *		daemon's descriptors, so whatever participants write, no byte outside an arena is
  *		read. Walks are bounded.
@@ -79,6 +79,27 @@ int tsr_tap_copy(struct tsr_tap_own *tap, void *to, size_t bytes, struct tsr_cop
  */
 TSR_MUST_CHECK
 int tsr_tap_glance(struct tsr_tap_own *tap, struct tsr_copy *copy);
+
+/* tsr_tap_number - the sequence number of what is at the tap's position */
+uint64_t tsr_tap_number(struct tsr_tap_own const *tap);
+
+/*
+ * Of an unlimited channel, in tap_segments.c. A segment may be given back under a tap: it stands as
+ * long as its ticket says what it did.
+ *
+ * tsr_tap_cross - over a link if the position is one. Return: HERE at a slot; LATER the next
+ *		segment is not there yet; LAPPED the segment is not the channel's any more, or that
+ *		lap is long over
+ * tsr_tap_stands - is what was read since tsr_tap_cross() of a segment of the channel's? Behind an
+ *		acquire fence
+ * tsr_tap_catch_up - to the oldest message that is there; what was between is counted as missed
+ * tsr_tap_seek_segment - as tsr_tap_seek()
+ */
+enum tsr_tap_sight tsr_tap_cross(struct tsr_tap_own *tap);
+bool tsr_tap_stands(struct tsr_tap_own const *tap);
+void tsr_tap_catch_up(struct tsr_tap_own *tap);
+TSR_MUST_CHECK
+int tsr_tap_seek_segment(struct tsr_tap_own *tap, const struct tsr_tap_options *options);
 
 /* tsr_tap_look - may there be something to copy, or to count as missed? */
 bool tsr_tap_look(struct tsr_tap_own const *tap);

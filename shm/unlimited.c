@@ -90,7 +90,8 @@ unlimited_insert(struct tsr_end *end, uint64_t link, uint64_t lap)
 	struct tsr_ticket *ticket;
 	struct tsr_msg msg;
 
-	if (tsr_message_alloc(attachment, (uint32_t)tsr_unlimited_bytes(capacity), &msg) != 0)
+	if (tsr_ld_rlx(&end->shm->segments) >= tsr_unlimited_limit(&end->channel) ||
+	    tsr_message_alloc(attachment, (uint32_t)tsr_unlimited_bytes(capacity), &msg) != 0)
 		return -ENOBUFS;
 	tsr_unlimited_format(msg.data, capacity, lap + 1,
 	                     tsr_link_make(tsr_name_index(link), lap - 1));
@@ -107,6 +108,7 @@ unlimited_insert(struct tsr_end *end, uint64_t link, uint64_t lap)
 	/* [X3] pairs with [X4]: its tag says of which channel it is. */
 	tsr_st_rel(&ticket->word,
 	           tsr_name_word(msg.zdesc.name, TSR_TICKET_SEGMENT, TSR_HOLDER_CHANNEL));
+	(void)tsr_add_rel(&end->shm->segments, 1);
 	return unlimited_began(end, msg.data, lap + 1);
 }
 
@@ -333,6 +335,7 @@ unlimited_open(struct tsr_end *end, struct tsr_end_options const *options)
 static void
 unlimited_format(struct tsr_channel_shm *shm, struct tsr_shape const *shape, uint64_t first_lap)
 {
+	tsr_st_rlx(&shm->segments, 1);
 	tsr_unlimited_format(shm->slot, shape->capacity, first_lap,
 	                     tsr_link_make(TSR_TICKETS_MAX, first_lap - 1));
 }
@@ -342,6 +345,7 @@ struct tsr_kind const tsr_kind_unlimited = {
 	.flags = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER | TSR_CHANNEL_REQUEUE,
 	.capacity = UNLIMITED_CAPACITY,
 	.inlined = true,
+	.tapped = true,
 	.bytes = tsr_kind_ring_bytes,
 	.format = unlimited_format,
 	.open = unlimited_open,

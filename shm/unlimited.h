@@ -11,6 +11,8 @@
  *		segment, g) with the channel's id as its tag. Slot 0 of a segment is its link: phase
  *		TSR_LINK, and as its name the ticket's index of the next segment (24 bits; all ones:
  *		the first one) and a lap (40).
+ *		segments, in the head: how many there are, more or less: the reaper counts anew when
+ *		a sender has died.
  * Writers	slots as in channel.h, but that a sender claims an empty one of any earlier lap.
  *		What is added, at the end of the newest segment, which is in lap n:
  *
@@ -37,7 +39,8 @@
  *		[S1], [R1] as in channel.h: a segment whose slots were all seen empty was read.
  * Progress	lock-free. No sender waits for a receiver: it takes a block, or fails. A sender that
  *		is stopped between claim and publish holds up the receivers at its slot; a receiver
- *		that is stopped between take and free keeps the ring from going round: it grows.
+ *		that is stopped between take and free keeps the ring from going round: it grows, up
+ *		to its limit.
  * Crash	before the link: the block is the dead sender's, and swept. After it: the reaper,
  *		which walks the ring before it sweeps, stamps it. Slots as in channel.h.
  */
@@ -74,8 +77,13 @@ tsr_unlimited_bytes(uint32_t capacity)
 	return (uint64_t)capacity * sizeof(struct tsr_slot);
 }
 
-/* tsr_unlimited_most - how many segments a channel of that realm can have */
+/*
+ * tsr_unlimited_most - how many segments could be made of the blocks of the realm
+ * tsr_unlimited_limit - how many a channel grows to: a part of them, for while it is open it keeps
+ *		them, and messages need blocks, too
+ */
 uint32_t tsr_unlimited_most(struct tsr_channel const *channel);
+uint32_t tsr_unlimited_limit(struct tsr_channel const *channel);
 
 /* tsr_unlimited_segment - the slots of the segment that a link names. Return: NULL: none such. */
 struct tsr_slot *tsr_unlimited_segment(struct tsr_channel const *channel, uint64_t link);

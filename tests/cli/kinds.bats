@@ -68,6 +68,7 @@ through() {
 	segments() { "$TESSERA" --json tickets --channel spool --limit 0 | jq '[.tickets[] | select(.kind == "segment")] | length'; }
 	[ "$(segments)" -eq 6 ]
 	"$TESSERA" --json channels | jq -e '.channels[] | select(.name == "spool") | .depth == 100 and .sent == 100 and .capacity == 16'
+	[ "$("$TESSERA" sub demo/spool --now --raw | wc -c)" -eq 1600 ]
 	"$TESSERA" --json dump demo/spool | jq -e '.segments == 7 and (.slots | length) == 15'
 	[ "$("$TESSERA" recv demo/spool | wc -c)" -eq 1600 ]
 	[ "$(segments)" -eq 0 ]

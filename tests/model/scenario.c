@@ -916,7 +916,6 @@ const struct model_scenario model_scenarios[] = {
 		.what = "segments of one message, one death",
 		UNLIMITED,
 		.kills = 1,
-		.quick = true,
 		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}},
 	},
 	{
@@ -926,7 +925,7 @@ const struct model_scenario model_scenarios[] = {
 		UNLIMITED,
 		.flags = ONE_SENDER | ONE_RECEIVER,
 		.kills = 1,
-		.actor = {{SENDS_MORE(3)}, {RECEIVES(0)}},
+		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}},
 	},
 	{
 		.name = "unlimited-race",
@@ -943,7 +942,7 @@ const struct model_scenario model_scenarios[] = {
 		UNLIMITED,
 		.kills = 1,
 		LAST_LAP,
-		.actor = {{SENDS_MORE(3)}, {RECEIVES(0)}},
+		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}},
 	},
 	{
 		.name = "unlimited-senders",
@@ -991,6 +990,17 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS_MORE(2), .stays = true},
                           {SENDS_MORE(1), .second = true, .stays = true},
                           {SELECTS(3), .stays = true}},
+	},
+	{
+		.name = "unlimited-hand-on",
+		.what = "two senders, two receivers that wait: a wake-up goes on over a link",
+		UNLIMITED,
+		.states = 3 * MILLION,
+		.nightly = 50 * MILLION,
+		.actor = {{SENDS_MORE(1), .stays = true},
+                          {SENDS_MORE(1), .stays = true},
+                          {RECEIVES(1), .stays = true},
+                          {RECEIVES(1), .stays = true}},
 	},
 	{
 		.name = "unlimited-two-two-two",

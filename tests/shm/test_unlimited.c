@@ -10,6 +10,7 @@
 #include "core/reaper.h"
 #include "shm/client.h"
 #include "shm/kind.h"
+#include "shm/tap.h"
 #include "shm/unlimited.h"
 #include "tests/support/check.h"
 #include "tests/support/child.h"
@@ -316,6 +317,37 @@ Test(unlimited, receiver_that_died_gives_back_what_lies_segments_behind)
 	pair_leave();
 }
 
+Test(unlimited, receiver_that_is_stopped_makes_it_grow_to_its_limit_and_not_further)
+{
+	uint64_t next = 0, got = 1, word;
+	struct tsr_slot *slot;
+	int error;
+
+	make(0, 0);
+	test_ok(put(next++));
+	slot = &channel->shm->slot[1];
+	word = atomic_load(&slot->word);
+	atomic_store(&slot->word, tsr_slot_word(0, 5, TSR_TAKEN));
+	while ((error = put(next)) == 0) {
+		next++;
+		gets(got++, 0);
+	}
+	test_is(error, -ENOBUFS);
+	nothing();
+	test_same(segments(), 2 + (BLOCKS + 1) / 4);
+	/* It goes on: all of it can be used again. */
+	atomic_store(&slot->word, word);
+	atomic_fetch_add(&channel->shm->redo, 1);
+	gets(0, 0);
+	for (int i = 0; i < 3000; i++) {
+		test_ok(put(next++));
+		gets(got++, 0);
+	}
+	nothing();
+	test_same(segments(), 2 + (BLOCKS + 1) / 4);
+	pair_leave();
+}
+
 Test(unlimited, dead_senders_slots_are_passed_over_in_every_segment)
 {
 	struct tsr_reap_result result;
@@ -479,6 +511,204 @@ Test(unlimited, messages_that_are_not_the_senders_are_refused)
 	test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
 	test_is(tsr_send(sender, &copy, TSR_NOWAIT), -ESTALE);
 	gets(0, 0);
+	pair_leave();
+}
+
+static struct tsr_tap_own tap;
+
+/* What the tap copies next is message @number; so many have gone by since the one before. */
+static void
+sees(uint64_t number, uint64_t sequence, uint64_t missed)
+{
+	struct tsr_copy copy;
+	uint64_t got = 0;
+
+	test_ok(tsr_tap_copy(&tap, &got, sizeof(got), &copy));
+	test_same(got, number);
+	test_same(copy.sequence, sequence);
+	test_same(copy.missed, missed);
+}
+
+static void
+sees_nothing(void)
+{
+	struct tsr_copy copy;
+
+	test_is(tsr_tap_copy(&tap, NULL, 0, &copy), -EAGAIN);
+	cr_assert_not(tsr_tap_look(&tap));
+}
+
+static int
+seek(uint32_t where, uint64_t after)
+{
+	struct tsr_tap_options const options = {
+		.size = sizeof(options), .from = where, .after = after};
+
+	return tsr_tap_seek(&tap, &options);
+}
+
+static void
+tap_it(void)
+{
+	memset(&tap, 0, sizeof(tap));
+	tap.attachment = tsr_attachment_get(from);
+	tap.channel = *channel;
+	test_ok(seek(TSR_TAP_NEXT, 0));
+	sees_nothing();
+}
+
+Test(unlimited, tap_copies_what_lies_in_any_segment)
+{
+	uint64_t const laps[] = {0, TSR_LAP_MASK - 1};
+
+	for (int i = 0; i < 2; i++) {
+		make(0, laps[i]);
+		tap_it();
+		for (uint64_t k = 0; k < 5 * PER_LAP; k++)
+			test_ok(put(k));
+		cr_assert(tsr_tap_look(&tap));
+		for (uint64_t k = 0; k < 5 * PER_LAP; k++)
+			sees(k, k, 0);
+		sees_nothing();
+		for (uint64_t k = 0; k < 10; k++)
+			gets(k, 0);
+		test_ok(seek(TSR_TAP_OLDEST, 0));
+		sees(10, 10, 0);
+		test_ok(seek(TSR_TAP_NEWEST, 0));
+		sees(5 * PER_LAP - 1, 5 * PER_LAP - 1, 0);
+		sees_nothing();
+		test_ok(seek(TSR_TAP_AFTER, 12));
+		sees(13, 13, 0);
+		test_ok(seek(TSR_TAP_AFTER, 3));
+		sees(10, 10, 6);
+		test_is(seek(TSR_TAP_AFTER, 5 * PER_LAP), -EINVAL);
+		test_ok(seek(TSR_TAP_AFTER, 5 * PER_LAP - 1));
+		sees_nothing();
+		for (uint64_t k = 10; k < 5 * PER_LAP; k++)
+			gets(k, 0);
+		pair_leave();
+	}
+}
+
+Test(unlimited, tap_that_was_left_behind_says_how_many_it_missed)
+{
+	uint64_t next = 0, got = 0;
+
+	make(0, 3);
+	tap_it();
+	for (int round = 1; round < 40; round++) {
+		uint64_t const before = next;
+
+		for (int i = 0; i < round; i++)
+			test_ok(put(next++));
+		while (got < next)
+			gets(got++, 0);
+		test_ok(put(next++));
+		sees(next - 1, next - 1, next - 1 - before);
+		gets(got++, 0);
+	}
+	pair_leave();
+}
+
+Test(unlimited, tap_of_a_segment_that_was_given_back_goes_on_in_the_channel)
+{
+	struct tsr_copy copy;
+	struct tsr_msg msg[40];
+	uint64_t next = 0;
+
+	make(0, 0);
+	tap_it();
+	for (uint64_t i = 0; i < 5 * PER_LAP; i++)
+		test_ok(put(next++));
+	for (uint64_t i = 0; i < 3 * PER_LAP + 2; i++)
+		sees(i, i, 0);
+	cr_assert_neq(tap.ticket, TSR_TICKETS_MAX);
+	for (uint64_t i = 0; i < 5 * PER_LAP; i++)
+		gets(i, 0);
+	tsr_reaper_trim(&realm.map, channel);
+	/* What lay in it is somebody's message by now: it looks like slots of that lap. */
+	for (uint32_t i = 0; i < 40; i++) {
+		struct tsr_slot *slots;
+
+		test_ok(tsr_alloc(to, 256, &msg[i]));
+		slots = msg[i].data;
+		for (uint64_t k = 0; k < CAPACITY; k++) {
+			slots[k].word = tsr_slot_word(3, 0, TSR_READY);
+			slots[k].name = msg[0].zdesc.name;
+		}
+	}
+	test_is(tsr_tap_copy(&tap, NULL, 0, &copy), -EAGAIN);
+	cr_assert_eq(tap.ticket, TSR_TICKETS_MAX);
+	for (uint32_t i = 0; i < 40; i++)
+		test_ok(tsr_release(to, &msg[i]));
+	/* Others' ends look for their places, too. */
+	test_ok(local_sender_close(from, sender));
+	test_ok(local_sender(from, channel, NULL, &sender));
+	test_ok(local_receiver_close(to, receiver));
+	test_ok(local_receiver(to, channel, NULL, &receiver));
+	test_ok(put(77));
+	test_ok(tsr_tap_copy(&tap, &next, sizeof(next), &copy));
+	test_same(next, 77);
+	cr_assert_geq(copy.missed, 2 * PER_LAP - 2);
+	gets(77, 0);
+	pair_leave();
+}
+
+/* The link that the next send, and the next receive, come by is @link. */
+static void
+forge_link(uint64_t link)
+{
+	make_of(2 * CAPACITY, 0, 0); /* segments that fit the large class only */
+	for (uint64_t i = 0; i + 1 < 2 * CAPACITY; i++) {
+		test_ok(put(i));
+		gets(i, 0);
+	}
+	atomic_store(&channel->shm->slot[0].name, link);
+}
+
+Test(unlimited, links_to_what_cannot_be_a_segment_are_refused)
+{
+	/* No such ticket; one of a message of a region; one whose block is too small. */
+	uint32_t const wrong[] = {TSR_TICKETS_MAX - 1, BLOCKS, 0};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct tsr_msg msg;
+
+		forge_link(tsr_link_make(wrong[i], UINT64_MAX));
+		test_is(put(1), -EPROTO);
+		nothing();
+		atomic_store(&channel->shm->slot[0].name, tsr_link_make(wrong[i], 0));
+		test_is(put(1), -EPROTO);
+		test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EPROTO);
+		test_same(segments(), 1);
+		atomic_store(&channel->shm->slot[0].name, tsr_link_make(TSR_TICKETS_MAX, 0));
+		test_ok(put(7));
+		gets(7, 0);
+		pair_leave();
+	}
+}
+
+Test(unlimited, ledger_does_not_balance_if_a_link_names_what_is_no_segment)
+{
+	struct tsr_ticket *ticket;
+	uint64_t word;
+
+	make(0, 0);
+	for (uint64_t i = 0; i < 2 * PER_LAP; i++)
+		test_ok(put(i));
+	realm_balanced(&realm);
+	ticket = &realm.map.tickets[tsr_name_index(atomic_load(&channel->shm->slot[0].name))];
+	word = atomic_load(&ticket->word);
+	/* A message; a segment of another channel. */
+	atomic_store(&ticket->word,
+	             tsr_word_make(tsr_word_generation(word), TSR_TICKET_IDLE, TSR_HOLDER_CHANNEL));
+	cr_assert_not(realm_count(&realm).balanced);
+	atomic_store(&ticket->word, word);
+	atomic_store(&ticket->tag, channel->id + 1);
+	cr_assert_not(realm_count(&realm).balanced);
+	atomic_store(&ticket->tag, channel->id);
+	for (uint64_t i = 0; i < 2 * PER_LAP; i++)
+		gets(i, 0);
 	pair_leave();
 }
 
