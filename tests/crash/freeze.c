@@ -13,6 +13,7 @@
 #include "tests/crash/newest.h"
 #include "tests/crash/op.h"
 #include "tests/crash/ring.h"
+#include "tests/crash/spool.h"
 
 #define FREEZE_BLOCKS 5 /* more than a magazine holds: they come from the depot and go there */
 
@@ -216,7 +217,7 @@ freeze_work(enum tsr_side side)
 		/* Senders never wait: one that sleeps here is there to be woken by a receive. */
 		return side == TSR_SIDE_RECEIVER && newest_entry(&ring) != NULL;
 	if (side == TSR_SIDE_SENDER)
-		return ring.room;
+		return ring.room && !spool_is_on(); /* of that no sender sleeps */
 	for (unsigned i = 0; i < ring.count; i++) {
 		if (ring.entry[i].phase == TSR_READY)
 			return true;

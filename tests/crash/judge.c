@@ -13,6 +13,7 @@
 #include "tests/crash/newest.h"
 #include "tests/crash/op.h"
 #include "tests/crash/ring.h"
+#include "tests/crash/spool.h"
 
 static char judge_text[512];
 /* At the moment of death. */
@@ -483,6 +484,7 @@ judge_rounds(void)
 		if (!(channel != 0     ? judge_round(channel, from, to)
 		      : newest_is_on() ? newest_round(channel, from, to)
 		      : meet_is_on()   ? meet_round(from, to)
+		      : spool_is_on()  ? spool_round(from, to)
 		                       : judge_round(channel, from, to)))
 			return false;
 	}

@@ -10,6 +10,7 @@
 #include "shm/drop.h"
 #include "tests/crash/actor.h"
 #include "tests/crash/ring.h"
+#include "tests/crash/spool.h"
 
 #define OP_WAIT_NS UINT64_C(1000000000)
 #define OP_BATCH   3
@@ -1198,7 +1199,7 @@ int
 op_want(struct op const *op, struct start const *start)
 {
 	bool const drops = (world.shape->flags & TSR_CHANNEL_DROPS) != 0 ||
-	                   world.shape->kind == TSR_KIND_CONFLATED;
+	                   world.shape->kind == TSR_KIND_CONFLATED || spool_is_on();
 
 	return drops && (op->ends & OP_SENDER) != 0 && start->fill == OP_FULL ? 0 : start->want;
 }

@@ -8,6 +8,7 @@
 
 #include "shm/requeue.h"
 #include "tests/crash/meet.h"
+#include "tests/crash/spool.h"
 
 static int
 ring_order(void const *a, void const *b)
@@ -18,7 +19,7 @@ ring_order(void const *a, void const *b)
 	return left->position < right->position ? -1 : left->position > right->position;
 }
 
-static void
+void
 ring_entry_read(struct ring_entry *entry, struct tsr_slot *slot, uint64_t word)
 {
 	uint64_t const range = atomic_load(&slot->range);
@@ -97,7 +98,6 @@ ring_read_slots(struct ring *ring)
 	uint64_t const base = tsr_slot_lap(atomic_load(&slots[0].word));
 	uint64_t word;
 
-	memset(ring, 0, sizeof(*ring));
 	ring->base = base;
 	ring->next = -2 * capacity;
 	for (int64_t i = 0; i < capacity; i++) {
@@ -114,8 +114,6 @@ ring_read_slots(struct ring *ring)
 		if (lap * capacity + i >= ring->next)
 			ring->next = lap * capacity + i + 1;
 	}
-	ring_add_tickets(ring, TSR_HOLDER_CHANNEL, TSR_TICKET_REQUEUED);
-	qsort(ring->entry, ring->count, sizeof(ring->entry[0]), ring_order);
 	word = atomic_load(&slots[(uint64_t)ring->next & channel->mask].word);
 	ring->room = tsr_slot_phase(word) == TSR_EMPTY;
 }
@@ -123,8 +121,15 @@ ring_read_slots(struct ring *ring)
 void
 ring_read(struct ring *ring)
 {
-	if (meet_is_on())
+	if (meet_is_on()) {
 		meet_read(ring);
+		return;
+	}
+	memset(ring, 0, sizeof(*ring));
+	if (spool_is_on())
+		spool_read(ring);
 	else
 		ring_read_slots(ring);
+	ring_add_tickets(ring, TSR_HOLDER_CHANNEL, TSR_TICKET_REQUEUED);
+	qsort(ring->entry, ring->count, sizeof(ring->entry[0]), ring_order);
 }

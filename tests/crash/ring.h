@@ -33,6 +33,9 @@ struct ring {
 	bool room;     /* the slot there is empty, for that lap */
 };
 
+/* One slot that is not empty; its position is set already. */
+void ring_entry_read(struct ring_entry *entry, struct tsr_slot *slot, uint64_t word);
+
 /* What is requeued stands before the slots. */
 void ring_read(struct ring *ring);
 
