@@ -221,6 +221,18 @@ daemon_follow(unsigned number)
 	}
 }
 
+/* What was done is for people: states that differ in it alone are the same. */
+static void
+daemon_forget_figures(unsigned number)
+{
+	daemon_members[number].leaving = (struct tsr_member_leaving){.end = 0};
+	for (unsigned i = 0; i < DAEMON_ENDS; i++) {
+		daemon_ends[number][i].left = NULL;
+		daemon_ends[number][i].slots_voided = 0;
+		daemon_ends[number][i].slots_restored = 0;
+	}
+}
+
 static void
 daemon_reap(unsigned number)
 {
@@ -233,6 +245,7 @@ daemon_reap(unsigned number)
 	if (error != 0)
 		model_violate("reaping process %u gave %d", number, error);
 	memset(&daemon_before, 0, sizeof(daemon_before));
+	daemon_forget_figures(number);
 	model_set(&model.ghost->reaping, 0);
 	model_set(&model.ghost->request[number], 0);
 	model_set(&model.ghost->status[number], MODEL_REAPED);

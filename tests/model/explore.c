@@ -108,6 +108,10 @@ explore_moves_of(struct model_process const *p, uint8_t *moves)
 		moves[count++] = MODEL_MOVE(MODEL_MOVE_STEP, p->number);
 	if (p->now.buffered > 0)
 		moves[count++] = MODEL_MOVE(MODEL_MOVE_DRAIN, p->number);
+	for (unsigned i = 1; model.scenario->pso && i < p->now.buffered; i++) {
+		if (model_memory_may_drain(p, i))
+			moves[count++] = (uint8_t)MODEL_MOVE(MODEL_MOVE_PASS + i - 1, p->number);
+	}
 	if (status == MODEL_ASLEEP && p->now.timed != 0 && p->now.timeouts > 0)
 		moves[count++] = MODEL_MOVE(MODEL_MOVE_TIMEOUT, p->number);
 	return count;
@@ -154,7 +158,7 @@ explore_interrupts(uint8_t move)
 {
 	unsigned const kind = move >> 4;
 
-	return kind != MODEL_MOVE_KILL && kind != MODEL_MOVE_DRAIN &&
+	return kind != MODEL_MOVE_KILL && kind != MODEL_MOVE_DRAIN && kind < MODEL_MOVE_PASS &&
 	       explore_mover(move)->number != model.ghost->last;
 }
 
@@ -165,7 +169,7 @@ explore_count_switch(uint8_t move)
 
 	if (explore_interrupts(move) && explore_goes_on())
 		model.switches--;
-	if (kind != MODEL_MOVE_KILL && kind != MODEL_MOVE_DRAIN)
+	if (kind != MODEL_MOVE_KILL && kind != MODEL_MOVE_DRAIN && kind < MODEL_MOVE_PASS)
 		model_set(&model.ghost->last, explore_mover(move)->number);
 }
 
@@ -222,7 +226,7 @@ explore_kill(struct model_process *p)
 	if (model.tracing)
 		model_trace_note(p->number, "dies");
 	while (p->now.buffered > 0)
-		model_memory_drain(p);
+		model_memory_drain(p, 0);
 	if (p->number == 0) {
 		model_set(&model.ghost->reaper_kills, model.ghost->reaper_kills - 1);
 		model_daemon_restart();
@@ -236,7 +240,7 @@ explore_kill(struct model_process *p)
 		if (thread->leader != p)
 			continue;
 		while (thread->now.buffered > 0)
-			model_memory_drain(thread);
+			model_memory_drain(thread, 0);
 		model_set(&model.ghost->status[i], thread == p ? MODEL_DEAD : MODEL_REAPED);
 		model_set(&model.ghost->asleep_on[i], 0);
 		model_process_forget(thread);
@@ -247,6 +251,15 @@ explore_kill(struct model_process *p)
 	}
 }
 
+static void
+explore_drain(struct model_process *p, unsigned i)
+{
+	if (model.tracing)
+		model_trace_access("drains", p->now.buffer_word[i], p->now.buffer_value[i], NULL);
+	model_memory_drain(p, i);
+	model_process_rehash(p);
+}
+
 void
 model_move(uint8_t move)
 {
@@ -254,14 +267,12 @@ model_move(uint8_t move)
 
 	if (model.bounded)
 		explore_count_switch(move);
-	switch ((enum model_move)(move >> 4)) {
-	case MODEL_MOVE_DRAIN:
-		if (model.tracing)
-			model_trace_access("drains", p->now.buffer_word[0], p->now.buffer_value[0],
-			                   NULL);
-		model_memory_drain(p);
-		model_process_rehash(p);
+	if (move >> 4 == MODEL_MOVE_DRAIN || move >> 4 >= MODEL_MOVE_PASS) {
+		explore_drain(
+			p, move >> 4 == MODEL_MOVE_DRAIN ? 0 : (move >> 4) - MODEL_MOVE_PASS + 1U);
 		return;
+	}
+	switch ((enum model_move)(move >> 4)) {
 	case MODEL_MOVE_KILL:
 		explore_kill(p);
 		return;
@@ -276,6 +287,8 @@ model_move(uint8_t move)
 		p->now.answer = move;
 		break;
 	case MODEL_MOVE_STEP:
+	case MODEL_MOVE_DRAIN:
+	case MODEL_MOVE_PASS:
 		break;
 	}
 	model_process_run(p);

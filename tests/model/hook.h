@@ -15,13 +15,14 @@
 #include <stdint.h>
 
 uint64_t model_load(_Atomic uint64_t const *p);
-void model_store(_Atomic uint64_t *p, uint64_t v);
+void model_store(_Atomic uint64_t *p, uint64_t v, bool release);
 uint64_t model_exchange(_Atomic uint64_t *p, uint64_t v);
 bool model_cas(_Atomic uint64_t *p, uint64_t *seen, uint64_t v);
 uint64_t model_or(_Atomic uint64_t *p, uint64_t v);
 uint64_t model_and(_Atomic uint64_t *p, uint64_t v);
 uint64_t model_add(_Atomic uint64_t *p, uint64_t v);
 void model_fence(void);
+void model_fence_release(void);
 
 #undef atomic_load_explicit
 #undef atomic_store_explicit
@@ -32,14 +33,20 @@ void model_fence(void);
 #undef atomic_fetch_add_explicit
 #undef atomic_thread_fence
 #define atomic_load_explicit(p, order)                                    model_load(p)
-#define atomic_store_explicit(p, v, order)                                model_store(p, v)
 #define atomic_exchange_explicit(p, v, order)                             model_exchange(p, v)
 #define atomic_compare_exchange_strong_explicit(p, seen, v, done, failed) model_cas(p, seen, v)
 #define atomic_fetch_or_explicit(p, v, order)                             model_or(p, v)
 #define atomic_fetch_and_explicit(p, v, order)                            model_and(p, v)
 #define atomic_fetch_add_explicit(p, v, order)                            model_add(p, v)
-/* Others than this one leave the stores that are on their way where they are. */
-#define atomic_thread_fence(order) ((order) == memory_order_seq_cst ? model_fence() : (void)0)
+
+/* Only a relaxed one does not wait for older stores. */
+#define atomic_store_explicit(p, v, order) model_store(p, v, (order) != memory_order_relaxed)
+
+/* A full fence lets the stores that are on their way arrive; the others leave them there. */
+#define atomic_thread_fence(order)                                 \
+	((order) == memory_order_seq_cst   ? model_fence()         \
+	 : (order) != memory_order_acquire ? model_fence_release() \
+	                                   : (void)0)
 
 /* No clock: a stamp is always the same. */
 #define __builtin_ia32_rdtsc() UINT64_C(1) /* NOLINT(bugprone-reserved-identifier) */

@@ -289,7 +289,7 @@ int
 model_setup(const struct model_scenario *scenario)
 {
 	model.scenario = scenario;
-	model.tso = scenario->tso;
+	model.tso = scenario->tso || scenario->pso;
 	model_memory_make();
 	main_realm(scenario);
 	for (model.processes = 1; model.processes < MODEL_PROCESSES &&

@@ -258,20 +258,42 @@ memory_buffer_find(struct model_private const *now, uint32_t word, uint64_t *v)
 	return false;
 }
 
+/* Which of the stores may arrive next? */
+bool
+model_memory_may_drain(struct model_process const *p, unsigned i)
+{
+	struct model_private const *const now = &p->now;
+
+	if (i >= now->buffered || now->buffer_epoch[i] != now->buffer_epoch[0] ||
+	    (i > 0 && now->buffer_last[i] != 0))
+		return false;
+	for (unsigned k = 0; k < i; k++) {
+		if (now->buffer_word[k] == now->buffer_word[i])
+			return false;
+	}
+	return true;
+}
+
 void
-model_memory_drain(struct model_process *p)
+model_memory_drain(struct model_process *p, unsigned i)
 {
 	struct model_private *const now = &p->now;
-	uint32_t const word = now->buffer_word[0];
-	uint64_t const v = now->buffer_value[0];
+	uint32_t const word = now->buffer_word[i];
+	uint64_t const v = now->buffer_value[i];
 
 	now->buffered--;
-	memmove(&now->buffer_word[0], &now->buffer_word[1],
-	        now->buffered * sizeof(now->buffer_word[0]));
-	memmove(&now->buffer_value[0], &now->buffer_value[1],
-	        now->buffered * sizeof(now->buffer_value[0]));
-	now->buffer_word[now->buffered] = 0;
-	now->buffer_value[now->buffered] = 0;
+	for (; i < now->buffered; i++) {
+		now->buffer_word[i] = now->buffer_word[i + 1];
+		now->buffer_value[i] = now->buffer_value[i + 1];
+		now->buffer_epoch[i] = now->buffer_epoch[i + 1];
+		now->buffer_last[i] = now->buffer_last[i + 1];
+	}
+	now->buffer_word[i] = 0;
+	now->buffer_value[i] = 0;
+	now->buffer_epoch[i] = 0;
+	now->buffer_last[i] = 0;
+	if (i == 0)
+		now->epoch = 0;
 	memory_perform(p, word, v);
 }
 
@@ -311,18 +333,20 @@ memory_count(uint32_t word)
 }
 
 static void
-memory_buffer(uint32_t word, uint64_t v, const void *site)
+memory_buffer(uint32_t word, uint64_t v, bool release, const void *site)
 {
 	struct model_private *const now = &model.current->now;
 
 	/* Nobody else sees it yet, but a membarrier of theirs comes before it or after it. */
 	model_yield(MODEL_BUFFERED, word, v, site);
 	now->buffer_word[now->buffered] = word;
-	now->buffer_value[now->buffered++] = v;
+	now->buffer_value[now->buffered] = v;
+	now->buffer_epoch[now->buffered] = now->epoch;
+	now->buffer_last[now->buffered++] = release && model.scenario->pso;
 }
 
 void
-model_store(_Atomic uint64_t *p, uint64_t v)
+model_store(_Atomic uint64_t *p, uint64_t v, bool release)
 {
 	const void *const site = __builtin_return_address(0);
 	uint32_t word;
@@ -339,7 +363,7 @@ model_store(_Atomic uint64_t *p, uint64_t v)
 	if (memory_use(word, v != memory.base[word])) {
 		memory_perform(model.current, word, v);
 	} else if (model.tso) {
-		memory_buffer(word, v, site);
+		memory_buffer(word, v, release, site);
 	} else {
 		model_yield(MODEL_STORE, word, v, site);
 		memory_perform(model.current, word, v);
@@ -436,4 +460,12 @@ model_fence(void)
 {
 	if (model.current != NULL && model.current->now.buffered > 0)
 		model_yield(MODEL_FENCE, 0, 0, __builtin_return_address(0));
+}
+
+/* What is stored from here on arrives after what was stored before. */
+void
+model_fence_release(void)
+{
+	if (model.current != NULL && model.scenario->pso && model.current->now.buffered > 0)
+		model.current->now.epoch++;
 }

@@ -29,6 +29,8 @@
  * TSO		with store buffers a store goes into the buffer of its process; it drains in order
  *		at any time, before a locked instruction or a system call, and everybody's does
  *		before a membarrier ends. Loads see their own buffer first. A death drains.
+ * PSO		the same, but a store waits for older ones only if they are of the same word, or it
+ *		is a release store, or a release fence lies between. Loads stay in order.
  */
 
 #include <stdbool.h>
@@ -89,6 +91,7 @@ enum model_move {
 	MODEL_MOVE_TIMEOUT,
 	MODEL_MOVE_REAP,   /* the daemon turns to the death of the process */
 	MODEL_MOVE_ANSWER, /* the daemon turns to the request of the process */
+	MODEL_MOVE_PASS,   /* the second store of a buffer drains; + 1: the third, ... */
 };
 
 #define MODEL_MOVE(kind, process) ((uint8_t)((unsigned)(kind) << 4 | (process)))
@@ -131,6 +134,7 @@ struct model_scenario {
 	bool two; /* channels, of the same shape, but for: */
 	uint32_t second_flags;
 	bool tso;
+	bool pso;         /* besides: stores of several words arrive in any order that is allowed */
 	bool quick;       /* part of --quick */
 	uint64_t states;  /* bound; 0: to the end */
 	uint64_t nightly; /* the same with TESSERA_NIGHTLY */
@@ -152,6 +156,9 @@ struct model_private {
 	uint32_t buffered; /* stores on their way, the oldest first */
 	uint32_t buffer_word[MODEL_BUFFER];
 	uint64_t buffer_value[MODEL_BUFFER];
+	uint8_t buffer_epoch[MODEL_BUFFER]; /* release fences before it, while the buffer lasts */
+	uint8_t buffer_last[MODEL_BUFFER];  /* not before all others: a release store */
+	uint8_t epoch;
 };
 
 struct model_range {
@@ -176,7 +183,7 @@ struct model_process {
 	struct tsr_scope scope;
 	struct model_process *leader; /* of its threads: itself, if it is none */
 	struct tsr_member *member;
-	struct model_range range[8];
+	struct model_range range[12];
 	unsigned ranges;
 };
 
@@ -233,7 +240,8 @@ void model_set(uint64_t *ghost_word, uint64_t v);
 uint64_t model_memory_hash(void);
 uint32_t model_memory_mark(void);
 void model_memory_undo(uint32_t mark);
-void model_memory_drain(struct model_process *p); /* the oldest store of its buffer */
+void model_memory_drain(struct model_process *p, unsigned i); /* the i-th store of its buffer */
+bool model_memory_may_drain(struct model_process const *p, unsigned i);
 uint64_t model_memory_look(uint32_t word);
 uint32_t model_memory_word(void const *p);
 bool model_memory_learnt(void); /* since the last call: a word is not what it was taken for */

@@ -19,7 +19,7 @@
 
 #define TRACE_COLUMN  50
 #define TRACE_SITES   256
-#define TRACE_LETTERS "sdktra" /* by enum model_move */
+#define TRACE_LETTERS "sdktraBCDEFGH" /* by enum model_move */
 
 extern char __executable_start;
 
