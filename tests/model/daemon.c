@@ -226,11 +226,8 @@ static void
 daemon_forget_figures(unsigned number)
 {
 	daemon_members[number].leaving = (struct tsr_member_leaving){.end = 0};
-	for (unsigned i = 0; i < DAEMON_ENDS; i++) {
+	for (unsigned i = 0; i < DAEMON_ENDS; i++)
 		daemon_ends[number][i].left = NULL;
-		daemon_ends[number][i].slots_voided = 0;
-		daemon_ends[number][i].slots_restored = 0;
-	}
 }
 
 static void
