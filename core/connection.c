@@ -21,6 +21,7 @@
 #define CONNECTION_OVER_LIMIT_MAX 16
 #define CONNECTION_STALL_NS       UINT64_C(2000000000)
 #define CONNECTION_GROUPS_MAX     65536
+#define CONNECTION_TRIES          16
 
 /* For the log and the feed. @connection NULL: of nobody in particular. */
 static void
@@ -162,11 +163,23 @@ connection_say_stalled(struct tsr_connection *connection)
 	                "it does not read its answers");
 }
 
+/* The system has no memory just now: no reason to hang up, which would be the end of a client. */
+static bool
+connection_may_try_again(void)
+{
+	return errno == ENOBUFS || errno == ENOMEM || errno == EINTR;
+}
+
 void
 tsr_connection_send(struct tsr_connection *connection, void const *packet, size_t bytes)
 {
-	if (send(connection->fd, packet, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)bytes)
-		return;
+	for (unsigned i = 0; i < CONNECTION_TRIES; i++) {
+		if (send(connection->fd, packet, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) ==
+		    (ssize_t)bytes)
+			return;
+		if (!connection_may_try_again())
+			break;
+	}
 	if (errno == EAGAIN)
 		connection_say_stalled(connection);
 	connection->broken = true;
@@ -218,7 +231,7 @@ connection_flush(struct tsr_connection *connection)
 
 		memcpy(&length, packet, sizeof(length));
 		if (send(connection->fd, packet, length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
-			if (errno != EAGAIN) {
+			if (errno != EAGAIN && !connection_may_try_again()) {
 				connection->broken = true;
 				return;
 			}
@@ -294,7 +307,7 @@ connection_receive(struct tsr_connection *connection)
 	ssize_t const bytes = recvmsg(connection->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 	if (bytes < 0) {
-		connection->broken = errno != EAGAIN && errno != EINTR;
+		connection->broken = errno != EAGAIN && !connection_may_try_again();
 		return;
 	}
 	connection_collect(connection, &message);
@@ -382,18 +395,14 @@ tsr_connection_row(struct tsr_connection const *connection, enum tsr_feed_kind k
 enum tsr_right
 tsr_connection_right(struct tsr_connection const *connection, struct tsr_config_realm const *config)
 {
-	gid_t *const groups = calloc(CONNECTION_GROUPS_MAX + 1, sizeof(groups[0]));
+	/* The control thread's: no lack of memory keeps anybody out. */
+	static gid_t groups[CONNECTION_GROUPS_MAX + 1];
 	socklen_t bytes = CONNECTION_GROUPS_MAX * sizeof(groups[0]);
-	enum tsr_right right;
 
-	if (groups == NULL)
-		return TSR_RIGHT_NONE;
 	if (getsockopt(connection->fd, SOL_SOCKET, SO_PEERGROUPS, groups, &bytes) != 0)
 		bytes = 0;
 	groups[bytes / sizeof(groups[0])] = connection->gid;
-	right = tsr_realm_right(config, connection->uid, groups, bytes / sizeof(groups[0]) + 1);
-	free(groups);
-	return right;
+	return tsr_realm_right(config, connection->uid, groups, bytes / sizeof(groups[0]) + 1);
 }
 
 struct tsr_realm *

@@ -120,6 +120,22 @@ request_check(struct tsr_connection const *connection, struct tsr_proto_head con
 	return request_check_needs(connection, rule, refusal);
 }
 
+/* Of shm/errors.def, whatever the system has called it. */
+static int
+request_error(int error)
+{
+	switch (error) {
+	case -EFAULT: /* in its memory: the realm is condemned, the client no longer attached */
+		return -ENOTCONN;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOSPC: /* of watches, too */
+		return -ENOBUFS;
+	default:
+		return error;
+	}
+}
+
 void
 tsr_request_refusal(struct tsr_server *server, struct tsr_proto_row_feed *row, uint64_t cookie,
                     struct tsr_refusal const *refusal, struct tsr_proto_error *out)
@@ -129,9 +145,7 @@ tsr_request_refusal(struct tsr_server *server, struct tsr_proto_row_feed *row, u
 	                 .type = TSR_PROTO_ERROR | TSR_PROTO_REPLY,
 	                 .flags = TSR_PROTO_LAST,
 	                 .cookie = cookie},
-		/* A fault in its memory has condemned the realm: the client is no longer attached.
-		 * */
-		.error = refusal->error == -EFAULT ? -ENOTCONN : refusal->error,
+		.error = request_error(refusal->error),
 	};
 	memcpy(out->text, refusal->text, sizeof(out->text));
 	tsr_counter_add(&server->daemon->refused, 1);

@@ -23,6 +23,7 @@
 
 #define SYSTEMD_TEXT_BYTES 512
 #define SYSTEMD_WAIT_US    20000
+#define SYSTEMD_TRIES      3
 
 /* A path, or @ and a name outside of the file system. Return: its length; 0: it is neither. */
 static socklen_t
@@ -39,17 +40,34 @@ systemd_address(const char *name, struct sockaddr_un *address)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
+/* Return: 0; what the system gave. */
+static int
+systemd_send(struct sockaddr_un const *address, socklen_t bytes, const char *text)
+{
+	struct timeval const wait = {.tv_usec = SYSTEMD_WAIT_US};
+	int const fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int error = 0;
+
+	if (fd < 0)
+		return -errno;
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr const *)address, bytes) <
+	    0)
+		error = -errno;
+	(void)close(fd);
+	return error;
+}
+
 /* sd_notify(3) waits for ever for a supervisor that does not read, and the daemon with it. */
 void
 tsr_systemd_notify(const char *format, ...)
 {
 	const char *const name = getenv("NOTIFY_SOCKET");
-	struct timeval const wait = {.tv_usec = SYSTEMD_WAIT_US};
 	struct sockaddr_un address;
 	char text[SYSTEMD_TEXT_BYTES];
 	socklen_t bytes;
 	va_list args;
-	int fd;
+	int error = -ENOBUFS;
 
 	bytes = name == NULL ? 0 : systemd_address(name, &address);
 	if (bytes == 0)
@@ -57,13 +75,12 @@ tsr_systemd_notify(const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return;
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, bytes) < 0)
-		tsr_log(TSR_LOG_DEBUG, "the supervisor was not told: %s", strerror(errno));
-	(void)close(fd);
+	/* What has no memory or descriptor for it now may have one then: a supervisor that is not
+	 * told that we are ready ends us. */
+	for (unsigned i = 0; i < SYSTEMD_TRIES && error != 0 && error != -EAGAIN; i++)
+		error = systemd_send(&address, bytes, text);
+	if (error != 0)
+		tsr_log(TSR_LOG_DEBUG, "the supervisor was not told: %s", strerror(-error));
 }
 
 #ifdef TSR_HAVE_SYSTEMD

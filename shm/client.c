@@ -301,11 +301,29 @@ client_forget(struct tsr_attachment *attachment)
 	}
 }
 
+/*
+ * Who hangs up without a goodbye is killed: so one that had no memory is said again. The second of
+ * two that came through is refused, and harmless.
+ */
+static int
+client_say_goodbye(struct tsr_control *control)
+{
+	uint64_t const deadline_ns = tsr_deadline_in_ms(CLIENT_DEADLINE_MS);
+	struct tsr_proto_plain request = {0};
+	struct tsr_proto_plain reply;
+	int error;
+
+	do
+		error = tsr_control_ask(control, TSR_PROTO_DETACH, &request, sizeof(request),
+		                        &reply, sizeof(reply), NULL, deadline_ns);
+	while ((error == -ENOMEM || error == -ENOBUFS) && !control->refused &&
+	       tsr_now_ns() < deadline_ns);
+	return error;
+}
+
 int
 tsr_detach(struct tsr_client client)
 {
-	struct tsr_proto_plain request = {0};
-	struct tsr_proto_plain reply;
 	struct tsr_attachment *attachment;
 	int error;
 
@@ -325,9 +343,7 @@ tsr_detach(struct tsr_client client)
 	TSR_TRACE(detach, attachment->map.directory->name, attachment->me);
 	tsr_region_views_destroy(attachment);
 	client_unmap(&attachment->map);
-	error = tsr_control_ask(&attachment->control, TSR_PROTO_DETACH, &request, sizeof(request),
-	                        &reply, sizeof(reply), NULL,
-	                        tsr_deadline_in_ms(CLIENT_DEADLINE_MS));
+	error = client_say_goodbye(&attachment->control);
 	tsr_control_close(&attachment->control);
 	for (uint32_t k = 0; k < TSR_CLASSES_MAX; k++)
 		free(attachment->orphans[k].name);
