@@ -73,8 +73,9 @@ tsr_perf_baseline_exec(struct tsr_perf_bench *bench)
 static int
 notice_victim(void *context)
 {
-	(void)context;
-	return 0;
+	const struct tsr_perf_bench *bench = context;
+
+	return tsr_perf_victim_grow(bench->payload_bytes);
 }
 
 /* Side 0 kills; side 1 waits on the process descriptor. */
@@ -85,7 +86,8 @@ notice_death(struct tsr_perf_side *side, double *us)
 	int error;
 
 	if (side->index == 0) {
-		error = tsr_perf_victim_start(side, victim, notice_victim, NULL);
+		error = tsr_perf_victim_start(side, victim, notice_victim,
+		                              (void *)(uintptr_t)side->bench);
 		(void)tsr_perf_meet(side);
 		tsr_perf_victim_settle();
 		if (error == 0) {
@@ -132,9 +134,10 @@ notice_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 {
 	double death_us[TSR_PERF_VICTIM_ROUNDS] = {0};
 	double wake_us[TSR_PERF_VICTIM_ROUNDS] = {0};
+	size_t const rounds = tsr_perf_victim_rounds(side->bench);
 	int error = 0;
 
-	for (size_t i = 0; i < TSR_PERF_VICTIM_ROUNDS; i++) {
+	for (size_t i = 0; i < rounds; i++) {
 		int failed = notice_death(side, &death_us[i]);
 
 		if (error == 0)
@@ -143,17 +146,17 @@ notice_run(struct tsr_perf_side *side, struct tsr_perf_sample *sample)
 	}
 	if (side->index != 0 || error != 0)
 		return error;
-	sample->value[1] = tsr_perf_summarize(death_us, TSR_PERF_VICTIM_ROUNDS).median;
-	sample->value[0] =
-		sample->value[1] + tsr_perf_summarize(wake_us, TSR_PERF_VICTIM_ROUNDS).median;
-	sample->messages = TSR_PERF_VICTIM_ROUNDS;
+	sample->value[1] = tsr_perf_summarize(death_us, rounds).median;
+	sample->value[0] = sample->value[1] + tsr_perf_summarize(wake_us, rounds).median;
+	sample->messages = rounds;
 	return 0;
 }
 
 int
-tsr_perf_baseline_notice(struct tsr_perf_bench *bench)
+tsr_perf_baseline_notice(struct tsr_perf_bench *bench, size_t bytes)
 {
 	*bench = (struct tsr_perf_bench){
+		.payload_bytes = bytes,
 		.name = "process descriptor's notice, plus a futex wake",
 		.memory_bytes = sizeof(struct tsr_perf_victim),
 		.run = notice_run,

@@ -41,6 +41,6 @@ int tsr_perf_baseline_malloc_cross(struct tsr_perf_bench *bench, size_t payload_
 int tsr_perf_baseline_exec(struct tsr_perf_bench *bench);
 
 /* SIGKILL until poll() reports the process descriptor, plus a futex wake. us. */
-int tsr_perf_baseline_notice(struct tsr_perf_bench *bench);
+int tsr_perf_baseline_notice(struct tsr_perf_bench *bench, size_t bytes);
 
 #endif /* TSR_PERF_BENCH_H */

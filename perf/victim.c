@@ -8,13 +8,19 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 #define VICTIM_SETTLE_NS 5000000
 #define VICTIM_LIMIT_MS  10000
+#define VICTIM_LARGE     (UINT64_C(1) << 28)
 #define VICTIM_LOOK_NS   UINT64_C(10000000)
 
 /* Any core: where the kernel tears it down is the kernel's choice, for everybody alike. */
@@ -74,6 +80,26 @@ tsr_perf_victim_start(struct tsr_perf_side *side, struct tsr_perf_victim *victim
 		return tsr_perf_fail(side, victim->error, "the process to be killed: %s",
 		                     strerror(-victim->error));
 	return 0;
+}
+
+size_t
+tsr_perf_victim_rounds(const struct tsr_perf_bench *bench)
+{
+	return bench->payload_bytes >= VICTIM_LARGE ? 3 : TSR_PERF_VICTIM_ROUNDS;
+}
+
+int
+tsr_perf_victim_grow(size_t bytes)
+{
+	unsigned char *own;
+
+	if (bytes == 0)
+		return 0;
+	own = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (own == MAP_FAILED)
+		return -ENOMEM;
+	(void)madvise(own, bytes, MADV_NOHUGEPAGE);
+	return madvise(own, bytes, MADV_POPULATE_WRITE) == 0 ? 0 : -ENOMEM;
 }
 
 void

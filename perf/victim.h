@@ -33,6 +33,13 @@ struct tsr_perf_victim {
 int tsr_perf_victim_start(struct tsr_perf_side *side, struct tsr_perf_victim *victim,
                           int (*prepare)(void *context), void *context);
 
+/* tsr_perf_victim_rounds - of deaths; fewer where each takes long to prepare */
+size_t tsr_perf_victim_rounds(const struct tsr_perf_bench *bench);
+
+/* tsr_perf_victim_grow - in the victim: so many bytes of memory of its own, in pages of 4 KiB
+ * Return: 0; -ENOMEM. */
+int tsr_perf_victim_grow(size_t bytes);
+
 /* Give side 1 time to fall asleep in whatever it waits on. */
 void tsr_perf_victim_settle(void);
 
