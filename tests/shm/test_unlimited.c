@@ -633,8 +633,8 @@ Test(unlimited, tap_of_a_segment_that_was_given_back_goes_on_in_the_channel)
 		test_ok(tsr_alloc(to, 256, &msg[i]));
 		slots = msg[i].data;
 		for (uint64_t k = 0; k < CAPACITY; k++) {
-			slots[k].word = tsr_slot_word(3, 0, TSR_READY);
-			slots[k].name = msg[0].zdesc.name;
+			atomic_store(&slots[k].word, tsr_slot_word(3, 0, TSR_READY));
+			atomic_store(&slots[k].name, msg[0].zdesc.name);
 		}
 	}
 	test_is(tsr_tap_copy(&tap, NULL, 0, &copy), -EAGAIN);
