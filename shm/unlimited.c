@@ -59,11 +59,18 @@ unlimited_look_back(struct tsr_end *end)
 	return unlimited_find(end);
 }
 
-/* May every slot of a segment be written, and was every one read? */
+/*
+ * May every slot of a segment be written, and was every one read? One receiver frees in the order
+ * in which one sender sends: there the last one says it of all, and the others' lines stay where
+ * they are. Many senders may die, and leave a slot empty before those before it are read.
+ */
 static bool
 unlimited_is_free(struct tsr_end const *end, struct tsr_slot const *slots)
 {
-	for (uint32_t i = 1; i <= end->mask; i++) {
+	uint32_t const one_to_one = TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER;
+	bool const in_order = (end->channel.flags & one_to_one) == one_to_one;
+
+	for (uint32_t i = in_order ? end->mask : 1; i <= end->mask; i++) {
 		/* [S1] pairs with [R2]: its last zdesc was read. */
 		if (tsr_slot_phase(tsr_ld_acq(&slots[i].word)) != TSR_EMPTY)
 			return false;

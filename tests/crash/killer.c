@@ -37,6 +37,7 @@ static struct world_shape const killer_shapes[] = {
 	{"unlimited", 0, TSR_KIND_UNLIMITED, 2},
 	{"unlimited-one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_UNLIMITED, 2},
 	{"unlimited-four", 0, TSR_KIND_UNLIMITED, 4},
+	{"unlimited-requeue", TSR_CHANNEL_REQUEUE, TSR_KIND_UNLIMITED, 2},
 	{"meet", 0, TSR_KIND_RENDEZVOUS, 4},
 	{"meet-one-one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, TSR_KIND_RENDEZVOUS, 4},
 	{"broadcast", 0, TSR_KIND_BROADCAST, 4},

@@ -374,6 +374,28 @@ Test(unlimited, dead_senders_slots_are_passed_over_in_every_segment)
 	pair_leave();
 }
 
+Test(unlimited, last_slot_of_a_segment_in_which_a_sender_died_says_nothing_of_those_before_it)
+{
+	uint32_t const shapes[] = {0, TSR_CHANNEL_ONE_RECEIVER};
+
+	for (int i = 0; i < 2; i++) {
+		struct tsr_reap_result result;
+
+		make(shapes[i], 0);
+		for (uint64_t k = 0; k + 1 < PER_LAP; k++)
+			test_ok(put(k));
+		atomic_store(&channel->shm->slot[PER_LAP].word, tsr_slot_word(0, 5, TSR_CLAIMED));
+		reap(5, TSR_SIDE_SENDER, &result);
+		test_same(result.slots_voided, 1);
+		for (uint64_t k = PER_LAP - 1; k < 3 * PER_LAP; k++)
+			test_ok(put(k));
+		for (uint64_t k = 0; k < 3 * PER_LAP; k++)
+			gets(k, 0);
+		nothing();
+		pair_leave();
+	}
+}
+
 Test(unlimited, ends_that_the_ring_went_round_without_find_their_place)
 {
 	struct tsr_receiver slow;
