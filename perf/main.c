@@ -26,7 +26,7 @@
 #define MAIN_RUNS_QUICK      5
 #define MAIN_SECONDS_DEFAULT 600
 #define MAIN_SECONDS_QUICK   14
-#define MAIN_CASES_MAX       32
+#define MAIN_CASES_MAX       128
 #define MAIN_NUMBER_BASE     10
 
 enum main_option {
@@ -305,7 +305,7 @@ main_all(const struct main_arguments *args, struct tsr_perf_report *report)
 int
 main(int argc, char **argv)
 {
-	struct main_arguments args = {0};
+	static struct main_arguments args;
 	struct tsr_perf_report report = {.out = stdout};
 	struct sigaction action = {.sa_handler = main_on_signal};
 	int error;

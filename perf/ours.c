@@ -97,7 +97,8 @@ ours_open_end(struct tsr_perf_side *side, struct tsr_perf_link *link, const char
 	};
 	struct tsr_end_options end = {
 		.size = sizeof(end),
-		.flags = (side->bench->flags & TSR_PERF_NO_SPIN) != 0 ? TSR_END_NO_SPIN : 0,
+		.flags = !sends && (side->bench->flags & TSR_PERF_NO_SPIN) != 0 ? TSR_END_NO_SPIN
+	                                                                        : 0,
 		.create = &channel,
 	};
 	char name[TSR_NAME_BYTES];

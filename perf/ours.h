@@ -17,7 +17,7 @@
 
 /* struct tsr_perf_bench.flags of a benchmark that uses a channel */
 #define TSR_PERF_COPY_IN UINT32_C(1) /* written elsewhere and brought in by tsr_copy_in() */
-#define TSR_PERF_NO_SPIN UINT32_C(2) /* who waits goes to sleep at once */
+#define TSR_PERF_NO_SPIN UINT32_C(2) /* receivers go to sleep at once */
 
 #define TSR_PERF_COUNT_SHIFT 16 /* from here on: a number of the benchmark's own */
 

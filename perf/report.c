@@ -187,14 +187,15 @@ report_json_conditions(const struct report_figure *row)
 	const char *page = row->plan->page[0] != '\0' ? row->plan->page : row->limits->backing;
 
 	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s, s:f}, s:I, s:o, s:o, s:f, s:f, s:s}",
+		"{s:s, s:s, s:s, s:s, s:s, s:{s:s, s:s, s:f}, s:I, s:o, s:o, s:f, s:f, s:s, s:b}",
 		"page", page, "page_of_baseline", row->limits->backing, "priority",
 		report_priority(row), "compiler", __VERSION__, "commit", TSR_PERF_COMMIT, "clock",
 		"name", tsr_perf_clock.name, "unit", "ns", "step", tsr_perf_clock.step_ns,
 		"discarded", (json_int_t)row->plan->discarded, "looks_per_message",
 		report_json_per_message(row->result, 0), "looks_per_message_of_baseline",
 		report_json_per_message(row->result, 1), "ratio_min", row->ratio.min, "ratio_max",
-		row->ratio.max, "limits_bind", bound[row->metric->limits]);
+		row->ratio.max, "limits_bind", bound[row->metric->limits], "lossy",
+		(int)row->pair->lossy);
 }
 
 static int

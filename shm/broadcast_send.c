@@ -306,8 +306,10 @@ broadcast_fetch(struct tsr_end const *end)
 	uint32_t const index = tsr_name_index(tsr_ld_rlx(&near->name));
 
 	tsr_prefetch_write(far);
-	if (index < end->map->tickets_count)
+	if (index < end->map->tickets_count) {
 		tsr_prefetch_write(&end->map->tickets[index]);
+		tsr_prefetch_read(&end->map->blocks[index]);
+	}
 }
 
 /* The slot at our position is claimed: @word is what it was. */

@@ -31,6 +31,9 @@
 #define tsr_prefetch_write(p) __builtin_prefetch((p), 1, 3)
 #endif
 
+/* Fetch a line to read it. */
+#define tsr_prefetch_read(p) __builtin_prefetch((p), 0, 3)
+
 /* Position of the highest set bit plus one; 0 for 0. */
 TSR_INLINE uint32_t
 tsr_bit_width(uint64_t v)

@@ -54,6 +54,7 @@ measure_alike() {
 	done
 	measure stream-64:conflated
 	jq -es 'map(.case) | contains(["stream-64:conflated sent"])' figures
+	jq -es 'all(.conditions.lossy)' figures
 	measure stream-512:broadcast stream-4096:requeue
 	jq -es 'length == 2 and all(.lost == 0)' figures
 }

@@ -32,6 +32,16 @@ page() {
 	grep -q "class='MISSED'" missed.html
 }
 
+@test "what a form may lose is no miss; what another loses is" {
+	page --quick --rounds 1 -o page.html jitter
+	jq -c '.lost = 1 | .must = null | .reach = null' page.ndjson >lost.ndjson
+	page --from lost.ndjson -o lost.html
+	grep -q "class='LOST'" lost.html
+	jq -c '.conditions.lossy = true' lost.ndjson >lossy.ndjson
+	page --from lossy.ndjson -o lossy.html
+	grep -q 'Missed: <b>nothing</b>' lossy.html
+}
+
 @test "files without objects are refused" {
 	: >empty.ndjson
 	run "$TESSERA_SOURCE/tools/perf-report" --from empty.ndjson -o no.html
