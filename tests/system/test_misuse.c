@@ -265,6 +265,50 @@ test_case(misuse, ticket_sent_or_released_twice_is_stale_of_each_kind)
 	}
 }
 
+test_case(misuse, question_goes_by_a_buffered_channel_only)
+{
+	for (size_t k = 0; k < KINDS; k++) {
+		bool const buffered = kinds[k].kind == TSR_KIND_BUFFERED;
+		struct tsr_sender sender;
+		struct tsr_receiver receiver;
+		struct tsr_asker asker;
+
+		open_both(&kinds[k], &sender, &receiver);
+		test_is(tsr_asker_open(a, kinds[k].name, &asker), buffered ? 0 : -EOPNOTSUPP);
+		if (buffered)
+			test_ok(tsr_asker_close(asker));
+	}
+}
+
+test_case(misuse, message_of_a_region_goes_by_any_channel_but_a_broadcast)
+{
+	struct tsr_region region;
+
+	test_ok(tsr_region_create(a, 65536, NULL, &region));
+	for (size_t k = 0; k < KINDS; k++) {
+		bool const broadcast = kinds[k].kind == TSR_KIND_BROADCAST;
+		struct tsr_receiver receiver;
+		struct tsr_sender sender;
+		struct tsr_msg msg, got;
+
+		if (kinds[k].kind == TSR_KIND_RENDEZVOUS)
+			continue; /* its send waits for the receive */
+		open_both(&kinds[k], &sender, &receiver);
+		test_ok(tsr_region_alloc(region, 0, 64, &msg));
+		memset(msg.data, (int)k + 1, 64);
+		test_is(tsr_send(sender, &msg, TSR_NOWAIT), broadcast ? -EOPNOTSUPP : 0);
+		if (broadcast) {
+			test_is(tsr_recv(receiver, &got, TSR_NOWAIT), -EAGAIN);
+			test_ok(tsr_release(a, &msg)); /* it stayed its sender's */
+			continue;
+		}
+		test_ok(tsr_recv(receiver, &got, TSR_NOWAIT));
+		cr_assert_eq(((unsigned char *)got.data)[63], k + 1);
+		test_ok(tsr_release(a, &got));
+	}
+	test_ok(tsr_region_close(region));
+}
+
 /* One of each thing that has a handle. */
 struct handles {
 	struct tsr_sender sender;
