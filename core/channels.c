@@ -361,16 +361,18 @@ tsr_channels_is_left(struct tsr_channel_record const *record)
 }
 
 int
-tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal)
+tsr_channels_tidy_some(struct tsr_realm *realm, uint32_t *next, uint32_t most,
+                       struct tsr_refusal *refusal)
 {
 	int error = 0;
 
-	for (uint32_t i = 0; i < realm->map.channels_count && error == 0; i++) {
-		struct tsr_channel_record const *const record = realm->channels[i];
+	for (; *next < realm->map.channels_count && error == 0 && most > 0; (*next)++) {
+		struct tsr_channel_record const *const record = realm->channels[*next];
 		struct tsr_proto_row_feed row = {.kind = TSR_FEED_CHANNEL};
 
 		if (record == NULL || !tsr_channels_is_left(record))
 			continue;
+		most--;
 		memcpy(row.realm, realm->settings.geometry.name, sizeof(row.realm));
 		memcpy(row.channel, record->name, sizeof(row.channel));
 		error = tsr_channels_remove(realm, row.channel, refusal);
@@ -380,6 +382,14 @@ tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal)
 			              row.channel, row.realm);
 	}
 	return error;
+}
+
+int
+tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal)
+{
+	uint32_t next = 0;
+
+	return tsr_channels_tidy_some(realm, &next, UINT32_MAX, refusal);
 }
 
 struct channels_end {

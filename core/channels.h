@@ -54,9 +54,15 @@ int tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_re
 /* tsr_channels_is_left - it is for replies, and has no end open (any more). */
 bool tsr_channels_is_left(struct tsr_channel_record const *record);
 
-/* tsr_channels_tidy - remove those of which that is true. Return: 0; -EFAULT. */
+/* tsr_channels_tidy - remove those of which that is true
+ * tsr_channels_tidy_some - @most of them, of index *next on, which is set to the one to go on from
+ *
+ * Return: 0; -EFAULT. */
 TSR_MUST_CHECK
 int tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal);
+TSR_MUST_CHECK
+int tsr_channels_tidy_some(struct tsr_realm *realm, uint32_t *next, uint32_t most,
+                           struct tsr_refusal *refusal);
 
 /* tsr_channels_open - count one more end. Return: 0; -EBUSY, -ENOBUFS; -EFAULT. */
 TSR_MUST_CHECK

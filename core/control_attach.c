@@ -127,10 +127,13 @@ attach_leave(struct tsr_connection *connection)
 		tsr_realm_lock(member->realm);
 		/* Who was evicted leaves as if it had died: partners are told so. */
 		error = tsr_member_leave(member, member->evicted, &work);
-		if (error == 0)
-			tsr_member_tidy(member);
 		if (error != 1)
 			member->connection = -1;
+		tsr_realm_unlock(member->realm);
+	}
+	for (bool more = error == 0; more;) {
+		tsr_realm_lock(member->realm);
+		more = tsr_member_tidy(member);
 		tsr_realm_unlock(member->realm);
 	}
 	connection->member = NULL;

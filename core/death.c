@@ -145,8 +145,8 @@ death_done(struct tsr_daemon *daemon, struct tsr_member *member)
 	member->remains = NULL;
 }
 
-/* One step. Return: as tsr_member_leave(). */
-static int
+/* One step. Return: there is more to do. */
+static bool
 death_step(struct tsr_daemon *daemon, struct tsr_member *member)
 {
 	struct tsr_reap_log log = {.count = 0};
@@ -159,14 +159,26 @@ death_step(struct tsr_daemon *daemon, struct tsr_member *member)
 	member->leaving.result.log = NULL;
 	for (uint32_t i = 0; i < log.count && member->told < TSR_REAP_LOG_MAX; i++, member->told++)
 		death_tell_repair(member, &log.repair[i]);
-	if (error == 0)
-		tsr_member_tidy(member);
 	tsr_realm_unlock(member->realm);
 	tsr_counter_add(&daemon->reap_steps, 1);
 	tsr_counter_raise(&daemon->reap_longest, TSR_LEAVE_WORK - work);
-	if (error == 0)
+	member->tidying = error == 0;
+	/* Else it said goodbye in the meantime, or the realm is no more. */
+	return error == 0 || error == 1;
+}
+
+/* The same, once it is gone. */
+static bool
+death_tidy(struct tsr_daemon *daemon, struct tsr_member *member)
+{
+	bool more;
+
+	tsr_realm_lock(member->realm);
+	more = tsr_member_tidy(member);
+	tsr_realm_unlock(member->realm);
+	if (!more)
 		death_done(daemon, member);
-	return error; /* or it said goodbye in the meantime, or the realm is no more */
+	return more;
 }
 
 /* A step of one, then the turn is another's. Return: whether there was any. */
@@ -182,7 +194,7 @@ death_go_on(struct tsr_daemon *daemon)
 	if (tsr_realm_is_wanted(member->realm) && ++daemon->reap_deferred < DEATH_DEFERRED_MAX)
 		return true;
 	daemon->reap_deferred = 0;
-	if (death_step(daemon, member) != 1) {
+	if (!(member->tidying ? death_tidy(daemon, member) : death_step(daemon, member))) {
 		tsr_postmortem_drop(member->remains);
 		member->remains = NULL;
 		daemon->reaping = member->next_reaped;

@@ -309,7 +309,6 @@ member_repair_end(struct member_part const *part, struct tsr_member_end *end, ui
 		.part = {.first = leaving->slot, .past = leaving->slot + some}};
 
 	tsr_reaper_slots(&member->realm->map, &reap, member->id, &leaving->result);
-	end->left = end->record;
 	member_spend(work, some);
 	leaving->slot = some < left ? leaving->slot + some : 0;
 	return some == left;
@@ -326,6 +325,7 @@ member_leave_end(struct member_part const *part, struct tsr_member_end *end)
 	member_unmeter(member, end);
 	tsr_channels_leave(end->record, end->side, part->died);
 	tsr_reaper_wake(&reap, member->id, &member->leaving.result);
+	member->leaving.replies = member->leaving.replies || tsr_channels_is_left(end->record);
 	member->open[end->side]--;
 	end->record = NULL;
 	end->generation++;
@@ -471,17 +471,17 @@ tsr_member_leave(struct tsr_member *member, bool died, uint32_t *work)
 	return 0;
 }
 
-void
-tsr_member_tidy(struct tsr_member const *member)
+bool
+tsr_member_tidy(struct tsr_member *member)
 {
+	struct tsr_member_leaving *const leaving = &member->leaving;
 	struct tsr_realm *const realm = member->realm;
 	struct tsr_refusal refusal;
-	bool any = false;
 
-	for (uint32_t i = 0; i < member->ends_max && !realm->condemned && !any; i++)
-		any = member->ends[i].left != NULL && tsr_channels_is_left(member->ends[i].left);
-	if (any)
-		(void)!tsr_channels_tidy(realm, &refusal); /* what fails condemns the realm */
+	/* What fails condemns the realm. */
+	return leaving->replies && !realm->condemned &&
+	       tsr_channels_tidy_some(realm, &leaving->tidied, 1, &refusal) == 0 &&
+	       leaving->tidied < realm->map.channels_count;
 }
 
 struct tsr_proto_row_feed

@@ -35,14 +35,15 @@ struct tsr_member_end {
 	uint32_t side;
 	uint32_t metrics; /* number; UINT32_MAX: it counts nowhere */
 	uint16_t generation;
-	struct tsr_channel_record *left; /* of who has gone with it open: its channel */
 };
 
 /* How far its repair has come; zero at the beginning. */
 struct tsr_member_leaving {
 	uint32_t end; /* whose slots are next: index, and slot */
 	uint32_t slot;
-	uint32_t left; /* the end that is closed next */
+	uint32_t left;   /* the end that is closed next */
+	bool replies;    /* a channel for replies is left without an end */
+	uint32_t tidied; /* index up to which those are removed */
 	struct tsr_sweep sweep;
 	struct tsr_reap_result result;
 };
@@ -71,6 +72,7 @@ struct tsr_member {
 	uint64_t reap_begun_ns;
 	struct tsr_remains *remains; /* core/postmortem.h; NULL */
 	uint32_t told;               /* words that were repaired after it */
+	bool tidying;                /* it is gone, and only channels for replies are left of it */
 	/* The control thread's. */
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;
@@ -144,9 +146,10 @@ int tsr_member_repair(struct tsr_member *member, bool died, uint32_t *work);
 /* tsr_member_is_swept - its waiters are woken, and only its sweep goes on. */
 bool tsr_member_is_swept(struct tsr_member const *member);
 
-/* tsr_member_tidy - after the last step of leaving, without the lock between them: remove
- * the channels for replies of which it had the last end. */
-void tsr_member_tidy(struct tsr_member const *member);
+/* tsr_member_tidy - a step of what comes after leaving: remove a channel for replies that has no
+ * end any more. Under the realm's lock. Return: there may be more to do. */
+TSR_MUST_CHECK
+bool tsr_member_tidy(struct tsr_member *member);
 
 /* tsr_member_row - for the feed: something about the client. */
 struct tsr_proto_row_feed tsr_member_row(struct tsr_member const *member, enum tsr_feed_kind kind);

@@ -417,7 +417,10 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 
 	reaper_drain_slots(map, channel, &result);
 	tsr_reaper_requeue_drain(map, channel, &result);
-	tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, &result);
+	if (channel->kind == TSR_KIND_BROADCAST)
+		tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, &result);
+	if (result.tickets == 0)
+		return 0; /* most channels for replies are empty when they go */
 	reaper_tell_askers(map, reaper_all(map), &result);
 	reaper_refill_all(map);
 	return result.tickets;

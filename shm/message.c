@@ -215,6 +215,8 @@ message_wait(struct tsr_end *end, struct tsr_zdesc *zdesc, struct tsr_msg *msg,
 	}
 	tsr_wait_end(&wait, TSR_WAIT_NONE);
 	last = message_try(end, zdesc, msg);
+	if (error == -ECONNABORTED)
+		end->missed_at = (uint32_t)end->position - 1; /* never idle again: see buffered.h */
 	return last == -EAGAIN ? error : last;
 }
 

@@ -141,10 +141,8 @@ tsr_end_check(struct tsr_end *end)
 	int const error = tsr_attachment_check(end->attachment);
 	uint64_t ends;
 
-	if (error != 0) {
-		end->missed_at = (uint32_t)end->position - 1; /* never idle again: see buffered.h */
+	if (error != 0)
 		return error;
-	}
 	if (end->endless)
 		return 0;
 	/* [E3] pairs with [E4]: who is counted out has sent, and received, its last. */

@@ -847,6 +847,7 @@ Test(reaper, sweep_goes_on_in_steps_of_any_size_whatever_is_done_between_them, .
 		(void)tsr_token_withdraw(&side, token, LIVING);
 		tsr_token_release(&side, token, LIVING);
 		test_same(realm_balanced(&realm).with_clients, 0);
+		test_same(realm_balanced(&realm).with_daemon, 0);
 	}
 	realm_wipe(&realm);
 }

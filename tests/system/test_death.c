@@ -680,3 +680,30 @@ Test(death, id_of_a_dead_client_comes_back_only_when_nothing_names_it)
 	test_ok(tsr_detach(a));
 	daemon_stop(&daemon_);
 }
+
+/* Their slots are settled and their ends are closed long before the sweep is over. */
+test_case(death, channels_of_a_dead_client_may_go_while_the_rest_of_it_is_repaired)
+{
+	for (int round = 0; round < 10; round++) {
+		uint64_t const deadline = test_deadline(10000);
+		struct child child;
+		char name[32];
+
+		if (round == 0)
+			start_amasser(&child);
+		else
+			child_start(&child, amasser, NULL);
+		cr_assert(report_await(child.report, 0, 1, 20000), "%s", child.report->text);
+		child_kill(&child, SIGKILL);
+		for (int i = 1; i < CHANNELS; i++) {
+			int error;
+
+			snprintf(name, sizeof(name), "hoard/%d", i);
+			while ((error = tsr_channel_remove(a, name)) == -EBUSY)
+				cr_assert(!test_passed(deadline), "%s stays busy", name);
+			test_ok(error);
+		}
+		daemon_reaped(&daemon_, ++deaths);
+		daemon_balanced(&daemon_, "demo");
+	}
+}

@@ -214,29 +214,51 @@ poll_asleep(struct child_report *report, struct tsr_client client)
 	return tsr_recv(receiver, &msg, TSR_NOWAIT);
 }
 
+/* Has no end of the channel that it waits for. */
+static int
+tap_asleep(struct child_report *report, struct tsr_client client)
+{
+	struct tsr_tap_options const next = {.size = sizeof(next)};
+	struct pollfd fd = {.events = POLLIN};
+	struct tsr_copy copy;
+	char text[8];
+	struct tsr_tap tap;
+	int ready = 1;
+
+	child_ok(report, tsr_tap_open(client, "held", &next, &tap));
+	child_ok(report, tsr_tap_event(tap, &fd.fd));
+	child_ok(report, tsr_tap_arm(tap, &ready));
+	child_check(report, ready == 0);
+	report_set(report, 0, 1);
+	child_check(report, poll(&fd, 1, -1) == 1);
+	return tsr_read_copy(tap, text, sizeof(text), &copy);
+}
+
 struct part {
 	char const *name;
 	life *live;
 	uint32_t kind;
 	uint32_t flags;
 	bool sleeps; /* in a token of the channel "held" */
+	bool sender; /* which has a sender */
 };
 
 static struct part const parts[] = {
-	{"a receiver", recv_asleep, TSR_KIND_BUFFERED, 0, true},
-	{"the one receiver", recv_asleep, TSR_KIND_BUFFERED, TSR_CHANNEL_ONE_RECEIVER, true},
-	{"a sender", send_asleep, TSR_KIND_BUFFERED, 0, true},
-	{"an offer", send_asleep, TSR_KIND_RENDEZVOUS, 0, true},
-	{"a taker", recv_asleep, TSR_KIND_RENDEZVOUS, 0, true},
-	{"a reader", recv_asleep, TSR_KIND_BROADCAST, 0, false},
-	{"the newest", recv_asleep, TSR_KIND_CONFLATED, 0, true},
-	{"a publisher", send_asleep, TSR_KIND_CONFLATED, 0, false},
-	{"a dropper", send_asleep, TSR_KIND_BUFFERED, TSR_CHANNEL_DROP_OLDEST, false},
-	{"a select", select_asleep, TSR_KIND_BUFFERED, 0, true},
-	{"an asker", ask_asleep, TSR_KIND_BUFFERED, 0, false},
-	{"a restless receiver", recv_awake, TSR_KIND_BUFFERED, 0, false},
-	{"a restless sender", send_awake, TSR_KIND_BUFFERED, 0, false},
-	{"an event loop", poll_asleep, TSR_KIND_BUFFERED, 0, false},
+	{"a receiver", recv_asleep, TSR_KIND_BUFFERED, 0, true, false},
+	{"the one receiver", recv_asleep, TSR_KIND_BUFFERED, TSR_CHANNEL_ONE_RECEIVER, true, false},
+	{"a sender", send_asleep, TSR_KIND_BUFFERED, 0, true, false},
+	{"an offer", send_asleep, TSR_KIND_RENDEZVOUS, 0, true, false},
+	{"a taker", recv_asleep, TSR_KIND_RENDEZVOUS, 0, true, false},
+	{"a reader", recv_asleep, TSR_KIND_BROADCAST, 0, false, false},
+	{"the newest", recv_asleep, TSR_KIND_CONFLATED, 0, true, false},
+	{"a publisher", send_asleep, TSR_KIND_CONFLATED, 0, false, false},
+	{"a dropper", send_asleep, TSR_KIND_BUFFERED, TSR_CHANNEL_DROP_OLDEST, false, false},
+	{"a select", select_asleep, TSR_KIND_BUFFERED, 0, true, false},
+	{"an asker", ask_asleep, TSR_KIND_BUFFERED, 0, false, false},
+	{"a restless receiver", recv_awake, TSR_KIND_BUFFERED, 0, false, true},
+	{"a tapper", tap_asleep, TSR_KIND_BUFFERED, 0, false, false},
+	{"a restless sender", send_awake, TSR_KIND_BUFFERED, 0, false, false},
+	{"an event loop", poll_asleep, TSR_KIND_BUFFERED, 0, false, false},
 };
 
 static void
@@ -262,9 +284,12 @@ test_case(evict, whatever_a_client_does_it_is_told_why_and_leaves)
 		                                            .flags = part->flags};
 		struct tsr_proto_evict_reply reply;
 		life *live = part->live;
+		struct tsr_sender sender;
 		struct child child;
 
 		test_ok(tsr_channel_create(a, "held", &options));
+		if (part->sender)
+			test_ok(tsr_sender_open(a, "held", NULL, &sender));
 		child_start(&child, victim, &live);
 		cr_assert(report_await(child.report, 0, 1, 10000), "%s: %s", part->name,
 		          child.report->text);
@@ -276,6 +301,8 @@ test_case(evict, whatever_a_client_does_it_is_told_why_and_leaves)
 		test_same(daemon_status(&daemon_).evicted, ++evicted);
 		test_same(daemon_status(&daemon_).clients, 1);
 		daemon_balanced(&daemon_, "demo");
+		if (part->sender)
+			test_ok(tsr_sender_close(sender));
 		test_ok(tsr_channel_remove(a, "held"));
 	}
 	test_same(daemon_status(&daemon_).reaped, 0);
