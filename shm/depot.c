@@ -19,7 +19,7 @@
 #define DEPOT_TICKETS_MIN 2048
 static _Thread_local struct {
 	uint32_t within;
-	uint32_t beyond; /* the window, where most cells may be of no use: from its end */
+	uint32_t beyond; /* twice the window, where most cells may be of no use: from there on */
 } depot_cursor[TSR_CLASSES_MAX][TSR_TAKEN + 1] __attribute__((tls_model("initial-exec")));
 
 static uint32_t
@@ -30,13 +30,18 @@ depot_window(struct tsr_class const *klass)
 	return klass->cells < DEPOT_WINDOW ? klass->cells : DEPOT_WINDOW;
 }
 
-/* The @n-th cell to look at: round the window, then round what is beyond it. */
+/*
+ * The @n-th cell to look at: round the window; then as many in their order, for what is near is
+ * still warm; then round all others, from where it was.
+ */
 static uint32_t
 depot_cell(uint32_t n, uint32_t cells, uint32_t window, uint32_t within, uint32_t beyond)
 {
 	if (n < window)
 		return within + n < window ? within + n : within + n - window;
-	return beyond + n < cells ? beyond + n : beyond + n - (cells - window);
+	if (n < 2 * window)
+		return n;
+	return beyond + n < cells ? beyond + n : beyond + n - (cells - 2 * window);
 }
 
 /* Claim any cell in phase @from, for @me, as @to. Return: its number, or the count of cells. */
@@ -49,7 +54,7 @@ depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_pha
 	uint32_t const window = depot_window(&map->klass[klass]);
 	uint32_t const within = depot_cursor[klass][from].within % window;
 	uint32_t const beyond =
-		cells > window ? depot_cursor[klass][from].beyond % (cells - window) : 0;
+		cells > 2 * window ? depot_cursor[klass][from].beyond % (cells - 2 * window) : 0;
 
 	for (uint32_t n = 0; n < cells; n++) {
 		uint32_t const i = depot_cell(n, cells, window, within, beyond);
@@ -59,8 +64,8 @@ depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_pha
 			continue;
 		if (i < window)
 			depot_cursor[klass][from].within = i + 1;
-		else
-			depot_cursor[klass][from].beyond = i + 1 - window;
+		else if (i >= 2 * window)
+			depot_cursor[klass][from].beyond = i + 1 - 2 * window;
 		*lap = tsr_slot_lap(word);
 		/* [D3] pairs with [D2]; [D5] pairs with [D4]: what the last one left is visible. */
 		if (tsr_cas_acq(&words[i], &word, tsr_slot_word(*lap, me, to)))

@@ -81,9 +81,9 @@ test_case(depot, exhausted_class_gives_nothing_and_recovers_when_tickets_come_ba
 Test(depot_large, who_is_beyond_the_first_cells_goes_on_where_it_was, .timeout = 20)
 {
 	enum {
-		CELLS = 128,
-		WINDOW = 64,
-		TAKEN = 100
+		CELLS = 256,
+		NEAR = 128,
+		TAKEN = 200
 	};
 
 	static uint64_t names[CELLS][TSR_CELL_ENTRIES];
@@ -97,19 +97,19 @@ Test(depot_large, who_is_beyond_the_first_cells_goes_on_where_it_was, .timeout =
 		realm.living[i] = true;
 	for (int i = 0; i < TAKEN; i++)
 		test_same(tsr_depot_take(&realm.map, 0, 1, names[i]), TSR_CELL_ENTRIES);
-	/* The window is full again, and so is the first cell beyond it. */
-	for (int i = 0; i < WINDOW + 1; i++)
+	/* What is near is full again, and so is the first cell beyond it. */
+	for (int i = 0; i < NEAR + 1; i++)
 		give_back(1, names[i], TSR_CELL_ENTRIES);
-	for (int i = 0; i < WINDOW; i++)
+	for (int i = 0; i < NEAR; i++)
 		test_same(tsr_depot_take(&realm.map, 0, 1, names[i]), TSR_CELL_ENTRIES);
 	/* One that nobody has had yet: the next after those that were taken before. */
 	test_same(tsr_depot_take(&realm.map, 0, 1, more), TSR_CELL_ENTRIES);
 	test_same(tsr_name_index(more[0]), TAKEN * TSR_CELL_ENTRIES);
 	/* And none is passed over for good. */
 	give_back(1, more, TSR_CELL_ENTRIES);
-	for (int i = 0; i < WINDOW; i++)
+	for (int i = 0; i < NEAR; i++)
 		give_back(1, names[i], TSR_CELL_ENTRIES);
-	for (int i = WINDOW + 1; i < TAKEN; i++)
+	for (int i = NEAR + 1; i < TAKEN; i++)
 		give_back(1, names[i], TSR_CELL_ENTRIES);
 	for (int i = 0; i < CELLS; i++)
 		test_same(tsr_depot_take(&realm.map, 0, 1, names[i]), TSR_CELL_ENTRIES);
