@@ -29,6 +29,7 @@ static const struct tsr_column show_facts[] = {
 	{"index", "entry", TSR_CELL_COUNT},
 	{"offset", "offset", TSR_CELL_COUNT},
 	{"capacity", "slots", TSR_CELL_COUNT},
+	{"blocks", "blocks that it has grown by", TSR_CELL_COUNT},
 	{"shape", "shape", TSR_CELL_TEXT},
 	{"senders", "senders", TSR_CELL_COUNT},
 	{"senders_died", "  one died", TSR_CELL_TEXT},
@@ -309,17 +310,17 @@ show_set_ends(json_t *out, const char *side, uint64_t ends)
 	tsr_report_set(out, key, tsr_report_count(tsr_ends_stream(ends)));
 }
 
-/* How many segments an unlimited one has. But for the first they lie in arenas, which are not
- * copied: what is in their slots is not to be seen. */
+/* By how many blocks an unlimited one has grown. They lie in arenas, which are not copied: what is
+ * in their slots is not to be seen. */
 static void
 show_set_segments(const struct tsr_dump *dump, const struct tsr_channel *channel, json_t *out)
 {
-	uint32_t segments = 1;
+	uint32_t blocks = 0;
 
 	for (uint32_t i = 0; i < dump->map.tickets_count; i++)
-		segments += tsr_word_is_segment(tsr_ld_rlx(&dump->map.tickets[i].word)) &&
-		            tsr_ld_rlx(&dump->map.tickets[i].tag) == channel->id;
-	tsr_report_set(out, "segments", json_integer(segments));
+		blocks += tsr_word_is_segment(tsr_ld_rlx(&dump->map.tickets[i].word)) &&
+		          tsr_ld_rlx(&dump->map.tickets[i].tag) == channel->id;
+	tsr_report_set(out, "blocks", json_integer(blocks));
 	tsr_report_set(out, "next_position", json_null());
 }
 

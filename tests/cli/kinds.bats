@@ -69,8 +69,10 @@ through() {
 	[ "$(segments)" -eq 6 ]
 	"$TESSERA" --json channels | jq -e '.channels[] | select(.name == "spool") | .depth == 100 and .sent == 100 and .capacity == 16'
 	[ "$("$TESSERA" sub demo/spool --now --raw | wc -c)" -eq 1600 ]
-	"$TESSERA" --json dump demo/spool | jq -e '.segments == 7 and (.slots | length) == 15'
-	[ "$("$TESSERA" recv demo/spool | wc -c)" -eq 1600 ]
+	"$TESSERA" --json dump demo/spool | jq -e '.blocks == 6 and (.slots | length) == 15'
+	"$TESSERA" dump demo/spool | grep -x $'blocks\t6'
+	"$TESSERA" recv demo/spool >received
+	[ "$(wc -c <received)" -eq 1600 ]
 	[ "$(segments)" -eq 0 ]
 	"$TESSERA" --json channels | jq -e '.channels[] | select(.name == "spool") | .depth == 0'
 	"$TESSERA" pub demo/spool --size 16 --count 100
