@@ -32,6 +32,12 @@ static const struct tsr_column status_facts[] = {
 	{"reload_restart", "  waits for a restart", TSR_CELL_COUNT},
 	{"reloads", "  reloads taken", TSR_CELL_COUNT},
 	{"reloads_refused", "  reloads refused", TSR_CELL_COUNT},
+	{"takeover", "when it dies", TSR_CELL_TEXT},
+	{"realms_kept", "  realms kept", TSR_CELL_COUNT},
+	{"descriptors_kept", "  descriptors kept", TSR_CELL_COUNT},
+	{"realms_taken", "realms taken over", TSR_CELL_COUNT},
+	{"takeover_ns", "  first request served after", TSR_CELL_NS},
+	{"clients_away", "  clients not back yet", TSR_CELL_COUNT},
 	{"hint", "to make it faster", TSR_CELL_TEXT},
 	{NULL, NULL, TSR_CELL_TEXT},
 };
@@ -125,6 +131,25 @@ status_fill(const struct tsr_proto_status_reply *reply, json_t *out)
 }
 
 static void
+status_fill_takeover(const struct tsr_proto_status_reply *reply, json_t *out)
+{
+	static const char *const said[] = {"all is lost: nothing keeps its realms",
+	                                   "systemd keeps its realms for the next one",
+	                                   "a holder keeps its realms for the next one"};
+	uint32_t const store = reply->store <= TSR_STATUS_STORE_HOLDER ? reply->store : 0;
+
+	tsr_report_set(out, "takeover", json_string(said[store]));
+	tsr_report_set(out, "realms_kept", json_integer(reply->realms_kept));
+	tsr_report_set(out, "descriptors_kept", json_integer(reply->stored));
+	if (reply->realms_taken == 0)
+		return;
+	tsr_report_set(out, "realms_taken", json_integer(reply->realms_taken));
+	if (reply->taken_over_ns != 0)
+		tsr_report_set(out, "takeover_ns", tsr_report_count(reply->taken_over_ns));
+	tsr_report_set(out, "clients_away", json_integer(reply->clients_away));
+}
+
+static void
 status_fill_reload(const struct tsr_proto_status_reply *reply, json_t *out)
 {
 	bool const none = reply->reload_age_ns == UINT64_MAX;
@@ -165,6 +190,7 @@ tsr_cmd_status(int argc, char **argv)
 	}
 	status_fill(&reply, report);
 	status_fill_reload(&reply, report);
+	status_fill_takeover(&reply, report);
 	tsr_report_set(report, "socket", json_string(control.path));
 	status = tsr_cli_list(&control, TSR_LIST_REALMS, sizeof(struct tsr_proto_row_realm),
 	                      status_realm, &realms);

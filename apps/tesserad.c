@@ -12,7 +12,9 @@
 
 #include "core/config.h"
 #include "core/daemon.h"
+#include "core/holder.h"
 #include "core/log.h"
+#include "core/rundir.h"
 #include "shm/tessera.h"
 
 #define TESSERAD_SETS_MAX     128
@@ -27,11 +29,15 @@ enum {
 	TESSERAD_SOCKET,
 	TESSERAD_LOG_LEVEL,
 	TESSERAD_ISOLATED,
+	TESSERAD_HOLDER,
+	TESSERAD_FRESH,
 };
 
 struct tesserad_options {
 	const char *config;
 	bool check_config;
+	bool holder;
+	bool fresh;
 	/* In the order given; --socket, --log-level and --isolated are short for a --set. */
 	char *sets[TESSERAD_SETS_MAX];
 	unsigned sets_count;
@@ -50,6 +56,12 @@ static const struct argp_option tesserad_argp_options[] = {
 	{"log-level", TESSERAD_LOG_LEVEL, "LEVEL", 0,
          "error, warning, notice, info or debug (log.level=LEVEL)", 0},
 	{"isolated", TESSERAD_ISOLATED, NULL, 0, "the poll core never sleeps (poll.isolated=true)",
+         0},
+	{"holder", TESSERAD_HOLDER, NULL, 0,
+         "serve no realms, but hold the daemon's descriptors, so that a successor can take its "
+         "realms over",
+         0},
+	{"fresh", TESSERAD_FRESH, NULL, 0, "take nothing over: realms that are held are let go of",
          0},
 	{0},
 };
@@ -79,6 +91,12 @@ tesserad_parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case TESSERAD_CHECK_CONFIG:
 		options->check_config = true;
+		return 0;
+	case TESSERAD_HOLDER:
+		options->holder = true;
+		return 0;
+	case TESSERAD_FRESH:
+		options->fresh = true;
 		return 0;
 	case TESSERAD_SET:
 		tesserad_add_set(options, state, "", argument);
@@ -170,13 +188,33 @@ tesserad_configure(struct tsr_config_sources const *sources, struct tsr_config *
 
 /* Return: the exit code. */
 static int
-tesserad_serve(struct tsr_config *config, struct tsr_config_sources const *sources)
+tesserad_hold(struct tsr_config const *config)
+{
+	const char *const socket = config->socket[0] != '\0' ? config->socket : NULL;
+	struct tsr_refusal refusal = {0};
+	struct tsr_rundir rundir;
+	int error;
+
+	tsr_log_open(config->log_level);
+	error = tsr_rundir_make(&rundir, socket, refusal.text, sizeof(refusal.text));
+	if (error == 0)
+		error = tsr_holder_serve(rundir.socket, &refusal);
+	tsr_rundir_close(&rundir);
+	if (error == 0)
+		return 0;
+	tsr_log(TSR_LOG_ERROR, "not started: %s", refusal.text);
+	return TESSERAD_EXIT_RUNTIME;
+}
+
+/* Return: the exit code. */
+static int
+tesserad_serve(struct tsr_config *config, struct tsr_config_sources const *sources, bool fresh)
 {
 	static struct tsr_daemon daemon;
 	struct tsr_refusal refusal = {0};
 
 	tsr_log_open(config->log_level);
-	if (tsr_daemon_start(&daemon, config, sources, &refusal) != 0) {
+	if (tsr_daemon_start(&daemon, config, sources, fresh, &refusal) != 0) {
 		tsr_log(TSR_LOG_ERROR, "not started: %s", refusal.text);
 		return TESSERAD_EXIT_RUNTIME;
 	}
@@ -213,8 +251,10 @@ main(int argc, char **argv)
 		code = tesserad_configure(&sources, &config);
 	if (code == 0 && options.check_config)
 		(void)printf("the configuration is in order: %u realms\n", config.realms_count);
+	else if (code == 0 && options.holder)
+		code = tesserad_hold(&config);
 	else if (code == 0)
-		code = tesserad_serve(&config, &sources);
+		code = tesserad_serve(&config, &sources, options.fresh);
 	tsr_config_destroy(&config);
 	free((char *)(uintptr_t)sources.file);
 	for (unsigned i = 0; i < options.sets_count; i++)

@@ -22,6 +22,33 @@ tsr_area_destroy(struct tsr_area *area)
 	*area = (struct tsr_area){0};
 }
 
+static void
+area_insert(struct tsr_area *area, uint32_t at, uint64_t offset, uint64_t bytes)
+{
+	memmove(&area->used[at + 1], &area->used[at],
+	        (area->used_count - at) * sizeof(area->used[0]));
+	area->used[at] = (struct tsr_area_extent){.offset = offset, .bytes = bytes};
+	area->used_count++;
+}
+
+int
+tsr_area_take(struct tsr_area *area, uint64_t offset, uint64_t bytes)
+{
+	struct tsr_area_extent const *const used = area->used;
+	uint32_t at = 0;
+
+	if (area->used_count == area->used_max)
+		return -ENOBUFS;
+	while (at < area->used_count && used[at].offset < offset)
+		at++;
+	if (bytes == 0 || offset > area->bytes || bytes > area->bytes - offset ||
+	    (at > 0 && used[at - 1].offset + used[at - 1].bytes > offset) ||
+	    (at < area->used_count && offset + bytes > used[at].offset))
+		return -EINVAL;
+	area_insert(area, at, offset, bytes);
+	return 0;
+}
+
 int
 tsr_area_alloc(struct tsr_area *area, uint64_t bytes, uint64_t *offset)
 {
@@ -37,10 +64,7 @@ tsr_area_alloc(struct tsr_area *area, uint64_t bytes, uint64_t *offset)
 	}
 	if (at == area->used_count && area->bytes - gap < bytes)
 		return -ENOBUFS;
-	memmove(&area->used[at + 1], &area->used[at],
-	        (area->used_count - at) * sizeof(area->used[0]));
-	area->used[at] = (struct tsr_area_extent){.offset = gap, .bytes = bytes};
-	area->used_count++;
+	area_insert(area, at, gap, bytes);
 	*offset = gap;
 	return 0;
 }

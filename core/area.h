@@ -32,6 +32,11 @@ void tsr_area_destroy(struct tsr_area *area);
 TSR_MUST_CHECK
 int tsr_area_alloc(struct tsr_area *area, uint64_t bytes, uint64_t *offset);
 
+/* tsr_area_take - this very piece. Return: 0; -EINVAL it is not in the segment, or not free;
+ * -ENOBUFS there are as many pieces as there may be. */
+TSR_MUST_CHECK
+int tsr_area_take(struct tsr_area *area, uint64_t offset, uint64_t bytes);
+
 /* tsr_area_free - the piece that begins at @offset. Return: 0; -EINVAL none does. */
 int tsr_area_free(struct tsr_area *area, uint64_t offset);
 

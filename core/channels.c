@@ -224,6 +224,35 @@ channels_unreserve(struct tsr_realm *realm, struct tsr_channel_record const *rec
 	tsr_quota_give_bytes(&realm->daemon->quota, record->creator, record->bytes);
 }
 
+/* What a successor must know of it beside what the directory says. */
+static void
+channels_bequeath(struct tsr_realm const *realm, struct tsr_channel_record const *record)
+{
+	struct tsr_estate_channel const word = {
+		.used = true,
+		.replies = record->replies,
+		.gone = {record->side[0].gone, record->side[1].gone},
+		.generation = realm->generations[record->index],
+		.creator = record->creator,
+	};
+
+	tsr_estate_store(record->estate, tsr_estate_channel_word(&word));
+}
+
+/* The one part of it that changes. */
+static void
+channels_bequeath_gone(struct tsr_channel_record const *record)
+{
+	struct tsr_estate_channel word;
+
+	if (record->estate == NULL)
+		return;
+	word = tsr_estate_channel_read(tsr_ld_rlx(record->estate));
+	word.gone[0] = record->side[0].gone;
+	word.gone[1] = record->side[1].gone;
+	tsr_st_rlx(record->estate, tsr_estate_channel_word(&word));
+}
+
 static int
 channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
                 struct tsr_channel_record **out, struct tsr_refusal *refusal)
@@ -247,8 +276,13 @@ channels_create(struct tsr_realm *realm, struct tsr_channel_wish const *wish, ui
 	error = tsr_channel_bind(&record->channel, &realm->map, record->index, record->offset,
 	                         shape,
 	                         tsr_channel_id(record->index, realm->generations[record->index]));
-	if (error == 0)
+	if (error == 0) {
+		/* Before the directory shows it. */
+		if (realm->estate.head != NULL)
+			record->estate = &realm->estate.channels[record->index];
+		channels_bequeath(realm, record);
 		error = tsr_realm_guarded(realm, channels_format_work, &format);
+	}
 	if (error == 0)
 		error = tsr_registry_add(&realm->names, &record->entry);
 	if (error != 0) {
@@ -313,6 +347,8 @@ channels_forget(struct tsr_realm *realm, struct tsr_channel_record *record)
 	realm->channels[record->index] = NULL;
 	realm->generations[record->index]++;
 	realm->channels_count--;
+	tsr_estate_store(record->estate, tsr_estate_channel_word(&(struct tsr_estate_channel){
+						 .generation = realm->generations[record->index]}));
 	channels_unreserve(realm, record);
 }
 
@@ -478,10 +514,19 @@ tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 		*s = before;
 		return tsr_realm_broken(realm, refusal);
 	}
-	/* One that is there now may be gone before the client looks. */
-	other->seen = record->side[side ^ 1].gone || record->side[side ^ 1].count != 0;
-	other->stream = record->side[side ^ 1].stream;
+	tsr_channels_other(record, side, other);
 	return 0;
+}
+
+void
+tsr_channels_other(struct tsr_channel_record const *record, uint32_t side,
+                   struct tsr_channel_other *other)
+{
+	struct tsr_channel_side const *const s = &record->side[side ^ 1];
+
+	/* One that is there now may be gone before the client looks. */
+	other->seen = s->gone || s->count != 0;
+	other->stream = s->stream;
 }
 
 /* Does any slot hold a message, or is one on its way into it? */
@@ -528,8 +573,10 @@ tsr_channels_leave(struct tsr_channel_record *record, uint32_t side, bool died)
 
 	s->count--;
 	s->died = s->died || died;
-	if (s->count == 0)
+	if (s->count == 0) {
 		channels_settle_gone(record, side);
+		channels_bequeath_gone(record);
+	}
 	channels_publish(record, side);
 	if (record->side[0].count == 0 && record->side[1].count == 0)
 		tsr_reaper_trim(record->channel.map, &record->channel);

@@ -69,6 +69,10 @@ TSR_MUST_CHECK
 int tsr_channels_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
                       bool fenced, struct tsr_channel_other *other, struct tsr_refusal *refusal);
 
+/* tsr_channels_other - what an open end of @side must know of the other. */
+void tsr_channels_other(struct tsr_channel_record const *record, uint32_t side,
+                        struct tsr_channel_other *other);
+
 /* tsr_channels_leave - count one end less, and tell the other side. Already under the guard. */
 void tsr_channels_leave(struct tsr_channel_record *record, uint32_t side, bool died);
 

@@ -99,6 +99,22 @@ connection_enter(struct tsr_server *server, struct tsr_connection *connection)
 	return 0;
 }
 
+/* Of one that did not come back after all: for its next attempt. */
+static void
+connection_return_events(struct tsr_connection *connection)
+{
+	struct tsr_member *const member = connection->member;
+
+	if (member == NULL || !connection->tentative)
+		return;
+	tsr_realm_lock(member->realm);
+	if (member->state != TSR_MEMBER_GONE) {
+		member->events = connection->events;
+		connection->events = NULL;
+	}
+	tsr_realm_unlock(member->realm);
+}
+
 /* The socket is gone, and the member did not say goodbye. */
 static void
 connection_leave_member(struct tsr_connection *connection)
@@ -110,9 +126,10 @@ connection_leave_member(struct tsr_connection *connection)
 		return;
 	tsr_realm_lock(member->realm);
 	member->connection = -1;
-	closing = member->state == TSR_MEMBER_ATTACHED;
+	/* Whose reconnecting failed on its side tries again. */
+	closing = member->state == TSR_MEMBER_ATTACHED && !connection->tentative;
 	if (closing)
-		member->state = TSR_MEMBER_CLOSING;
+		tsr_member_closing(member);
 	tsr_realm_unlock(member->realm);
 	if (closing && !connection->server->leaving)
 		tsr_closing_add(connection->server, member, TSR_CLOSING_NS);
@@ -137,6 +154,7 @@ tsr_connection_close(struct tsr_connection *connection)
 	struct tsr_server *const server = connection->server;
 
 	tsr_request_drop_feed(connection);
+	connection_return_events(connection);
 	tsr_request_drop_events(connection);
 	connection_leave_member(connection);
 	if (connection->observer != NULL)

@@ -10,7 +10,8 @@
  *	                             --ATTACH--> greeted, with an observer --DETACH--> greeted
  *
  * With the fallback for SO_PEERPIDFD the ATTACH needs a PIDFD before it. A connection that hangs up
- * while it has a member, without DETACH, leaves the member closing.
+ * while it has a member, without DETACH, leaves the member closing. A client that comes back to a
+ * successor (REATTACH instead of ATTACH) is as before until it sends anything else.
  *
  * Context of every call: the control thread.
  */
@@ -44,6 +45,8 @@ struct tsr_connection {
 	uint32_t events_opened;     /* ever: the number of the newest */
 	struct tsr_proto_feed feed; /* asked for, while `follows` */
 	bool follows;               /* a reply to FEED waits for news */
+	bool tentative;   /* its member has come back, and has not yet said that it knows */
+	uint32_t adopted; /* 1 + index of an end that waits to be asked for; 0: none */
 	/* Packets that wait for room in the socket; each begins with its length. */
 	unsigned char *out;
 	size_t out_bytes;

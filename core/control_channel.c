@@ -121,7 +121,7 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 		.replies = (request->end_flags & TSR_PROTO_END_REPLIES) != 0,
 	};
 	struct tsr_channel_record *record;
-	struct tsr_channel_other other = {0};
+	struct tsr_channel_other other;
 	int error = channel_get(member, &wish, &record, refusal);
 
 	if (error != 0)
@@ -132,8 +132,19 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 
 		/* It may have been made for this end only. */
 		(void)!tsr_channels_tidy(member->realm, &second);
-		return error;
 	}
+	return error;
+}
+
+/* Of an open end, all that the client must know. */
+static void
+end_open_describe(struct tsr_member const *member, struct tsr_proto_end_open_reply *reply)
+{
+	struct tsr_member_end const *const end = &member->ends[reply->end & UINT16_MAX];
+	struct tsr_channel_record const *const record = end->record;
+	struct tsr_channel_other other;
+
+	tsr_channels_other(record, end->side, &other);
 	reply->channel_id = record->channel.id;
 	reply->offset = record->offset;
 	reply->index = record->index;
@@ -143,7 +154,6 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 	reply->seen = other.seen;
 	reply->stream = other.stream;
 	reply->metrics = tsr_member_metrics(member, reply->end);
-	return 0;
 }
 
 int
@@ -161,7 +171,10 @@ tsr_request_end_open(struct tsr_connection *connection, void const *packet,
 		error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
-	error = end_open_do(member, &request, &reply, refusal);
+	if (!tsr_request_adopt(connection, &request, &reply.end))
+		error = end_open_do(member, &request, &reply, refusal);
+	if (error == 0)
+		end_open_describe(member, &reply);
 	return tsr_request_finish(connection, member->realm, &request.channel.head, &reply,
 	                          sizeof(reply), error);
 }

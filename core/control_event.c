@@ -8,6 +8,7 @@
 #include "core/channels.h"
 #include "core/control_request.h"
 #include "core/events.h"
+#include "core/kept.h"
 
 static int
 event_open_check(struct tsr_connection const *connection, struct tsr_proto_event_open const *open,
@@ -49,6 +50,8 @@ event_open(struct tsr_connection *connection, struct tsr_realm *realm,
 	error = tsr_event_open(realm, record, open->side, connection->uid, &event, fd, refusal);
 	if (error == 0)
 		event_keep(connection, event);
+	if (error == 0 && connection->member != NULL)
+		tsr_kept_event(connection->member, event);
 	return error;
 }
 

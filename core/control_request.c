@@ -33,6 +33,7 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
 	RULE(HELLO, hello, NEEDS_NOTHING, false, tsr_request_hello),
 	RULE(PIDFD, plain, NEEDS_NOTHING, true, tsr_request_pidfd),
 	RULE(ATTACH, attach, NEEDS_NOTHING, false, tsr_request_attach),
+	RULE(REATTACH, reattach, NEEDS_NOTHING, false, tsr_request_reattach),
 	RULE(DETACH, plain, NEEDS_REALM, false, tsr_request_detach),
 	RULE(CHANNEL_CREATE, channel, NEEDS_CLIENT, false, tsr_request_channel_create),
 	RULE(CHANNEL_REMOVE, channel, NEEDS_CLIENT, false, tsr_request_channel_remove),
@@ -165,6 +166,14 @@ request_refuse(struct tsr_connection *connection, uint64_t cookie,
 	tsr_connection_send(connection, &reply, sizeof(reply));
 }
 
+/* The first one of a daemon that took realms over is what their clients have waited for. */
+static void
+request_served(struct tsr_daemon *daemon)
+{
+	if (daemon->taken_over != 0 && tsr_counter_read(&daemon->taken_over_ns) == 0)
+		tsr_counter_add(&daemon->taken_over_ns, tsr_now_ns() - daemon->heir_since_ns);
+}
+
 void
 tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size_t bytes,
                      bool truncated)
@@ -172,12 +181,15 @@ tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size
 	struct tsr_refusal refusal = {0};
 	struct tsr_proto_head head = {0};
 
+	connection->tentative = false;
 	tsr_request_end_feed(connection);
 	if (bytes >= sizeof(head))
 		memcpy(&head, packet, sizeof(head));
 	if (request_check(connection, &head, bytes, truncated, &refusal) != 0 ||
 	    request_rules[head.type].handle(connection, packet, &refusal) != 0)
 		request_refuse(connection, head.cookie, &refusal);
+	else
+		request_served(connection->server->daemon);
 }
 
 int

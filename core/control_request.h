@@ -66,6 +66,12 @@ typedef int tsr_request_fn(struct tsr_connection *connection, void const *packet
 tsr_request_fn tsr_request_hello, tsr_request_pidfd;
 /* control_attach.c */
 tsr_request_fn tsr_request_attach, tsr_request_detach;
+/* control_reattach.c */
+tsr_request_fn tsr_request_reattach;
+/* tsr_request_adopt - the end that an earlier daemon opened for this request, and the client did
+ * not hear of; the realm is locked. Return: whether there is one, and *number is its. */
+bool tsr_request_adopt(struct tsr_connection *connection, struct tsr_proto_end_open const *request,
+                       uint32_t *number);
 /* control_channel.c */
 tsr_request_fn tsr_request_channel_create, tsr_request_channel_remove, tsr_request_end_open,
 	tsr_request_end_close, tsr_request_channel_find, tsr_request_shared_settle;

@@ -40,6 +40,10 @@ status_realms(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 		reply->clients += realm->members_count;
 		reply->channels += realm->channels_count;
 		reply->memory_bytes += tsr_realm_bytes(realm);
+		reply->realms_kept += realm->kept;
+		for (uint32_t id = 1; id <= realm->map.clients_count; id++)
+			reply->clients_away +=
+				realm->members[id] != NULL && realm->members[id]->connection < 0;
 		tsr_realm_unlock(realm);
 		tsr_realm_put(realm);
 	}
@@ -84,6 +88,10 @@ tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 	reply->asleep_ns = times.asleep_ns;
 	reply->flags = (daemon->kernel.compat ? TSR_STATUS_COMPAT : 0) |
 	               (tsr_systemd_booted() ? TSR_STATUS_SYSTEMD : 0);
+	reply->store = tsr_store_is(&daemon->store);
+	reply->stored = tsr_store_count(&daemon->store);
+	reply->realms_taken = (uint32_t)daemon->taken_over;
+	reply->taken_over_ns = tsr_counter_read(&daemon->taken_over_ns);
 	status_realms(daemon, reply);
 	status_reload(&daemon->reload, reply);
 	(void)snprintf(reply->release, sizeof(reply->release), "%s", TSR_VERSION);

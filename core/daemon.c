@@ -17,6 +17,7 @@
 #include "core/guard.h"
 #include "core/realm.h"
 #include "core/systemd.h"
+#include "core/takeover.h"
 #include "core/telemetry.h"
 #include "core/ticks.h"
 #include "shm/access.h"
@@ -102,22 +103,27 @@ daemon_start_eal(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 		return error;
 	}
 	daemon->eal_started = true;
-	daemon->ticks_per_second = tsr_ticks_per_second(begin);
+	if (daemon->ticks_per_second == 0)
+		daemon->ticks_per_second = tsr_ticks_per_second(begin);
 	daemon->poll_cpu = cpu >= 0 ? cpu : sched_getcpu();
 	return 0;
 }
 
+/* Those of the configuration that are not there. */
 static int
 daemon_create_realms(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 {
 	for (uint32_t i = 0; i < daemon->config->realms_count; i++) {
-		struct tsr_realm *realm;
-		int const error =
-			tsr_realm_create(daemon, &daemon->config->realms[i], &realm, refusal);
+		struct tsr_config_realm const *const config = &daemon->config->realms[i];
+		struct tsr_realm *realm = tsr_realm_lookup(daemon, config->geometry.name);
+		int error = 0;
 
+		if (realm == NULL && !config->leaving)
+			error = tsr_realm_create(daemon, config, &realm, refusal);
 		if (error != 0)
 			return error;
-		tsr_realm_put(realm);
+		if (realm != NULL)
+			tsr_realm_put(realm);
 	}
 	return 0;
 }
@@ -183,18 +189,110 @@ daemon_tell_ready(struct tsr_daemon *daemon)
 	              daemon->config->compat ? ", with the fallbacks of Linux 6.1" : "");
 }
 
-int
-tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
-                 struct tsr_config_sources const *sources, struct tsr_refusal *refusal)
+/* The socket, and the thread that serves it. */
+static int
+daemon_listen(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	struct tsr_config const *const config = daemon->config;
+	int error = tsr_rundir_listen(&daemon->rundir, config->socket_mode, config->socket_group,
+	                              refusal->text, sizeof(refusal->text));
+
+	if (error == 0)
+		error = tsr_server_create(daemon, refusal);
+	return error;
+}
+
+/* Nobody waits for us: everything is made, then it listens. */
+static int
+daemon_start_fresh(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	int error = daemon_start_eal(daemon, refusal);
+
+	if (error == 0)
+		error = daemon_create_tables(daemon, refusal);
+	if (error == 0)
+		error = daemon_create_poll(daemon, refusal);
+	if (error == 0) {
+		tsr_takeover_drop(daemon);
+		error = daemon_create_realms(daemon, refusal);
+	}
+	if (error == 0)
+		error = daemon_listen(daemon, refusal);
+	if (error == 0)
+		error = tsr_server_start(daemon->server, refusal);
+	return error;
+}
+
+/* What the configuration has and the store had not, or not whole: by the control thread, which may
+ * just be making it for a client. */
+struct daemon_rest {
+	struct tsr_daemon *daemon;
+	struct tsr_refusal *refusal;
+	int error;
+};
+
+static void
+daemon_create_rest(void *argument)
+{
+	struct daemon_rest *const rest = argument;
+
+	rest->error = daemon_create_realms(rest->daemon, rest->refusal);
+}
+
+/* Clients wait: what they have is taken over and served at once, the rest comes after. */
+static int
+daemon_start_heir(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	struct daemon_rest rest = {.daemon = daemon, .refusal = refusal};
+	int error;
+
+	if (daemon->ticks_per_second == 0)
+		daemon->ticks_per_second = tsr_ticks_per_second(tsr_ticks_mark());
+	daemon->poll_cpu = daemon_choose_cpu(daemon);
+	if (daemon->poll_cpu < 0)
+		daemon->poll_cpu = sched_getcpu();
+	error = daemon_create_tables(daemon, refusal);
+	if (error == 0)
+		error = daemon_create_poll(daemon, refusal);
+	if (error == 0) {
+		struct tsr_quota limits;
+
+		/* Who has more than the limits now allow keeps it. */
+		tsr_quota_limit(&daemon->quota, &(struct tsr_quota){
+							.connections_limit = UINT32_MAX,
+							.events_limit = UINT32_MAX,
+							.bytes_limit = UINT64_MAX,
+							.regions_limit = UINT32_MAX,
+							.region_bytes_limit = UINT64_MAX,
+						});
+		tsr_takeover_run(daemon);
+		tsr_daemon_limits(daemon->config, &limits);
+		tsr_quota_limit(&daemon->quota, &limits);
+		error = daemon_listen(daemon, refusal);
+	}
+	if (error != 0)
+		return error;
+	tsr_takeover_closing(daemon);
+	error = tsr_server_start(daemon->server, refusal);
+	if (error != 0)
+		return error;
+	tsr_takeover_ready(daemon);
+	/* The dead of the time in between. */
+	while (tsr_death_poll(daemon) > 0)
+		;
+	error = daemon_start_eal(daemon, refusal);
+	if (error != 0)
+		return error;
+	error = tsr_errand_do(&daemon->errands, daemon_create_rest, &rest);
+	return error != 0 ? error : rest.error;
+}
+
+/* Before any thread: what the process is, and where. */
+static int
+daemon_prepare(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 {
 	int error;
 
-	*daemon = (struct tsr_daemon){.config = config,
-	                              .kernel = {.compat = config->compat},
-	                              .begun_ns = tsr_now_ns(),
-	                              .rundir = {.lock = -1, .listener = -1},
-	                              .reload = {.watch = {.fd = -1}},
-	                              .poll = {.epoll = -1, .doorbell = -1}};
 	(void)umask(077);
 	daemon_block_signals();
 	/* Before EAL: a provider has threads of its own, which are not to be pinned. */
@@ -206,26 +304,54 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 	if (sched_getaffinity(0, sizeof(daemon->cpus), &daemon->cpus) != 0)
 		return tsr_refuse(refusal, -errno, "sched_getaffinity: %s", strerror(errno));
 	tsr_registry_thread_begin();
-	error = tsr_rundir_open(&daemon->rundir, config->socket[0] != '\0' ? config->socket : NULL,
-	                        refusal->text, sizeof(refusal->text));
-	if (error == 0)
-		error = daemon_start_eal(daemon, refusal);
-	if (error == 0)
-		error = daemon_create_tables(daemon, refusal);
-	if (error == 0)
-		error = daemon_create_poll(daemon, refusal);
-	if (error == 0)
-		error = daemon_create_realms(daemon, refusal);
-	if (error == 0)
-		error = tsr_rundir_listen(&daemon->rundir, config->socket_mode,
-		                          config->socket_group, refusal->text,
-		                          sizeof(refusal->text));
-	if (error == 0) {
-		tsr_reload_create(&daemon->reload, config, sources);
-		error = tsr_server_create(daemon, refusal);
+	return 0;
+}
+
+static int
+daemon_begin(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	const char *const socket =
+		daemon->config->socket[0] != '\0' ? daemon->config->socket : NULL;
+	int error = tsr_rundir_open(&daemon->rundir, socket, refusal->text, sizeof(refusal->text));
+
+	if (error != 0)
+		return error;
+	error = tsr_store_open(&daemon->store, daemon->rundir.socket);
+	if (error != 0)
+		return tsr_refuse(refusal, error, "what is kept can't be had: %s",
+		                  strerror(-error));
+	daemon->heir_since_ns = tsr_now_ns();
+	error = daemon->fresh ? 0 : tsr_takeover_look(daemon, refusal);
+	if (error < 0) {
+		daemon->leaving_all = true;
+		return error;
 	}
 	if (error == 0)
-		error = tsr_server_start(daemon->server, refusal);
+		return daemon_start_fresh(daemon, refusal);
+	error = daemon_start_heir(daemon, refusal);
+	/* Another one may do better. */
+	daemon->leaving_all = error != 0;
+	return error;
+}
+
+int
+tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
+                 struct tsr_config_sources const *sources, bool fresh, struct tsr_refusal *refusal)
+{
+	int error;
+
+	*daemon = (struct tsr_daemon){.config = config,
+	                              .fresh = fresh,
+	                              .kernel = {.compat = config->compat},
+	                              .begun_ns = tsr_now_ns(),
+	                              .rundir = {.lock = -1, .listener = -1},
+	                              .reload = {.watch = {.fd = -1}},
+	                              .poll = {.epoll = -1, .doorbell = -1}};
+	error = daemon_prepare(daemon, refusal);
+	if (error != 0)
+		return error;
+	tsr_reload_create(&daemon->reload, config, sources);
+	error = daemon_begin(daemon, refusal);
 	if (error == 0)
 		error = tsr_telemetry_start(daemon, refusal);
 	if (error != 0) {
@@ -269,6 +395,13 @@ daemon_close_realm(struct tsr_realm *realm, void *argument)
 }
 
 static void
+daemon_abandon_realm(struct tsr_realm *realm, void *argument)
+{
+	(void)argument;
+	tsr_realm_abandon(realm);
+}
+
+static void
 daemon_dissolve_realm(struct tsr_realm *realm, void *argument)
 {
 	(void)argument;
@@ -278,9 +411,15 @@ daemon_dissolve_realm(struct tsr_realm *realm, void *argument)
 void
 tsr_daemon_stop(struct tsr_daemon *daemon)
 {
+	if (daemon->leaving_all)
+		tsr_store_close(&daemon->store); /* what it keeps it keeps */
+	else
+		tsr_store_clear(&daemon->store);
 	if (daemon->realms.table != NULL)
 		/* Clients learn it: their sleepers are woken and look. */
-		tsr_daemon_each_realm(daemon, daemon_close_realm, NULL);
+		tsr_daemon_each_realm(
+			daemon, daemon->leaving_all ? daemon_abandon_realm : daemon_close_realm,
+			NULL);
 	if (daemon->server != NULL)
 		tsr_server_destroy(daemon->server);
 	if (daemon->realms.table != NULL)
@@ -298,6 +437,7 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 	tsr_reload_destroy(&daemon->reload);
 	if (daemon->eal_started)
 		tsr_eal_stop();
+	tsr_store_close(&daemon->store);
 	tsr_rundir_close(&daemon->rundir);
 	tsr_registry_thread_end();
 }

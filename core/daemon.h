@@ -34,6 +34,7 @@
 #include "core/registry.h"
 #include "core/reload.h"
 #include "core/rundir.h"
+#include "core/store.h"
 #include "shm/proto.h"
 
 #define TSR_HINT_BYTES 256
@@ -45,6 +46,7 @@ struct tsr_daemon {
 	struct tsr_config const *config; /* in force; the control thread's while that runs */
 	struct tsr_kernel kernel;
 	struct tsr_rundir rundir;
+	struct tsr_store store;
 	struct tsr_poll_core poll;
 	struct tsr_quota quota;
 	struct tsr_feed feed;
@@ -61,8 +63,13 @@ struct tsr_daemon {
 	uint64_t begun_ns;
 	uint64_t ticks_per_second;
 	int poll_cpu;
-	char hint[TSR_HINT_BYTES]; /* what would make it faster */
-	cpu_set_t cpus;            /* where we were started */
+	uint64_t taken_over;    /* realms, at the start */
+	uint64_t heir_since_ns; /* when the descriptors were there; 0: nothing was taken over */
+	_Atomic uint64_t taken_over_ns; /* from then on to the first request that was served */
+	bool fresh;                     /* nothing is taken over */
+	bool leaving_all;               /* to a successor: realms are left as they are */
+	char hint[TSR_HINT_BYTES];      /* what would make it faster */
+	cpu_set_t cpus;                 /* where we were started */
 	bool eal_started;
 	struct tsr_member *reaping; /* the poll core's: core/death.c */
 	unsigned reap_deferred;
@@ -80,6 +87,7 @@ struct tsr_daemon {
 /*
  * tsr_daemon_start - everything up to the listening socket
  * @config:	what @sources say now; a reload replaces what is in it
+ * @fresh:	take nothing over; what is kept is let go of
  * @refusal:	on failure, what was missing
  *
  * Context: the thread that will be the poll core, before any other. Return: 0; a negative errno,
@@ -87,7 +95,8 @@ struct tsr_daemon {
  */
 TSR_MUST_CHECK
 int tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
-                     struct tsr_config_sources const *sources, struct tsr_refusal *refusal);
+                     struct tsr_config_sources const *sources, bool fresh,
+                     struct tsr_refusal *refusal);
 
 /* tsr_daemon_run - until SIGTERM, SIGINT or a request to stop. */
 void tsr_daemon_run(struct tsr_daemon *daemon);

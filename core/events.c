@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/daemon.h"
+#include "core/kept.h"
 #include "core/realm.h"
 #include "shm/access.h"
 #include "shm/waiter.h"
@@ -30,7 +31,8 @@ tsr_events_listen(struct tsr_realm *realm)
 	struct tsr_daemon *const daemon = realm->daemon;
 	int error;
 
-	realm->map.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (realm->map.doorbell <= 0)
+		realm->map.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (realm->map.doorbell < 0) {
 		error = -errno;
 		realm->map.doorbell = 0;
@@ -91,6 +93,17 @@ tsr_event_tell(struct tsr_event *event)
 	event_disarm(event);
 	if (write(event->fd, "", 1) < 0)
 		return;
+}
+
+/* To the others of its side. */
+static void
+event_link(struct tsr_event *event)
+{
+	event->next = event->side->events;
+	event->link = &event->side->events;
+	if (event->next != NULL)
+		event->next->link = &event->next;
+	event->side->events = event;
 }
 
 static void
@@ -217,11 +230,7 @@ tsr_event_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint3
 	}
 	*event = (struct tsr_event){
 		.realm = realm, .side = &record->events[side], .uid = uid, .fd = pair[1]};
-	event->next = event->side->events;
-	event->link = &event->side->events;
-	if (event->next != NULL)
-		event->next->link = &event->next;
-	event->side->events = event;
+	event_link(event);
 	*out = event;
 	*fd = pair[0];
 	return 0;
@@ -245,6 +254,24 @@ event_rest_work(void *argument)
 	return 0;
 }
 
+struct tsr_event *
+tsr_event_inherit(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
+                  uid_t uid, int fd)
+{
+	struct tsr_event *const event = calloc(1, sizeof(*event));
+
+	if (event == NULL)
+		return NULL;
+	*event = (struct tsr_event){.realm = realm, .uid = uid, .fd = fd};
+	(void)!tsr_quota_take_event(&realm->daemon->quota, uid);
+	if (record != NULL) {
+		event->side = &record->events[side];
+		event_link(event);
+	}
+	tsr_event_tell(event);
+	return event;
+}
+
 static void
 event_unlink(struct tsr_event *event)
 {
@@ -265,6 +292,7 @@ tsr_event_close(struct tsr_event *event)
 		if (side->armed == 0 && !event->realm->condemned)
 			(void)!tsr_realm_guarded(event->realm, event_rest_work, side);
 	}
+	tsr_kept_event_end(event);
 	tsr_quota_give_event(&event->realm->daemon->quota, event->uid);
 	(void)close(event->fd);
 	free(event);

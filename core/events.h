@@ -61,14 +61,15 @@ struct tsr_event {
 	uint32_t number;             /* of its connection's */
 	uid_t uid;                   /* whose quota it is on */
 	int fd;                      /* writing end */
+	char *kept;                  /* its name in the store; NULL: it is not kept */
 	bool armed;
 };
 
 /* tsr_events_init - of a new channel. */
 void tsr_events_init(struct tsr_channel_record *record);
 
-/* tsr_events_listen - make the realm's doorbell, and have the poll core listen to it.
- * Return: 0; what the system gave. tsr_events_deafen: the realm ends; may be called twice. */
+/* tsr_events_listen - make the realm's doorbell, if it has none, and have the poll core listen to
+ * it. Return: 0; what the system gave. tsr_events_deafen: the realm ends; may be called twice. */
 TSR_MUST_CHECK
 int tsr_events_listen(struct tsr_realm *realm);
 void tsr_events_deafen(struct tsr_realm *realm);
@@ -91,6 +92,11 @@ TSR_MUST_CHECK
 int tsr_event_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint32_t side,
                    uid_t uid, struct tsr_event **out, int *fd, struct tsr_refusal *refusal);
 void tsr_event_close(struct tsr_event *event);
+
+/* tsr_event_inherit - one that a dead daemon had opened, with its descriptor: signalled, and not
+ * armed. @record NULL: its channel is gone. Return: NULL: no memory. */
+struct tsr_event *tsr_event_inherit(struct tsr_realm *realm, struct tsr_channel_record *record,
+                                    uint32_t side, uid_t uid, int fd);
 
 /* tsr_event_tell - make its descriptor readable; it is armed no longer. */
 void tsr_event_tell(struct tsr_event *event);

@@ -13,6 +13,7 @@
 #include "core/channels.h"
 #include "core/counter.h"
 #include "core/daemon.h"
+#include "core/kept.h"
 #include "shm/access.h"
 #include "shm/meters.h"
 
@@ -53,6 +54,46 @@ member_clear_state(void *argument)
 	return 0;
 }
 
+/* What a successor must know of it: first the store, for the estate must not name what that
+ * lacks. */
+static void
+member_bequeath(struct tsr_member *member)
+{
+	struct tsr_estate const *const estate = &member->realm->estate;
+	struct tsr_estate_client record = {
+		.serial = member->entry.number,
+		.since_ns = member->since_ns,
+		.pid = (uint32_t)member->pid,
+		.uid = member->uid,
+		.flags = member->flags,
+	};
+
+	memcpy(record.name, member->name, sizeof(record.name));
+	tsr_kept_client(member);
+	member->estate = tsr_estate_enter(estate, member->id, &record);
+	member->estate_ends = tsr_estate_row(estate, member->id);
+}
+
+/* The same of the end @index. */
+static void
+member_bequeath_end(struct tsr_member *member, uint32_t index)
+{
+	struct tsr_member_end const *const end = &member->ends[index];
+	struct tsr_estate_end const word = {
+		.open = end->record != NULL,
+		.side = end->side,
+		.metrics = end->metrics,
+		.generation = end->generation,
+		.channel_id = end->record != NULL ? (uint32_t)end->record->channel.id : 0,
+	};
+
+	if (member->estate == NULL)
+		return;
+	if (index >= tsr_ld_rlx(&member->estate->ends))
+		tsr_st_rlx(&member->estate->ends, (uint64_t)index + 1);
+	tsr_st_rlx(&member->estate_ends[index], tsr_estate_end_word(&word));
+}
+
 /* Under the realm's lock: an id, the registry, the watch on its life. */
 static int
 member_enter(struct tsr_realm *realm, struct tsr_member *member, struct tsr_refusal *refusal)
@@ -85,6 +126,7 @@ member_enter(struct tsr_realm *realm, struct tsr_member *member, struct tsr_refu
 	realm->members[member->id] = member;
 	realm->members_count++;
 	tsr_counter_add(&daemon->clients_count, 1);
+	member_bequeath(member);
 	return 0;
 
 remove:
@@ -135,6 +177,14 @@ close_pidfd:
 free_member:
 	free(member);
 	return error;
+}
+
+void
+tsr_member_closing(struct tsr_member *member)
+{
+	member->state = TSR_MEMBER_CLOSING;
+	if (member->estate != NULL)
+		tsr_st_rlx(&member->estate->state, TSR_ESTATE_CLOSING);
 }
 
 struct tsr_member *
@@ -259,15 +309,22 @@ tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, ui
 	if (error != 0)
 		return tsr_refuse(refusal, error, "client '%s' has %u ends open, of %u",
 		                  member->name, member->open[0] + member->open[1], TSR_ENDS_MAX);
-	error = tsr_channels_open(member->realm, record, side, fenced, other, refusal);
-	if (error != 0)
-		return error;
 	end = &member->ends[index];
 	end->record = record;
 	end->side = side;
+	end->metrics = UINT32_MAX;
+	/* Before it is counted: what is counted has somebody. */
+	member_bequeath_end(member, index);
+	error = tsr_channels_open(member->realm, record, side, fenced, other, refusal);
+	if (error != 0) {
+		end->record = NULL;
+		member_bequeath_end(member, index);
+		return error;
+	}
 	member->open[side]++;
 	*number = index | (uint32_t)end->generation << 16;
 	error = member_meter(member, end);
+	member_bequeath_end(member, index);
 	if (error != 0)
 		return tsr_realm_broken(member->realm, refusal);
 	return 0;
@@ -329,6 +386,7 @@ member_leave_end(struct member_part const *part, struct tsr_member_end *end)
 	member->open[end->side]--;
 	end->record = NULL;
 	end->generation++;
+	member_bequeath_end(member, (uint32_t)(end - member->ends));
 }
 
 static int
@@ -360,6 +418,7 @@ tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
 	*left = tsr_channels_is_left(end->record);
 	end->record = NULL;
 	end->generation++;
+	member_bequeath_end(member, index);
 	return 0;
 }
 
@@ -431,6 +490,15 @@ member_remove(struct tsr_member *member)
 	struct tsr_daemon *const daemon = member->realm->daemon;
 
 	member->state = TSR_MEMBER_GONE;
+	if (member->estate != NULL)
+		tsr_st_rlx(&member->estate->state, TSR_ESTATE_FREE);
+	while (member->events != NULL) {
+		struct tsr_event *const event = member->events;
+
+		member->events = event->next_own;
+		tsr_event_close(event);
+	}
+	tsr_kept_client_end(member);
 	tsr_poll_core_unwatch(&daemon->poll, member->pidfd);
 	(void)close(member->pidfd);
 	member->pidfd = -1;

@@ -65,7 +65,9 @@ struct tsr_member {
 	int connection; /* to shut when the realm is condemned; -1 once it is closed */
 	struct tsr_member_end *ends;
 	uint32_t ends_max;
-	uint32_t open[2]; /* by enum tsr_side */
+	uint32_t open[2];                 /* by enum tsr_side */
+	struct tsr_estate_client *estate; /* its record, and its row of ends; NULL: none */
+	_Atomic uint64_t *estate_ends;
 	struct tsr_member_leaving leaving;
 	/* The poll core's, of those that are being reaped. */
 	struct tsr_member *next_reaped;
@@ -76,7 +78,8 @@ struct tsr_member {
 	/* The control thread's. */
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;
-	bool offering; /* memory of its own: core/offer.h */
+	struct tsr_event *events; /* of one that has not come back to us yet */
+	bool offering;            /* memory of its own: core/offer.h */
 	bool evicted;
 };
 
@@ -99,6 +102,9 @@ struct tsr_member_who {
 TSR_MUST_CHECK
 int tsr_member_attach(struct tsr_realm *realm, struct tsr_member_who const *who,
                       struct tsr_member **out, struct tsr_refusal *refusal);
+
+/* tsr_member_closing - it hung up without a goodbye. Under the realm's lock. */
+void tsr_member_closing(struct tsr_member *member);
 
 /* tsr_member_find - by serial number, with a reference; NULL. Any thread. */
 struct tsr_member *tsr_member_find(struct tsr_daemon *daemon, uint64_t serial);

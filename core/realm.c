@@ -12,6 +12,7 @@
 #include "core/counter.h"
 #include "core/daemon.h"
 #include "core/guard.h"
+#include "core/kept.h"
 #include "core/member.h"
 #include "core/observer.h"
 #include "core/realm_memory.h"
@@ -23,8 +24,8 @@
 #define REALM_NAME_BUCKETS 256
 
 /* The private tables, sized by the configuration. */
-static int
-realm_create_tables(struct tsr_realm *realm, struct tsr_refusal *refusal)
+int
+tsr_realm_tables(struct tsr_realm *realm, struct tsr_refusal *refusal)
 {
 	struct tsr_realm_geometry const *const geometry = &realm->config->geometry;
 
@@ -49,8 +50,8 @@ realm_create_tables(struct tsr_realm *realm, struct tsr_refusal *refusal)
 	return 0;
 }
 
-static void
-realm_destroy(struct tsr_realm *realm)
+void
+tsr_realm_destroy(struct tsr_realm *realm)
 {
 	if (realm->names.table != NULL)
 		tsr_channels_destroy(realm);
@@ -63,6 +64,7 @@ realm_destroy(struct tsr_realm *realm)
 	free(realm->free_ids);
 	free(realm->members);
 	tsr_realm_memory_destroy(realm);
+	tsr_estate_close(&realm->estate);
 	if (realm->map.doorbell > 0)
 		(void)close(realm->map.doorbell);
 	(void)pthread_mutex_destroy(&realm->lock);
@@ -91,28 +93,69 @@ realm_tell_made(struct tsr_realm *realm)
 	              tsr_backing_name(realm->backing));
 }
 
-int
-tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
-                 struct tsr_realm **out, struct tsr_refusal *refusal)
+struct tsr_realm *
+tsr_realm_begin(struct tsr_daemon *daemon, struct tsr_config_realm const *config, uint64_t epoch)
 {
 	struct tsr_realm *const realm = calloc(1, sizeof(*realm));
-	int error;
 
 	if (realm == NULL)
-		return tsr_refuse(refusal, -ENOMEM, "no memory for another realm");
+		return NULL;
 	realm->daemon = daemon;
 	realm->settings = *config;
 	realm->config = &realm->settings;
 	realm->entry.name = realm->config->geometry.name;
-	realm->epoch = ++daemon->epoch;
+	realm->epoch = epoch;
+	realm->estate.fd = -1;
 	tsr_ref_init(&realm->refs);
 	tsr_ref_get(&realm->refs); /* the caller's; the first is the registry's */
 	(void)pthread_mutex_init(&realm->lock, NULL);
 	for (uint32_t i = 0; i < TSR_SEGMENTS_MAX; i++)
 		realm->segment[i].fd = -1;
+	return realm;
+}
+
+/* An empty estate: a successor would find nobody in the realm. */
+static int
+realm_create_estate(struct tsr_realm *realm, struct tsr_refusal *refusal)
+{
+	struct tsr_estate_facts facts = {
+		.realm = realm->entry.name,
+		.epoch = realm->epoch,
+		.channels = realm->map.channels_count,
+		.clients = realm->map.clients_count,
+		.regions = realm->map.regions_count,
+		.segments = realm->segments_count,
+		.slots = realm->config->geometry.slots,
+		.ticks_per_second = realm->daemon->ticks_per_second,
+	};
+	int error;
+
+	for (uint32_t i = 0; i < realm->segments_count; i++) {
+		facts.bytes[i] = realm->segment[i].bytes;
+		facts.page_log2[i] = realm->segment[i].page_log2;
+		facts.backing[i] = realm->segment[i].backing;
+	}
+	error = tsr_estate_create(&realm->daemon->kernel, &facts, &realm->estate);
+	return error == 0
+	               ? 0
+	               : tsr_refuse(refusal, error, "realm '%s': its estate could not be made: %s",
+	                            realm->entry.name, strerror(-error));
+}
+
+int
+tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
+                 struct tsr_realm **out, struct tsr_refusal *refusal)
+{
+	struct tsr_realm *const realm = tsr_realm_begin(daemon, config, ++daemon->epoch);
+	int error;
+
+	if (realm == NULL)
+		return tsr_refuse(refusal, -ENOMEM, "no memory for another realm");
 	error = tsr_realm_memory_create(realm, refusal);
 	if (error == 0)
-		error = realm_create_tables(realm, refusal);
+		error = tsr_realm_tables(realm, refusal);
+	if (error == 0)
+		error = realm_create_estate(realm, refusal);
 	if (error != 0)
 		goto destroy;
 	if (tsr_registry_add(&daemon->realms, &realm->entry) != 0) {
@@ -120,21 +163,24 @@ tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *confi
 		                   realm->entry.name);
 		goto destroy;
 	}
+	tsr_realm_lock(realm);
 	error = tsr_events_listen(realm);
-	if (error != 0) {
-		tsr_realm_lock(realm);
+	if (error == 0)
+		tsr_kept_begin(realm);
+	else
 		tsr_realm_dissolve(realm);
-		tsr_realm_unlock(realm);
+	tsr_realm_unlock(realm);
+	if (error != 0) {
 		tsr_realm_put(realm);
 		return tsr_refuse(refusal, error, "realm '%s': its doorbell could not be made: %s",
-		                  realm->settings.geometry.name, strerror(-error));
+		                  config->geometry.name, strerror(-error));
 	}
 	realm_tell_made(realm);
 	*out = realm;
 	return 0;
 
 destroy:
-	realm_destroy(realm);
+	tsr_realm_destroy(realm);
 	return error;
 }
 
@@ -189,7 +235,7 @@ tsr_realm_put(struct tsr_realm *realm)
 		return;
 	/* Somebody may be looking at it who found it before it left the registry. */
 	tsr_registry_synchronize();
-	realm_destroy(realm);
+	tsr_realm_destroy(realm);
 }
 
 void
@@ -322,8 +368,23 @@ tsr_realm_leave(struct tsr_realm *realm, bool leaving)
 }
 
 void
+tsr_realm_abandon(struct tsr_realm *realm)
+{
+	for (uint32_t id = 1; id <= realm->map.clients_count; id++) {
+		if (realm->members[id] != NULL)
+			realm->members[id]->estate = NULL;
+	}
+	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
+		if (realm->channels[i] != NULL)
+			realm->channels[i]->estate = NULL;
+	}
+	tsr_estate_close(&realm->estate);
+}
+
+void
 tsr_realm_dissolve(struct tsr_realm *realm)
 {
+	tsr_kept_end(realm);
 	for (uint32_t id = 1; id <= realm->map.clients_count; id++) {
 		if (realm->members[id] != NULL)
 			tsr_member_forget(realm->members[id]);

@@ -22,6 +22,7 @@
 
 #include "core/area.h"
 #include "core/config.h"
+#include "core/estate.h"
 #include "core/events.h"
 #include "core/reaper.h"
 #include "core/ref.h"
@@ -55,6 +56,7 @@ struct tsr_channel_record {
 	uint64_t bytes;
 	uid_t creator;                   /* whose quota it is on */
 	bool replies;                    /* an asker's: it goes with its last end */
+	_Atomic uint64_t *estate;        /* its word; NULL: none */
 	struct tsr_event_side events[2]; /* enum tsr_side */
 };
 
@@ -66,6 +68,7 @@ struct tsr_realm {
 	struct tsr_config_realm const *config; /* its settings */
 	struct tsr_config_realm settings; /* access: the control thread's; the rest is constant */
 	uint64_t epoch;
+	uint64_t generation; /* of directory and blocks: how often it was taken over */
 	enum tsr_backing backing;
 	_Atomic uint64_t wanted; /* who want the lock, and who has it */
 	pthread_mutex_t lock;    /* of everything below */
@@ -91,6 +94,8 @@ struct tsr_realm {
 	uint32_t *free_ends; /* numbers of metrics that no end has, the last one comes next */
 	uint32_t free_ends_count;
 	struct tsr_regions_table regions;
+	struct tsr_estate estate; /* what a successor is left: see estate.h */
+	bool kept;                /* by the store: see kept.h */
 };
 
 /* What a user may do in a realm. */
@@ -110,6 +115,18 @@ enum tsr_right {
 TSR_MUST_CHECK
 int tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
                      struct tsr_realm **out, struct tsr_refusal *refusal);
+
+/*
+ * tsr_realm_begin - all of a realm but its memory, its tables, and its name: with a reference of
+ * the caller's. Return: NULL: no memory.
+ * tsr_realm_tables - the private tables, empty, of a realm that has its map. Return: 0; -ENOMEM.
+ * tsr_realm_destroy - of one that is in no registry.
+ */
+struct tsr_realm *tsr_realm_begin(struct tsr_daemon *daemon, struct tsr_config_realm const *config,
+                                  uint64_t epoch);
+TSR_MUST_CHECK
+int tsr_realm_tables(struct tsr_realm *realm, struct tsr_refusal *refusal);
+void tsr_realm_destroy(struct tsr_realm *realm);
 
 /* tsr_realm_lookup - the living one of that name, with a reference for the caller; NULL. */
 struct tsr_realm *tsr_realm_lookup(struct tsr_daemon *daemon, const char *name);
@@ -160,6 +177,10 @@ void tsr_realm_close(struct tsr_realm *realm);
  * member has left.
  */
 void tsr_realm_leave(struct tsr_realm *realm, bool leaving);
+
+/* tsr_realm_abandon - to a successor: from here on nothing is written to its estate. Under its
+ * lock. */
+void tsr_realm_abandon(struct tsr_realm *realm);
 
 /* tsr_realm_dissolve - forget its clients, and take it out of the registry. Under its lock. */
 void tsr_realm_dissolve(struct tsr_realm *realm);

@@ -23,8 +23,8 @@ realm_segment_name(uint32_t index)
 	return index < sizeof(names) / sizeof(names[0]) ? names[index] : "tessera-arena";
 }
 
-static bool
-realm_daemon_writes(uint32_t index)
+bool
+tsr_realm_daemon_writes(uint32_t index)
 {
 	return index == TSR_SEGMENT_DIRECTORY || index == TSR_SEGMENT_BLOCKS;
 }
@@ -67,7 +67,7 @@ realm_create_segment(struct tsr_realm *realm, uint32_t index, uint64_t bytes,
 		.bytes = bytes,
 		.best = large ? realm->config->backing : TSR_BACKING_4K,
 		.node = tsr_segment_node(realm->daemon->poll_cpu),
-		.daemon_writes = realm_daemon_writes(index),
+		.daemon_writes = tsr_realm_daemon_writes(index),
 	};
 	struct tsr_memory *const segment = &realm->segment[index];
 	char why[REALM_WHY_BYTES];
@@ -103,7 +103,7 @@ realm_write(struct tsr_realm *realm, struct tsr_refusal *refusal)
 		return tsr_refuse(refusal, error, "realm '%s' could not be laid out",
 		                  realm->entry.name);
 	for (uint32_t i = 0; i < realm->segments_count; i++) {
-		error = tsr_segment_seal(&realm->segment[i], realm_daemon_writes(i));
+		error = tsr_segment_seal(&realm->segment[i], tsr_realm_daemon_writes(i));
 		if (error != 0)
 			return tsr_refuse(refusal, error, "realm '%s', %s could not be sealed: %s",
 			                  realm->entry.name, realm_segment_name(i),

@@ -9,6 +9,9 @@
 
 #include "core/realm.h"
 
+/* tsr_realm_daemon_writes - is that segment the daemon's alone to write? */
+bool tsr_realm_daemon_writes(uint32_t index);
+
 /* tsr_realm_memory_create - Return: 0; -ENOMEM, ...: what was made is the destroy's. */
 TSR_MUST_CHECK
 int tsr_realm_memory_create(struct tsr_realm *realm, struct tsr_refusal *refusal);

@@ -379,6 +379,17 @@ reaper_all(struct tsr_map const *map)
 }
 
 void
+tsr_reaper_inherit(struct tsr_map const *map, struct tsr_reap_result *result)
+{
+	for (uint32_t k = 0; k < map->classes_count; k++)
+		reaper_cells(map, k, (struct tsr_part){.past = map->klass[k].cells},
+		             TSR_HOLDER_DAEMON, result);
+	tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, result);
+	reaper_tell_askers(map, reaper_all(map), result);
+	reaper_refill_all(map);
+}
+
+void
 tsr_reaper_settle(struct tsr_map const *map)
 {
 	struct tsr_reap_result result = {0};

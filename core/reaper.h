@@ -114,6 +114,10 @@ uint32_t tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *c
  * grown by is free. */
 void tsr_reaper_trim(struct tsr_map const *map, struct tsr_channel const *channel);
 
+/* tsr_reaper_inherit - what another daemon, which is dead, held or had in hand is ours: cells that
+ * it was filling, tickets that it had taken back. */
+void tsr_reaper_inherit(struct tsr_map const *map, struct tsr_reap_result *result);
+
 /* tsr_reaper_settle - free what the daemon is responsible for and no reader holds any more. */
 void tsr_reaper_settle(struct tsr_map const *map);
 

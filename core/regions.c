@@ -9,6 +9,7 @@
 
 #include "core/closer.h"
 #include "core/daemon.h"
+#include "core/kept.h"
 #include "core/member.h"
 #include "core/reaper.h"
 #include "shm/access.h"
@@ -82,6 +83,22 @@ region_unpublish(struct tsr_realm const *realm, struct tsr_region_record const *
 		blocks[region->first_ticket + i] = (struct tsr_block){.klass = TSR_CLASS_REGION};
 }
 
+/* What a successor must know of it beside what the directory says. */
+static void
+region_bequeath(struct tsr_realm *realm, struct tsr_region_record const *region)
+{
+	struct tsr_estate_region record = {
+		.owner = region->owner,
+		.pid = (uint32_t)region->pid,
+		.uid = region->uid,
+		.backing = region->memory.backing,
+	};
+
+	memcpy(record.name, region->name, sizeof(record.name));
+	tsr_kept_region(realm, region);
+	tsr_estate_enter_region(&realm->estate, region->number, region->id, &record);
+}
+
 static int
 regions_sweep_work(void *argument)
 {
@@ -147,6 +164,9 @@ tsr_regions_settle(struct tsr_realm *realm)
 		        (unsigned long long)region->id, realm->entry.name);
 		TSR_TRACE(region, region_describe(realm, region, "ended"));
 		region_unpublish(realm, region);
+		if (realm->estate.head != NULL)
+			tsr_st_rlx(&realm->estate.regions[region->number].id, 0);
+		tsr_kept_region_end(realm, region);
 		region_forget(realm, region);
 	}
 	return 0;
@@ -236,6 +256,7 @@ tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
 		return error;
 	}
 	region->id = ++realm->regions.newest_id;
+	region_bequeath(realm, region);
 	region_publish(realm, region);
 	realm->regions.record[region->number] = region;
 	realm->regions.count++;

@@ -246,17 +246,23 @@ rundir_make_eal(struct tsr_rundir const *rundir, char *why, size_t why_bytes)
 }
 
 int
-tsr_rundir_open(struct tsr_rundir *rundir, const char *socket, char *why, size_t why_bytes)
+tsr_rundir_make(struct tsr_rundir *rundir, const char *socket, char *why, size_t why_bytes)
 {
 	char folder[TSR_PATH_BYTES];
 	int error;
 
 	*rundir = (struct tsr_rundir){.lock = -1, .listener = -1};
 	error = rundir_name(rundir, socket, folder, sizeof(folder), why, why_bytes);
-	if (error != 0)
-		return error;
-	if (folder[0] != '\0')
+	if (error == 0 && folder[0] != '\0')
 		error = rundir_folder(rundir, folder, why, why_bytes);
+	return error;
+}
+
+int
+tsr_rundir_open(struct tsr_rundir *rundir, const char *socket, char *why, size_t why_bytes)
+{
+	int error = tsr_rundir_make(rundir, socket, why, why_bytes);
+
 	if (error == 0)
 		error = rundir_lock(rundir, why, why_bytes);
 	if (error == 0 && !tsr_systemd_has_socket())

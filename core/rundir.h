@@ -30,6 +30,11 @@ struct tsr_rundir {
 	bool from_systemd; /* the listener was handed to us */
 };
 
+/* tsr_rundir_make - the names, and the run directory: found or made. As tsr_rundir_open(), without
+ * a lock. */
+TSR_MUST_CHECK
+int tsr_rundir_make(struct tsr_rundir *rundir, const char *socket, char *why, size_t why_bytes);
+
 /*
  * tsr_rundir_open - find or make the run directory, take the lock, clear what a dead daemon left
  * @socket:	path of the control socket; NULL: in the run directory

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <numa.h>
@@ -280,6 +281,58 @@ tsr_segment_create(struct tsr_kernel const *kernel, struct tsr_segment_request c
 	return error;
 }
 
+static int
+segment_seals(bool daemon_writes)
+{
+	return F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL |
+	       (daemon_writes ? F_SEAL_FUTURE_WRITE : 0);
+}
+
+/* Is it what we once made? */
+static int
+segment_check(struct tsr_memory const *segment, bool daemon_writes)
+{
+	int const wanted = segment_seals(daemon_writes);
+	int const seals = fcntl(segment->fd, F_GET_SEALS);
+	struct stat status;
+
+	if (seals < 0 || (seals & wanted) != wanted || fstat(segment->fd, &status) != 0 ||
+	    (uint64_t)status.st_size != segment->bytes)
+		return -EINVAL;
+	return 0;
+}
+
+int
+tsr_segment_open(struct tsr_memory *out, bool daemon_writes)
+{
+	int error = segment_check(out, daemon_writes);
+
+	if (error == 0)
+		error = segment_map(out, segment_backings[out->backing].huge_log2 != 0);
+	if (error != 0)
+		return error;
+	(void)madvise(out->base, out->bytes, MADV_DONTFORK);
+	(void)madvise(out->base, out->bytes, MADV_DONTDUMP);
+	return 0;
+}
+
+int
+tsr_segment_read(struct tsr_memory const *segment, void *to)
+{
+	int const error = segment_check(segment, true);
+	void *from;
+
+	if (error != 0)
+		return error;
+	/* Private: before Linux 6.7 it can't be mapped shared, see mapping_place(). */
+	from = mmap(NULL, segment->bytes, PROT_READ, MAP_PRIVATE, segment->fd, 0);
+	if (from == MAP_FAILED)
+		return -errno;
+	memcpy(to, from, segment->bytes);
+	(void)munmap(from, segment->bytes);
+	return 0;
+}
+
 int
 tsr_segment_open_reading(struct tsr_memory const *segment)
 {
@@ -296,11 +349,7 @@ tsr_segment_open_reading(struct tsr_memory const *segment)
 int
 tsr_segment_seal(struct tsr_memory const *segment, bool daemon_writes)
 {
-	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-
-	if (daemon_writes)
-		seals |= F_SEAL_FUTURE_WRITE;
-	return fcntl(segment->fd, F_ADD_SEALS, seals) == 0 ? 0 : -errno;
+	return fcntl(segment->fd, F_ADD_SEALS, segment_seals(daemon_writes)) == 0 ? 0 : -errno;
 }
 
 void

@@ -55,6 +55,19 @@ TSR_MUST_CHECK
 int tsr_segment_create(struct tsr_kernel const *kernel, struct tsr_segment_request const *request,
                        struct tsr_memory *out, char *why, size_t why_bytes);
 
+/*
+ * tsr_segment_open - map one that is there, and touch nothing of it
+ * @out:	fd, bytes, page_log2 and backing are set
+ *
+ * Return: 0; -EINVAL it is not of that size, or not sealed as we seal; what the kernel gave.
+ */
+TSR_MUST_CHECK
+int tsr_segment_open(struct tsr_memory *out, bool daemon_writes);
+
+/* tsr_segment_read - copy all of one that nobody can map for writing any more. Return: as above. */
+TSR_MUST_CHECK
+int tsr_segment_read(struct tsr_memory const *segment, void *to);
+
 /* tsr_segment_open_reading - a descriptor of its own that can't be written through, to be sent to
  * who may only look; the caller's. Return: a descriptor; what open(2) gave. */
 TSR_MUST_CHECK

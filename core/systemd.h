@@ -5,7 +5,7 @@
 
 /*
  * What the daemon says to systemd and takes from it. Without systemd every call does
- * nothing; built without libsystemd all but tsr_systemd_notify() do nothing.
+ * nothing; built without libsystemd only those that send do something.
  */
 
 #include <stdbool.h>
@@ -24,6 +24,25 @@ int tsr_systemd_take_socket(void);
 /* tsr_systemd_notify - "READY=1", "RELOADING=1", "STATUS=...", "STOPPING=1", "WATCHDOG=1". Waits
  * 20 ms at most for a supervisor that does not read; then it is not told. */
 void tsr_systemd_notify(const char *format, ...) TSR_PRINTF(1, 2);
+
+/* tsr_systemd_store_limit - how many descriptors it keeps for us; 0: none. By FDSTORE in the
+ * environment, which systemd sets from 254 on, and our unit before. */
+uint32_t tsr_systemd_store_limit(void);
+
+/*
+ * tsr_systemd_store - have it keep @fd under @name, and wait until it does
+ * tsr_systemd_unstore - have it close what it keeps under @name
+ * tsr_systemd_take_stored - tell @found of all that it kept for us; @fd is its to close. @found
+ *		returns 0, or what ends this.
+ *
+ * Return: 0; -EOPNOTSUPP nobody supervises us; -ETIMEDOUT a second was not enough; ...
+ */
+TSR_MUST_CHECK
+int tsr_systemd_store(const char *name, int fd);
+TSR_MUST_CHECK
+int tsr_systemd_unstore(const char *name);
+TSR_MUST_CHECK
+int tsr_systemd_take_stored(int (*found)(void *argument, const char *name, int fd), void *argument);
 
 /* tsr_systemd_watchdog_ns - how often systemd wants to hear of us; 0: never. */
 uint64_t tsr_systemd_watchdog_ns(void);

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "shm/reconnect.h"
 #include "shm/region.h"
 #include "shm/scope.h"
 
@@ -190,6 +191,8 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 	attachment->me = reply.client_id;
 	if (!attachment->observer)
 		attachment->state = &attachment->map.states[reply.client_id - 1];
+	memcpy(attachment->name, request->name, sizeof(attachment->name));
+	tsr_reconnect_watch(attachment);
 	TSR_TRACE(attach, attachment->map.directory->name, request->name, attachment->me);
 	tsr_attachment_classes(attachment);
 	return 0;
@@ -341,6 +344,7 @@ tsr_detach(struct tsr_client client)
 	}
 	attachment->handle = 0;
 	TSR_TRACE(detach, attachment->map.directory->name, attachment->me);
+	attachment->kept = tsr_reconnect_hopes(attachment);
 	tsr_region_views_destroy(attachment);
 	client_unmap(&attachment->map);
 	error = client_say_goodbye(&attachment->control);

@@ -65,6 +65,14 @@ struct tsr_attachment {
 	struct tsr_control control;
 	struct tsr_orphans orphans[TSR_CLASSES_MAX];
 	struct tsr_regions *regions; /* NULL: the realm has none */
+	/* For coming back to another daemon: see reconnect.h. */
+	_Atomic uint64_t const *pulse; /* NULL: we never do */
+	_Atomic uint64_t pulse_seen;
+	_Atomic uint64_t lost; /* 1: nobody took the realm over */
+	uint64_t epoch;
+	bool kept; /* as the directory last said, once that is unmapped */
+	char realm[TSR_NAME_BYTES];
+	char name[TSR_NAME_BYTES];
 };
 
 /* An event descriptor of an end or a tap. */
@@ -344,19 +352,30 @@ TSR_COLD void tsr_end_tell_receive(struct tsr_end const *end, struct tsr_msg con
 /* tsr_attachment_evicted - take the daemon's reason for a hint. Return: -ECONNABORTED. */
 TSR_COLD int tsr_attachment_evicted(struct tsr_attachment const *attachment);
 
-/* tsr_attachment_check - may this client go on? Return: 0; -ENOTCONN the realm has ended;
- * -ECONNABORTED. */
+/*
+ * tsr_attachment_follow - the daemon hung up, or the pulse is another's: see reconnect.h
+ *
+ * Does not wait until there is one. Context: any thread; while another one asks the daemon it does
+ * nothing. Return: 0 go on; -ENOTCONN the realm is gone for this client.
+ */
+TSR_MUST_CHECK
+int tsr_attachment_follow(struct tsr_attachment *attachment);
+
+/* tsr_attachment_check - may this client go on? Follows another daemon. Return: 0; -ENOTCONN the
+ * realm has ended; -ECONNABORTED. */
 TSR_INLINE int
-tsr_attachment_check(struct tsr_attachment const *attachment)
+tsr_attachment_check(struct tsr_attachment *attachment)
 {
-	/* [E1] pairs with [E2]: the realm as its daemon last said. */
-	if (tsr_ld_acq(&attachment->map.directory->state) != TSR_REALM_LIVING)
-		return -ENOTCONN;
 	/* [E5] pairs with [E6]: the reason is written. */
 	if (attachment->me != 0 &&
 	    tsr_ld_acq(&attachment->map.notices[attachment->me - 1].evicted) != 0)
 		return tsr_attachment_evicted(attachment);
-	return 0;
+	if (attachment->pulse != NULL &&
+	    tsr_unlikely(tsr_ld_rlx(attachment->pulse) != tsr_ld_rlx(&attachment->pulse_seen)) &&
+	    tsr_attachment_follow(attachment) != 0)
+		return -ENOTCONN;
+	/* [E1] pairs with [E2]: the realm as its daemon last said. */
+	return tsr_ld_acq(&attachment->map.directory->state) == TSR_REALM_LIVING ? 0 : -ENOTCONN;
 }
 
 /* tsr_attachment_classes - fill class_of_lines from the map. */

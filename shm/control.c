@@ -312,15 +312,82 @@ control_request(struct tsr_control *control, uint16_t type, void *request, size_
 	return control_send(control->fd, request, bytes, passed, deadline_ns);
 }
 
+/* A request and what is to come of it. */
+struct control_exchange {
+	uint16_t type;
+	void *request;
+	size_t request_bytes;
+	void *reply;
+	size_t reply_bytes;
+	size_t *got;
+	int const *passed; /* NULL: none */
+	int *fds;          /* [fds_max] */
+	size_t fds_max;
+	size_t *fds_count;
+	uint64_t deadline_ns;
+};
+
+static int
+control_exchange_once(struct tsr_control *control, struct control_exchange const *x)
+{
+	int const error = control_request(control, x->type, x->request, x->request_bytes, x->passed,
+	                                  x->deadline_ns);
+
+	if (x->fds_count != NULL)
+		*x->fds_count = error == 0 ? x->fds_max : 0;
+	return error != 0 ? error
+	                  : control_reply(control, x->type, x->reply, x->reply_bytes, x->got,
+	                                  x->fds, x->fds_count, x->deadline_ns);
+}
+
+/* Asked a second time, of a daemon whose forerunner may have done it: is that what it says? */
+static bool
+control_was_done(uint16_t type, int error)
+{
+	switch (type) {
+	case TSR_PROTO_CHANNEL_REMOVE:
+		return error == -ENOENT;
+	case TSR_PROTO_END_CLOSE:
+	case TSR_PROTO_EVENT_CLOSE:
+		return error == -ESTALE;
+	case TSR_PROTO_REGION_CLOSE:
+		return error == -ESTALE || error == -EPERM;
+	default:
+		return false;
+	}
+}
+
+/* To the daemon, and if that is gone to the one that takes its place. */
+static int
+control_exchange(struct tsr_control *control, struct control_exchange const *x)
+{
+	int error = control_exchange_once(control, x);
+
+	if (error != -ENOTCONN || control->refused || control->renew == NULL)
+		return error;
+	while (error == -ENOTCONN && !control->refused) {
+		if (control->renew(control, x->type, x->request, x->deadline_ns) != 0)
+			return -ENOTCONN;
+		error = control_exchange_once(control, x);
+	}
+	return control_was_done(x->type, error) ? 0 : error;
+}
+
 int
 tsr_control_ask(struct tsr_control *control, uint16_t type, void *request, size_t request_bytes,
                 void *reply, size_t reply_bytes, size_t *got, uint64_t deadline_ns)
 {
-	int const error = control_request(control, type, request, request_bytes, NULL, deadline_ns);
+	struct control_exchange const x = {
+		.type = type,
+		.request = request,
+		.request_bytes = request_bytes,
+		.reply = reply,
+		.reply_bytes = reply_bytes,
+		.got = got,
+		.deadline_ns = deadline_ns,
+	};
 
-	return error != 0 ? error
-	                  : control_reply(control, type, reply, reply_bytes, got, NULL, NULL,
-	                                  deadline_ns);
+	return control_exchange(control, &x);
 }
 
 int
@@ -335,14 +402,19 @@ tsr_control_ask_fds(struct tsr_control *control, uint16_t type, void *request, s
                     void *reply, size_t reply_bytes, int *fds, size_t fds_max, size_t *fds_count,
                     uint64_t deadline_ns)
 {
-	int const error = control_request(control, type, request, request_bytes, NULL, deadline_ns);
+	struct control_exchange const x = {
+		.type = type,
+		.request = request,
+		.request_bytes = request_bytes,
+		.reply = reply,
+		.reply_bytes = reply_bytes,
+		.fds = fds,
+		.fds_max = fds_max,
+		.fds_count = fds_count,
+		.deadline_ns = deadline_ns,
+	};
 
-	*fds_count = fds_max;
-	if (error != 0) {
-		*fds_count = 0;
-		return error;
-	}
-	return control_reply(control, type, reply, reply_bytes, NULL, fds, fds_count, deadline_ns);
+	return control_exchange(control, &x);
 }
 
 int
@@ -350,12 +422,17 @@ tsr_control_ask_passing(struct tsr_control *control, uint16_t type, void *reques
                         size_t request_bytes, void *reply, size_t reply_bytes, int passed,
                         uint64_t deadline_ns)
 {
-	int const error =
-		control_request(control, type, request, request_bytes, &passed, deadline_ns);
+	struct control_exchange const x = {
+		.type = type,
+		.request = request,
+		.request_bytes = request_bytes,
+		.reply = reply,
+		.reply_bytes = reply_bytes,
+		.passed = &passed,
+		.deadline_ns = deadline_ns,
+	};
 
-	return error != 0 ? error
-	                  : control_reply(control, type, reply, reply_bytes, NULL, NULL, NULL,
-	                                  deadline_ns);
+	return control_exchange(control, &x);
 }
 
 /* On kernels without SO_PEERPIDFD the daemon asks for a process descriptor of ours. */
@@ -384,7 +461,7 @@ control_greet(struct tsr_control *control, uint64_t deadline_ns)
 		.layout_version = TSR_LAYOUT_VERSION,
 		.layout_hash = tsr_layout_hash(),
 	};
-	struct tsr_proto_hello_reply reply;
+	struct tsr_proto_hello_reply reply = {0};
 	int const error = tsr_control_ask(control, TSR_PROTO_HELLO, &hello, sizeof(hello), &reply,
 	                                  sizeof(reply), NULL, deadline_ns);
 

@@ -24,7 +24,11 @@ struct tsr_control {
 	uint64_t cookie; /* of the last request */
 	bool refused;    /* the daemon said no to it: it has changed nothing */
 	char release[32];
-	char path[108];        /* of the socket that answered */
+	char path[108]; /* of the socket that answered */
+	/* The daemon is gone: get another one until @deadline_ns, then the request is sent again.
+	 * Return: 0; -ENOTCONN. NULL: nobody does. */
+	int (*renew)(struct tsr_control *control, uint16_t type, void const *request,
+	             uint64_t deadline_ns);
 	unsigned char *packet; /* room for one, made with the first reply; closing frees it */
 };
 

@@ -228,7 +228,7 @@ tsr_geometry_segments(struct tsr_realm_geometry const *g, uint64_t bytes[TSR_SEG
 	bytes[TSR_SEGMENT_STATE] = (uint64_t)g->clients * sizeof(struct tsr_state);
 	bytes[TSR_SEGMENT_TOKENS] = (uint64_t)g->channels * sizeof(struct tsr_tokens);
 	bytes[TSR_SEGMENT_METRICS] =
-		g->ends == 0 ? TSR_CACHELINE : (uint64_t)g->ends * sizeof(struct tsr_metrics);
+		(uint64_t)g->ends * sizeof(struct tsr_metrics) + sizeof(struct tsr_pulse);
 	return TSR_SEGMENT_ARENA0 + 1;
 }
 

@@ -68,6 +68,8 @@ static uint64_t const layout_numbers[] = {
 	TSR_TICKET_SEGMENT,
 	TSR_LINK,
 	offsetof(struct tsr_metrics, times),
+	offsetof(struct tsr_directory, kept),
+	sizeof(struct tsr_pulse),
 };
 
 /* FNV-1a, 64 bits, over the bytes of the numbers. */

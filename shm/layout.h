@@ -284,13 +284,22 @@ struct tsr_directory {
 	_Atomic uint64_t meters_version; /* odd: an end's counts are being moved */
 	uint64_t ranges_offset;          /* of the tickets' ranges, in the tickets segment */
 	uint64_t notices_offset;
-	uint64_t reserved1[9];
+	_Atomic uint64_t kept; /* 1: another daemon takes the realm over when this one dies */
+	uint64_t reserved1[8];
 };
 
 static_assert(offsetof(struct tsr_directory, tickets) == 56, "layout");
 static_assert(offsetof(struct tsr_directory, name) == 96, "layout");
 static_assert(offsetof(struct tsr_directory, klass) == 176, "layout");
 static_assert(sizeof(struct tsr_directory) == 688, "layout");
+
+/* Behind the metrics: written by the daemon that took the realm over, when it is ready to serve. */
+struct tsr_pulse {
+	alignas(TSR_CACHELINE) _Atomic uint64_t generation; /* 0: nobody has taken it over yet */
+	_Atomic uint64_t reserved[7];
+};
+
+static_assert(sizeof(struct tsr_pulse) == 64, "layout");
 
 #define TSR_REALM_LIVING    UINT64_C(0)
 #define TSR_REALM_CONDEMNED UINT64_C(1) /* its memory can't be trusted: detach */

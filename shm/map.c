@@ -120,7 +120,7 @@ map_bind_segments(struct tsr_map *map)
 	    !map_holds(&s[TSR_SEGMENT_BLOCKS], 0,
 	               (uint64_t)map->tickets_all * sizeof(*map->blocks)) ||
 	    !map_holds(&s[TSR_SEGMENT_METRICS], 0,
-	               (uint64_t)map->ends_count * sizeof(*map->metrics)) ||
+	               (uint64_t)map->ends_count * sizeof(*map->metrics) + sizeof(*map->pulse)) ||
 	    !map_holds_or_lacks(&s[TSR_SEGMENT_STATE],
 	                        (uint64_t)map->clients_count * sizeof(*map->states)) ||
 	    !map_holds_or_lacks(&s[TSR_SEGMENT_TOKENS],
@@ -133,6 +133,7 @@ map_bind_segments(struct tsr_map *map)
 	map->states = s[TSR_SEGMENT_STATE].base;
 	map->tokens = s[TSR_SEGMENT_TOKENS].base;
 	map->metrics = s[TSR_SEGMENT_METRICS].base;
+	map->pulse = (struct tsr_pulse *)(void *)&map->metrics[map->ends_count];
 	map->channels_base = s[TSR_SEGMENT_CHANNELS].base;
 	map->channels_bytes = s[TSR_SEGMENT_CHANNELS].bytes;
 	for (uint32_t i = 0; i < map->arenas_count; i++) {
@@ -185,6 +186,14 @@ mapping_place(void *at, uint64_t bytes, int fd, bool writable)
 	return -errno;
 }
 
+/* Not for forked children, nor for core dumps. */
+static void
+mapping_advise(void *at, uint64_t bytes)
+{
+	(void)madvise(at, bytes, MADV_DONTFORK);
+	(void)madvise(at, bytes, MADV_DONTDUMP);
+}
+
 int
 tsr_mapping_open(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t page_log2,
                  bool writable)
@@ -212,9 +221,18 @@ tsr_mapping_open(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t p
 	if (at > reserved)
 		(void)munmap(reserved, (size_t)(at - reserved));
 	(void)munmap(at + rounded, align - (size_t)(at - reserved));
-	(void)madvise(at, rounded, MADV_DONTFORK);
-	(void)madvise(at, rounded, MADV_DONTDUMP);
+	mapping_advise(at, rounded);
 	mapping->base = at;
 	mapping->bytes = rounded;
 	return 0;
+}
+
+int
+tsr_mapping_replace(struct tsr_mapping const *mapping, int fd)
+{
+	int const error = mapping_place(mapping->base, mapping->bytes, fd, false);
+
+	if (error == 0)
+		mapping_advise(mapping->base, mapping->bytes);
+	return error;
 }

@@ -54,7 +54,8 @@ struct tsr_map {
 	struct tsr_metrics *metrics;       /* [ends_count] */
 	struct tsr_notice *notices;        /* [clients_count]: client id 1 has the first */
 	uint32_t ends_count;
-	int doorbell; /* eventfd of the realm's daemon; 0: none */
+	struct tsr_pulse *pulse; /* behind the metrics */
+	int doorbell;            /* eventfd of the realm's daemon; 0: none */
 };
 
 /* The depot of a class: the words of its cells, and the cells. */
@@ -80,6 +81,11 @@ tsr_map_cells(struct tsr_map const *map, uint32_t klass)
 TSR_MUST_CHECK
 int tsr_mapping_open(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t page_log2,
                      bool writable);
+
+/* tsr_mapping_replace - the same for reading, where @mapping is: whoever reads it meanwhile sees
+ * the one or the other. Return: 0; what mmap(2) gave. */
+TSR_MUST_CHECK
+int tsr_mapping_replace(struct tsr_mapping const *mapping, int fd);
 
 /*
  * tsr_map_bind - check the directory against the mappings and fill the rest of @map from it

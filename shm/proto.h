@@ -66,6 +66,7 @@ enum tsr_proto_type {
 	TSR_PROTO_FEED = 30, /* what has happened; the reply may wait until something does */
 	TSR_PROTO_SHARED_SETTLE = 31, /* a message that the daemon was to free is held no more */
 	TSR_PROTO_EVICT = 32,
+	TSR_PROTO_REATTACH = 33, /* to a daemon that took the realm over: the same client */
 	TSR_PROTO_TYPE_END,
 	TSR_PROTO_ERROR = 0x7fff, /* as a reply only: type is TSR_PROTO_ERROR | TSR_PROTO_REPLY */
 };
@@ -148,6 +149,37 @@ tsr_proto_held(uint32_t segments, bool observer)
 
 	return observer ? all & ~TSR_PROTO_HELD_CLIENT : all;
 }
+
+/*
+ * REATTACH: the client that the realm's last daemon knew under that id, by the same process. The
+ * reply brings directory and blocks anew, as descriptors.
+ */
+struct tsr_proto_reattach {
+	struct tsr_proto_head head;
+	char realm[TSR_NAME_BYTES];
+	char name[TSR_NAME_BYTES]; /* of an observer, who comes as a new one */
+	uint64_t epoch;
+	uint32_t client_id; /* 0: an observer */
+	uint32_t flags;     /* TSR_REATTACH_* */
+	/* One bit each for the numbers (the low 16 bits) of its open ends: others are closed. */
+	uint64_t ends[64];
+	/* TSR_REATTACH_REGIONS: likewise for the numbers of the regions that it owns. */
+	uint64_t regions[16];
+	/* TSR_REATTACH_OPENING: it is about to ask again for an end of that channel and side. If an
+	 * earlier daemon opened one that the client does not know it is given that. */
+	char channel[TSR_NAME_BYTES];
+	uint32_t side;
+	uint32_t reserved;
+};
+
+#define TSR_REATTACH_REGIONS UINT32_C(1)
+#define TSR_REATTACH_OPENING UINT32_C(2)
+
+struct tsr_proto_reattach_reply {
+	struct tsr_proto_head head;
+	uint64_t generation; /* of directory and blocks */
+	uint64_t bytes[2];   /* of these */
+};
 
 struct tsr_proto_channel {
 	struct tsr_proto_head head;
@@ -299,7 +331,19 @@ struct tsr_proto_status_reply {
 	int32_t reload_error;     /* of the last one: 0, or a negative errno */
 	uint32_t reload_restart;  /* values of the file that wait for a restart */
 	char reload_text[TSR_PROTO_TEXT_BYTES]; /* of the last one: who asked; why it was refused */
+	/* Take-over. */
+	uint32_t store;        /* TSR_STATUS_STORE_* */
+	uint32_t stored;       /* descriptors that it keeps */
+	uint32_t realms_kept;  /* by it: a successor could take them over */
+	uint32_t realms_taken; /* over from another daemon, at the start */
+	uint32_t clients_away; /* of these, that have not come back yet */
+	uint32_t reserved;
+	uint64_t taken_over_ns; /* from the descriptors to the first that was served; 0: not yet */
 };
+
+#define TSR_STATUS_STORE_NONE    UINT32_C(0)
+#define TSR_STATUS_STORE_SYSTEMD UINT32_C(1)
+#define TSR_STATUS_STORE_HOLDER  UINT32_C(2)
 
 #define TSR_STATUS_COMPAT  UINT32_C(1) /* runs with the fallbacks of an older kernel */
 #define TSR_STATUS_SYSTEMD UINT32_C(2)

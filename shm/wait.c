@@ -165,6 +165,13 @@ wait_daemon_gone(struct tsr_wait const *wait)
 	return poll(&fd, 1, 0) == 1 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
+/* Is another one to be expected, or there? Return: 0 wait on; -ENOTCONN. */
+static int
+wait_follow(struct tsr_wait const *wait)
+{
+	return tsr_attachment_follow(wait->ends[0]->attachment);
+}
+
 static uint64_t
 wait_bit(uint32_t number)
 {
@@ -268,7 +275,7 @@ wait_has_work(struct tsr_wait const *wait)
 static int
 wait_look(struct tsr_wait *wait)
 {
-	if (wait_daemon_gone(wait))
+	if (wait_daemon_gone(wait) && wait_follow(wait) != 0)
 		return -ENOTCONN;
 	wait->look_ns = wait_earlier(2 * wait->look_ns, WAIT_LOOK_MAX_NS);
 	if (!wait_has_work(wait))
@@ -300,7 +307,7 @@ wait_spin(struct tsr_wait *wait, uint64_t now_ns)
 	if (now_ns - wait->begun_ns < wait->look_ns)
 		return 0;
 	wait->look_ns = wait_after(wait->look_ns, tsr_wait_look_ns);
-	return wait_daemon_gone(wait) ? -ENOTCONN : 0;
+	return wait_daemon_gone(wait) ? wait_follow(wait) : 0;
 }
 
 static int

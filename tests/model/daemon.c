@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/kept.h"
 #include "core/regions.h"
 #include "shm/access.h"
 #include "tests/model/model.h"
@@ -94,6 +95,26 @@ tsr_registry_remove(struct tsr_registry *registry, struct tsr_registry_entry *en
 void
 tsr_registry_synchronize(void)
 {
+}
+
+/* Nothing is kept, and nobody takes over. */
+void
+tsr_kept_client_end(struct tsr_member const *member)
+{
+	(void)member;
+}
+
+void
+tsr_event_close(struct tsr_event *event)
+{
+	(void)event;
+}
+
+int
+tsr_attachment_follow(struct tsr_attachment *attachment)
+{
+	(void)attachment;
+	return -ENOTCONN;
 }
 
 static void

@@ -22,8 +22,8 @@
 
 #include "tests/support/check.h"
 
-#define DAEMON_ARGS_MAX 48
-#define DAEMON_END_MS   10000
+#define DAEMON_END_MS  10000
+#define DAEMON_HIGH_FD 500
 
 static int daemon_notify = -1; /* where a daemon says that it is ready */
 static char daemon_text[65536];
@@ -80,7 +80,8 @@ daemon_exec(struct daemon *daemon, char const *const *args, char const *notify, 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || program == NULL)
 		_exit(99);
-	fd = open(program, O_RDONLY | O_CLOEXEC);
+	/* Out of the way of descriptors with a meaning, which begin at 3. */
+	fd = fcntl(open(program, O_RDONLY | O_CLOEXEC), F_DUPFD_CLOEXEC, DAEMON_HIGH_FD);
 	for (; args != NULL && *args != NULL && count <= DAEMON_ARGS_MAX; args++)
 		argv[count++] = *args;
 	dup2(daemon->log, STDERR_FILENO);
@@ -156,7 +157,7 @@ daemon_ready(struct daemon *daemon)
 }
 
 /* Compatible words of the environment, then those of the test, each behind --set. */
-static void
+void
 daemon_args(char const **args, char const *const *sets)
 {
 	static char words[512];

@@ -41,6 +41,10 @@ void daemon_start(struct daemon *daemon, char const *const *sets);
 /* The same as another user; @uid 0: as we are. */
 void daemon_start_as(struct daemon *daemon, char const *const *sets, uid_t uid);
 
+/* daemon_args - the options that daemon_start() gives: [DAEMON_ARGS_MAX], up to a NULL. */
+#define DAEMON_ARGS_MAX 48
+void daemon_args(char const **args, char const *const *sets);
+
 /*
  * daemon_spawn - start it with any arguments, and don't wait until it is ready
  *

@@ -1,0 +1,678 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Copyright (c) 2026 The Tessera Authors */
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/estate.h"
+#include "core/store.h"
+#include "tests/support/check.h"
+#include "tests/support/child.h"
+#include "tests/support/holder.h"
+
+/*
+ * The daemon is killed while a holder keeps its realms: clients go on exchanging messages, lose
+ * none, come back to the next one by themselves; who dies in between is cleaned up after; a realm
+ * that does not add up is condemned, and only that one.
+ */
+
+static struct daemon holder_;
+static struct daemon daemon_;
+
+static void
+takeover_setup(void)
+{
+	holder_start(&holder_);
+	heir_start(&daemon_, &holder_, NULL);
+}
+
+static void
+takeover_teardown(void)
+{
+	heir_stop(&daemon_);
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), 0);
+	holder_stop(&holder_);
+}
+
+TestSuite(takeover, .timeout = 60);
+
+static void
+pause_ms(unsigned ms)
+{
+	struct timespec const pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	nanosleep(&pause, NULL);
+}
+
+static void
+succeed(void)
+{
+	daemon_kill(&daemon_);
+	heir_start(&daemon_, &holder_, NULL);
+}
+
+/* Sends numbers, each when the other side has answered the one before; word 1 counts. */
+static int
+asker(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_sender_open(client, "to", NULL, &sender));
+	child_ok(report, tsr_receiver_open(client, "from", NULL, &receiver));
+	for (uint64_t i = 1; atomic_load(&report->word[2]) == 0; i++) {
+		child_ok(report, tsr_alloc(client, 64, &msg));
+		*(uint64_t *)msg.data = i;
+		child_ok(report, tsr_send(sender, &msg, tsr_deadline_in_ms(20000)));
+		child_ok(report, tsr_recv(receiver, &msg, tsr_deadline_in_ms(20000)));
+		child_check(report, *(uint64_t *)msg.data == i, "%ju for %ju",
+		            (uintmax_t) * (uint64_t *)msg.data, (uintmax_t)i);
+		child_ok(report, tsr_release(client, &msg));
+		atomic_store(&report->word[1], i);
+	}
+	child_ok(report, tsr_sender_close(sender));
+	child_ok(report, tsr_receiver_close(receiver));
+	child_ok(report, tsr_detach(client));
+	return 0;
+}
+
+/* Returns what comes. */
+static int
+answerer(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+	int error;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_receiver_open(client, "to", NULL, &receiver));
+	child_ok(report, tsr_sender_open(client, "from", NULL, &sender));
+	while ((error = tsr_recv(receiver, &msg, tsr_deadline_in_ms(20000))) == 0)
+		child_ok(report, tsr_send(sender, &msg, tsr_deadline_in_ms(20000)));
+	child_is(report, error, -EPIPE);
+	child_ok(report, tsr_receiver_close(receiver));
+	child_ok(report, tsr_sender_close(sender));
+	child_ok(report, tsr_detach(client));
+	return 0;
+}
+
+static void
+goes_on(struct child const *child, uint64_t more)
+{
+	uint64_t const next = atomic_load(&child->report->word[1]) + more;
+	uint64_t const deadline = test_deadline(10000);
+
+	while (atomic_load(&child->report->word[1]) < next) {
+		cr_assert(!test_passed(deadline) && atomic_load(&child->report->failed) == 0,
+		          "nothing is exchanged any more: %s", child->report->text);
+		pause_ms(1);
+	}
+}
+
+test_case_within(takeover, clients_exchange_messages_while_no_daemon_lives_and_come_back, 120)
+{
+	unsigned const rounds = test_nightly() ? 100 : 12;
+	struct child ask, answer;
+	struct tsr_client client;
+
+	child_start(&answer, answerer, NULL);
+	child_start(&ask, asker, NULL);
+	goes_on(&ask, 10);
+	for (unsigned i = 0; i < rounds; i++) {
+		daemon_kill(&daemon_);
+		goes_on(&ask, 100);
+		heir_start(&daemon_, &holder_, NULL);
+		test_same(daemon_status(&daemon_).realms_taken, 1);
+		test_same(daemon_status(&daemon_).clients, 2);
+		/* Whoever is new finds the same realm. */
+		client = daemon_attach(&daemon_, 0);
+		test_ok(tsr_detach(client));
+		goes_on(&ask, 100);
+	}
+	atomic_store(&ask.report->word[2], 1);
+	child_join(&ask);
+	child_join(&answer);
+	daemon_balanced(&daemon_, "demo");
+	test_same(daemon_ledger(&daemon_, "demo").with_clients, 0);
+	test_same(daemon_status(&daemon_).reaped, 0);
+}
+
+/* Word 0: it is attached, and holds a message. Waits for its end. */
+static int
+holds(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_sender_open(client, arg, NULL, &sender));
+	child_ok(report, tsr_alloc(client, 64, &msg));
+	child_ok(report, tsr_send(sender, &msg, TSR_NOWAIT));
+	child_ok(report, tsr_alloc(client, 64, &msg));
+	report_set(report, 0, 1);
+	for (;;)
+		pause_ms(1000);
+}
+
+test_case(takeover, who_dies_while_no_daemon_lives_is_cleaned_up_after)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_receiver receiver;
+	struct child child;
+	struct tsr_msg msg;
+
+	test_ok(tsr_receiver_open(client, "gap", NULL, &receiver));
+	child_start(&child, holds, (void *)(uintptr_t) "gap");
+	cr_assert(report_await(child.report, 0, 1, 20000), "%s", child.report->text);
+	daemon_kill(&daemon_);
+	child_kill(&child, SIGKILL);
+	child_forget(&child);
+	heir_start(&daemon_, &holder_, NULL);
+	daemon_reaped(&daemon_, 1);
+	/* What it had sent is there, then the end that it came to. */
+	test_ok(tsr_recv(receiver, &msg, test_deadline(10000)));
+	test_ok(tsr_release(client, &msg));
+	test_is(tsr_recv(receiver, &msg, test_deadline(10000)), -ECONNRESET);
+	test_ok(tsr_receiver_close(receiver));
+	test_ok(tsr_detach(client));
+	daemon_balanced(&daemon_, "demo");
+	test_same(holder_count(&holder_, "tsr.client."), 0);
+}
+
+/* Blocked until the daemon is another one; then that one's news reach it. */
+static int
+waits(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_receiver receiver;
+	struct tsr_client client;
+	struct tsr_msg msg;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_receiver_open(client, "sleep", NULL, &receiver));
+	report_set(report, 0, 1);
+	child_is(report, tsr_recv(receiver, &msg, tsr_deadline_in_ms(20000)), -ECONNRESET);
+	child_ok(report, tsr_receiver_close(receiver));
+	child_ok(report, tsr_detach(client));
+	return 0;
+}
+
+test_case(takeover, who_sleeps_is_woken_by_the_next_daemon_and_hears_of_deaths_from_it)
+{
+	uint64_t const deadline = test_deadline(20000);
+	struct child sleeper, victim;
+	struct tsr_client client;
+	struct tsr_receiver own;
+	struct tsr_msg msg;
+
+	child_start(&victim, holds, (void *)(uintptr_t) "sleep");
+	cr_assert(report_await(victim.report, 0, 1, 20000), "%s", victim.report->text);
+	client = daemon_attach(&daemon_, 0);
+	test_ok(tsr_receiver_open(client, "sleep", NULL, &own));
+	test_ok(tsr_recv(own, &msg, test_deadline(5000)));
+	test_ok(tsr_release(client, &msg));
+	test_ok(tsr_receiver_close(own));
+	test_ok(tsr_detach(client));
+	child_start(&sleeper, waits, NULL);
+	cr_assert(report_await(sleeper.report, 0, 1, 20000), "%s", sleeper.report->text);
+	pause_ms(50);
+	succeed();
+	/* Nobody but the next daemon wakes it, and it need not ask for anything to be known. */
+	while (daemon_status(&daemon_).clients_away > 1) {
+		cr_assert(!test_passed(deadline), "nobody came back:\n%s", daemon_log(&daemon_));
+		pause_ms(1);
+	}
+	child_kill(&victim, SIGKILL);
+	child_forget(&victim);
+	child_join(&sleeper);
+}
+
+/* Asks for one thing after the other while the daemon comes and goes. */
+static int
+asks(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_channel_options const shape = {.size = sizeof(shape), .capacity = 64};
+	struct tsr_receiver receiver;
+	struct tsr_region region;
+	struct tsr_client client;
+	struct tsr_sender sender;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	report_set(report, 0, 1);
+	while (atomic_load(&report->word[2]) == 0) {
+		child_ok(report, tsr_channel_create(client, "asked", &shape));
+		child_ok(report, tsr_sender_open(client, "asked", NULL, &sender));
+		child_ok(report, tsr_receiver_open(client, "asked", NULL, &receiver));
+		child_ok(report, tsr_region_create(client, 4096, NULL, &region));
+		child_ok(report, tsr_region_close(region));
+		child_ok(report, tsr_sender_close(sender));
+		child_ok(report, tsr_receiver_close(receiver));
+		child_ok(report, tsr_channel_remove(client, "asked"));
+		atomic_fetch_add(&report->word[1], 1);
+	}
+	child_ok(report, tsr_detach(client));
+	return 0;
+}
+
+test_case_within(takeover, requests_wait_for_the_next_daemon_and_are_done_once, 120)
+{
+	unsigned const rounds = test_nightly() ? 200 : 20;
+	struct tsr_proto_row_channel row;
+	struct child child;
+
+	child_start(&child, asks, NULL);
+	cr_assert(report_await(child.report, 0, 1, 20000), "%s", child.report->text);
+	for (unsigned i = 0; i < rounds; i++) {
+		goes_on(&child, 3);
+		succeed();
+	}
+	goes_on(&child, 3);
+	atomic_store(&child.report->word[2], 1);
+	child_join(&child);
+	cr_assert(!daemon_channel(&daemon_, "asked", &row), "a channel is left over");
+	test_same(daemon_regions(&daemon_, NULL, 0), 0);
+	test_same(holder_count(&holder_, "tsr.region."), 0);
+	test_same(holder_count(&holder_, "tsr.client."), 0);
+	daemon_balanced(&daemon_, "demo");
+}
+
+/* The estate of a realm, as the holder has it. */
+static struct tsr_estate
+estate_of(char const *realm)
+{
+	struct tsr_estate estate;
+	char suffix[80], why[200] = "";
+
+	snprintf(suffix, sizeof(suffix), ".%s", realm);
+	test_ok(tsr_estate_open(holder_fetch(&holder_, "tsr.estate.", suffix), &estate, why,
+	                        sizeof(why)));
+	return estate;
+}
+
+Test(takeover, a_realm_whose_estate_is_damaged_is_condemned_and_no_other)
+{
+	char const *const sets[] = {"realms.demo.mode=0660", "realms.other.mode=0660", NULL};
+	struct tsr_attach_options options;
+	struct tsr_client good, bad, fresh;
+	struct tsr_receiver in_good, in_bad;
+	struct tsr_sender to_good;
+	struct tsr_estate estate;
+	struct tsr_msg msg;
+
+	holder_start(&holder_);
+	heir_start(&daemon_, &holder_, sets);
+	options = daemon_options(&daemon_);
+	good = daemon_attach(&daemon_, 0);
+	options.realm = "other";
+	test_ok(tsr_attach(&options, &bad));
+	test_ok(tsr_receiver_open(good, "x", NULL, &in_good));
+	test_ok(tsr_sender_open(good, "x", NULL, &to_good));
+	test_ok(tsr_receiver_open(bad, "x", NULL, &in_bad));
+	daemon_kill(&daemon_);
+	estate = estate_of("other");
+	/* Two ends that count in one place. */
+	tsr_st_rlx(&estate.ends[1], tsr_ld_rlx(&estate.ends[0]));
+	tsr_st_rlx(&estate.clients[0].ends, 2);
+	tsr_estate_close(&estate);
+	heir_start(&daemon_, &holder_, sets);
+	daemon_log_has(&daemon_, "realm 'other' could not be taken over");
+	test_same(daemon_status(&daemon_).realms_taken, 1);
+	test_is(tsr_recv(in_bad, &msg, test_deadline(15000)), -ENOTCONN);
+	test_is(tsr_receiver_close(in_bad), -ENOTCONN);
+	test_ok(tsr_detach(bad));
+	test_ok(tsr_attach(&options, &fresh));
+	test_ok(tsr_detach(fresh));
+	test_ok(tsr_alloc(good, 64, &msg));
+	test_ok(tsr_send(to_good, &msg, TSR_NOWAIT));
+	test_ok(tsr_recv(in_good, &msg, TSR_NOWAIT));
+	test_ok(tsr_release(good, &msg));
+	test_ok(tsr_sender_close(to_good));
+	test_ok(tsr_receiver_close(in_good));
+	test_ok(tsr_detach(good));
+	daemon_balanced(&daemon_, "demo");
+	daemon_balanced(&daemon_, "other");
+	takeover_teardown();
+}
+
+test_case(takeover, another_layout_refuses_before_it_touches_anything)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	uint64_t const ours = tsr_layout_hash();
+	struct tsr_estate estate = estate_of("demo");
+	unsigned const kept = holder_count(&holder_, TSR_STORE_PREFIX);
+	int status;
+
+	daemon_kill(&daemon_);
+	estate.head->layout_hash = ours ^ 1;
+	heir_spawn(&daemon_, &holder_, NULL);
+	status = daemon_ended(&daemon_);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%#x", status);
+	daemon_log_has(&daemon_, "another build");
+	daemon_log_has(&daemon_, "--fresh");
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), kept);
+	test_same(tsr_ld_rlx(&estate.head->generation), 0);
+	estate.head->layout_hash = ours;
+	tsr_estate_close(&estate);
+	heir_start(&daemon_, &holder_, NULL);
+	test_same(daemon_status(&daemon_).realms_taken, 1);
+	test_ok(tsr_channel_create(client, "there", NULL));
+	test_ok(tsr_channel_remove(client, "there"));
+	test_ok(tsr_detach(client));
+}
+
+test_case(takeover, fresh_takes_nothing_over)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	char const *const args[] = {"--fresh", NULL};
+
+	daemon_kill(&daemon_);
+	daemon_spawn(&daemon_, args, 0);
+	cr_assert(daemon_ready(&daemon_), "%s", daemon_log(&daemon_));
+	test_same(daemon_status(&daemon_).realms_taken, 0);
+	test_same(daemon_status(&daemon_).clients, 0);
+	test_is(tsr_channel_create(client, "there", NULL), -ENOTCONN);
+	test_ok(tsr_detach(client));
+}
+
+test_case(takeover, a_clean_stop_leaves_nothing_to_take_over)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+
+	test_ok(tsr_receiver_open(client, "over", NULL, &receiver));
+	heir_stop(&daemon_);
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), 0);
+	test_is(tsr_recv(receiver, &msg, test_deadline(5000)), -ENOTCONN);
+	heir_start(&daemon_, &holder_, NULL);
+	test_same(daemon_status(&daemon_).realms_taken, 0);
+	test_is(tsr_channel_create(client, "there", NULL), -ENOTCONN);
+	test_ok(tsr_detach(client));
+}
+
+test_case(takeover, without_its_holder_a_daemon_says_that_nothing_is_kept)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	uint64_t const deadline = test_deadline(5000);
+	struct tsr_receiver receiver;
+	struct tsr_msg msg;
+
+	test_same(daemon_status(&daemon_).store, TSR_STATUS_STORE_HOLDER);
+	test_same(daemon_status(&daemon_).realms_kept, 1);
+	test_ok(tsr_receiver_open(client, "over", NULL, &receiver));
+	daemon_kill(&holder_);
+	while (daemon_status(&daemon_).realms_kept != 0) {
+		cr_assert(!test_passed(deadline), "it is not noticed");
+		pause_ms(1);
+	}
+	test_same(daemon_status(&daemon_).store, TSR_STATUS_STORE_NONE);
+	/* As without one: no hope. */
+	daemon_kill(&daemon_);
+	test_is(tsr_recv(receiver, &msg, test_deadline(20000)), -ENOTCONN);
+	test_ok(tsr_detach(client));
+	/* What both have left is cleared by who comes next. */
+	{
+		char const *const args[] = {"--holder", NULL};
+
+		daemon_spawn(&holder_, args, 0);
+		cr_assert(daemon_ready(&holder_), "%s", daemon_log(&holder_));
+	}
+	heir_start(&daemon_, &holder_, NULL);
+}
+
+static short
+polled(int fd, int ms)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+
+	return poll(&one, 1, ms) > 0 ? one.revents : 0;
+}
+
+test_case(takeover, an_event_descriptor_stays_what_it_is)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_receiver receiver;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+	int fd, ready;
+
+	test_ok(tsr_receiver_open(client, "event", NULL, &receiver));
+	test_ok(tsr_sender_open(client, "event", NULL, &sender));
+	test_ok(tsr_receiver_event(receiver, &fd));
+	test_ok(tsr_receiver_arm(receiver, &ready));
+	test_same(ready, 0);
+	for (int round = 0; round < 3; round++) {
+		daemon_kill(&daemon_);
+		cr_assert_eq(polled(fd, 0), 0, "it is at its end");
+		heir_start(&daemon_, &holder_, NULL);
+		/* The next daemon has it look, and is asked for the next signal. */
+		cr_assert_eq(polled(fd, 10000), POLLIN);
+		test_is(tsr_recv(receiver, &msg, TSR_NOWAIT), -EAGAIN);
+		test_ok(tsr_receiver_arm(receiver, &ready));
+		test_same(ready, 0);
+		cr_assert_eq(polled(fd, 0), 0);
+		test_ok(tsr_alloc(client, 64, &msg));
+		test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+		cr_assert_eq(polled(fd, 10000), POLLIN);
+		test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+		test_ok(tsr_release(client, &msg));
+		test_ok(tsr_receiver_arm(receiver, &ready));
+	}
+	test_same(holder_count(&holder_, "tsr.event."), 1);
+	test_ok(tsr_receiver_close(receiver));
+	test_same(holder_count(&holder_, "tsr.event."), 0);
+	test_ok(tsr_sender_close(sender));
+	test_ok(tsr_detach(client));
+	daemon_balanced(&daemon_, "demo");
+}
+
+/* An observer comes back as a new one, and sees what the next daemon writes. */
+test_case(takeover, an_observer_comes_back)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_client const watcher = daemon_attach(&daemon_, TSR_ATTACH_OBSERVER);
+	struct tsr_tap_options const oldest = {.size = sizeof(oldest), .from = TSR_TAP_OLDEST};
+	struct tsr_sender sender;
+	struct tsr_copy copy;
+	struct tsr_msg msg;
+	struct tsr_tap tap;
+	char bytes[64];
+
+	test_ok(tsr_sender_open(client, "seen", NULL, &sender));
+	test_ok(tsr_tap_open(watcher, "seen", &oldest, &tap));
+	succeed();
+	test_ok(tsr_alloc(client, 64, &msg));
+	test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+	test_ok(tsr_read_copy(tap, bytes, sizeof(bytes), &copy));
+	test_same(copy.length, 64);
+	test_ok(tsr_tap_close(tap));
+	test_ok(tsr_sender_close(sender));
+	test_ok(tsr_channel_remove(client, "seen"));
+	test_is(tsr_tap_open(watcher, "seen", &oldest, &tap), -ENOENT);
+	test_ok(tsr_detach(watcher));
+	test_ok(tsr_detach(client));
+}
+
+/* What the traced process is about to call; 0: it comes back from one. */
+static uint64_t
+call_at(pid_t pid, uint64_t *second)
+{
+	struct __ptrace_syscall_info info;
+
+	cr_assert_gt(ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info), 0, "ptrace: %m");
+	if (info.op != PTRACE_SYSCALL_INFO_ENTRY)
+		return 0;
+	*second = info.entry.args[2];
+	return info.entry.nr;
+}
+
+/*
+ * Trace a successor, and kill it at the entry of the @step-th system call after it has looked for
+ * the holder. Return: false: before that it began its first thread, which serves.
+ */
+static bool
+killed_at(unsigned step)
+{
+	unsigned calls = 0;
+	bool killed = false;
+	int status;
+
+	heir_spawn(&daemon_, &holder_, NULL);
+	cr_assert_eq(
+		ptrace(PTRACE_SEIZE, daemon_.pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL),
+		0, "ptrace: %m");
+	cr_assert_eq(ptrace(PTRACE_INTERRUPT, daemon_.pid, NULL, NULL), 0);
+	while (!killed && waitpid(daemon_.pid, &status, __WALL) == daemon_.pid &&
+	       WIFSTOPPED(status)) {
+		uint64_t option = 0;
+		uint64_t const number =
+			WSTOPSIG(status) == (SIGTRAP | 0x80) ? call_at(daemon_.pid, &option) : 0;
+
+		if (number == SYS_clone3)
+			break;
+		/* It sets this for the holder, and for nobody else. */
+		if (calls == 0 && number == SYS_setsockopt && option == SO_RCVTIMEO)
+			calls = 1;
+		else if (calls > 0 && number != 0)
+			calls++;
+		killed = calls == step;
+		if (!killed)
+			ptrace(PTRACE_SYSCALL, daemon_.pid, NULL, NULL);
+	}
+	kill(daemon_.pid, SIGKILL);
+	(void)daemon_ended(&daemon_);
+	return killed;
+}
+
+test_case_within(takeover, a_successor_killed_at_any_system_call_is_followed_by_one_that_succeeds,
+                 300)
+{
+	unsigned const stride = test_nightly() ? 1 : 5;
+	struct child ask, answer;
+	unsigned step = 1;
+
+	child_start(&answer, answerer, NULL);
+	child_start(&ask, asker, NULL);
+	goes_on(&ask, 10);
+	daemon_kill(&daemon_);
+	while (killed_at(step)) {
+		goes_on(&ask, 1);
+		step += stride;
+	}
+	cr_assert_gt(step, 50, "only %u system calls were seen", step);
+	cr_log_info("killed at every %u-th of %u system calls", stride, step);
+	heir_start(&daemon_, &holder_, NULL);
+	test_same(daemon_status(&daemon_).realms_taken, 1);
+	goes_on(&ask, 100);
+	atomic_store(&ask.report->word[2], 1);
+	child_join(&ask);
+	child_join(&answer);
+	daemon_balanced(&daemon_, "demo");
+	test_same(daemon_ledger(&daemon_, "demo").with_clients, 0);
+	/* Eight segments, doorbell and estate: nothing of the others is left over. */
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), daemon_status(&daemon_).stored);
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), 10);
+}
+
+/* One of many: it waits for a message, and comes back to the next daemon. */
+static int
+one_of_many(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_receiver receiver;
+	struct tsr_client client;
+	struct tsr_msg msg;
+	int error;
+
+	(void)arg;
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_receiver_open(client, "many", NULL, &receiver));
+	report_set(report, 0, 1);
+	error = tsr_recv(receiver, &msg, tsr_deadline_in_ms(40000));
+	child_check(report, error == -EPIPE, "%d", error);
+	child_ok(report, tsr_detach(client));
+	return 0;
+}
+
+#define MANY 100
+
+/* The next daemon: how long until it served, when all have come back to it. */
+static uint64_t
+taken_over(char const *const *sets)
+{
+	uint64_t const deadline = test_deadline(60000);
+	struct tsr_proto_status_reply status;
+
+	daemon_kill(&daemon_);
+	heir_start(&daemon_, &holder_, sets);
+	do {
+		cr_assert(!test_passed(deadline), "they stay away:\n%s", daemon_log(&daemon_));
+		pause_ms(1);
+		status = daemon_status(&daemon_);
+	} while (status.clients_away > 1);
+	printf("# %ju clients, %ju MiB: served after %ju us, all back after %ju ms\n",
+	       (uintmax_t)status.clients, (uintmax_t)(status.memory_bytes >> 20),
+	       (uintmax_t)(status.taken_over_ns / 1000), (uintmax_t)(status.uptime_ns / 1000000));
+	test_same(status.realms_taken, 1);
+	test_same(status.clients, MANY + 1);
+	return status.taken_over_ns;
+}
+
+/* 1 GiB, 16,384 tickets, 100 clients: the best of three, for others use this machine, too. */
+Test(takeover, of_one_gibibyte_and_a_hundred_clients_takes_less_than_100_ms, .timeout = 120)
+{
+	char const *const sets[] = {"realms.demo.classes=65536:16384",  "realms.demo.clients=256",
+	                            "realms.demo.region_tickets=0",     "realms.demo.regions=0",
+	                            "limits.connections_per_user=1000", NULL};
+	static struct child child[MANY];
+	uint64_t best = UINT64_MAX;
+	struct tsr_client client;
+	struct tsr_sender sender;
+
+	holder_start(&holder_);
+	heir_start(&daemon_, &holder_, sets);
+	client = daemon_attach(&daemon_, 0);
+	test_ok(tsr_sender_open(client, "many", NULL, &sender));
+	for (unsigned i = 0; i < MANY; i++) {
+		child_start(&child[i], one_of_many, NULL);
+		cr_assert(report_await(child[i].report, 0, 1, 20000), "%s", child[i].report->text);
+	}
+	for (int i = 0; i < 3; i++) {
+		uint64_t const took = taken_over(sets);
+
+		best = took < best ? took : best;
+	}
+	cr_assert_lt(best, TEST_SECOND / 10);
+	test_ok(tsr_sender_close(sender));
+	for (unsigned i = 0; i < MANY; i++)
+		child_join(&child[i]);
+	test_ok(tsr_detach(client));
+	daemon_balanced(&daemon_, "demo");
+	takeover_teardown();
+}
