@@ -550,7 +550,7 @@ const struct model_scenario model_scenarios[] = {
 		.name = "wake-one-of-two",
 		.what = "two receivers wait for one message each",
 		.capacity = 2,
-		.states = 3 * MILLION,
+		.states = 4 * MILLION,
 		.nightly = 50 * MILLION,
 		.actor = {{SENDS(2), .stays = true},
                           {RECEIVES(1), .stays = true},
