@@ -247,8 +247,6 @@ static void
 daemon_forget_figures(unsigned number)
 {
 	daemon_members[number].leaving = (struct tsr_member_leaving){.end = 0};
-	for (unsigned i = 0; i < DAEMON_ENDS; i++)
-		daemon_ends[number][i].left = NULL;
 }
 
 static void

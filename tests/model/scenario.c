@@ -968,6 +968,7 @@ const struct model_scenario model_scenarios[] = {
 		UNLIMITED,
 		.kills = 1,
 		.reaper_kills = 1,
+		.states = 4 * MILLION,
 		.actor = {{SENDS_MORE(2)}, {RECEIVES(0)}},
 	},
 	{
