@@ -1192,6 +1192,14 @@ const struct model_scenario model_scenarios[] = {
 		.actor = {{SENDS(2), .timeouts = 1, .stays = true}, {RECEIVES(2), .stays = true}},
 	},
 	{
+		.name = "pso-unlimited",
+		.what = "the same, a sender that puts in segments, a receiver that follows",
+		UNLIMITED,
+		.pso = true,
+		.quick = true,
+		.actor = {{SENDS_MORE(2), .stays = true}, {RECEIVES(2), .stays = true}},
+	},
+	{
 		.name = "pso-drop",
 		.what = "the same, a sender that drops the oldest",
 		.flags = TSR_CHANNEL_DROP_OLDEST,
