@@ -126,12 +126,13 @@ connection_leave_member(struct tsr_connection *connection)
 		return;
 	tsr_realm_lock(member->realm);
 	member->connection = -1;
-	/* Whose reconnecting failed on its side tries again. */
-	closing = member->state == TSR_MEMBER_ATTACHED && !connection->tentative;
+	/* Whose reconnecting failed tries again; whom we leave comes back to the next daemon. */
+	closing = member->state == TSR_MEMBER_ATTACHED && !connection->tentative &&
+	          !connection->server->leaving;
 	if (closing)
 		tsr_member_closing(member);
 	tsr_realm_unlock(member->realm);
-	if (closing && !connection->server->leaving)
+	if (closing)
 		tsr_closing_add(connection->server, member, TSR_CLOSING_NS);
 	connection->member = NULL;
 	tsr_member_put(member);

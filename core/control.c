@@ -327,6 +327,9 @@ server_thread(void *argument)
 		if (timer)
 			server_timer(server);
 	}
+	/* Whose daemon leaves all to another one is away, and what is kept of it stays. */
+	if (server->daemon->leaving_all)
+		tsr_store_let_go(&server->daemon->store);
 	while (server->connections != NULL)
 		tsr_connection_close(server->connections);
 	tsr_offers_drop(server);

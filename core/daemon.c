@@ -411,17 +411,19 @@ daemon_dissolve_realm(struct tsr_realm *realm, void *argument)
 void
 tsr_daemon_stop(struct tsr_daemon *daemon)
 {
-	if (daemon->leaving_all)
-		tsr_store_close(&daemon->store); /* what it keeps it keeps */
-	else
+	if (!daemon->leaving_all) {
 		tsr_store_clear(&daemon->store);
-	if (daemon->realms.table != NULL)
-		/* Clients learn it: their sleepers are woken and look. */
-		tsr_daemon_each_realm(
-			daemon, daemon->leaving_all ? daemon_abandon_realm : daemon_close_realm,
-			NULL);
+		if (daemon->realms.table != NULL)
+			/* Clients learn it: their sleepers are woken and look. */
+			tsr_daemon_each_realm(daemon, daemon_close_realm, NULL);
+	}
 	if (daemon->server != NULL)
 		tsr_server_destroy(daemon->server);
+	if (daemon->leaving_all)
+		tsr_store_let_go(&daemon->store);
+	if (daemon->realms.table != NULL && daemon->leaving_all)
+		/* Nobody serves any more: what is there is the next one's. */
+		tsr_daemon_each_realm(daemon, daemon_abandon_realm, NULL);
 	if (daemon->realms.table != NULL)
 		/* With nobody left but us: every member, then the realm itself. */
 		tsr_daemon_each_realm(daemon, daemon_dissolve_realm, NULL);

@@ -111,7 +111,7 @@ tsr_estate_create(struct tsr_kernel const *kernel, struct tsr_estate_facts const
 	memcpy(head->page_log2, facts->page_log2, sizeof(head->page_log2));
 	memcpy(head->backing, facts->backing, sizeof(head->backing));
 	memcpy(head->realm, facts->realm, strnlen(facts->realm, sizeof(head->realm) - 1));
-	/* [B1] pairs with [B2]: what the magic vouches for is written. */
+	/* [C1] pairs with [C2]: what the magic vouches for is written. */
 	tsr_st_rel(&head->magic, TSR_ESTATE_MAGIC);
 	*out = estate;
 	return 0;
@@ -129,7 +129,7 @@ estate_damaged(char *why, size_t why_bytes, const char *what, uint64_t number)
 static int
 estate_check_head(struct tsr_estate_head const *head, uint64_t bytes, char *why, size_t why_bytes)
 {
-	/* [B2] pairs with [B1]. */
+	/* [C2] pairs with [C1]. */
 	if (tsr_ld_acq(&head->magic) != TSR_ESTATE_MAGIC)
 		return estate_damaged(why, why_bytes, "it has no magic", 0);
 	if (head->version != TSR_ESTATE_VERSION || head->head_bytes != sizeof(*head) ||
@@ -212,7 +212,7 @@ tsr_estate_enter(struct tsr_estate const *estate, uint16_t id,
 	record->uid = client->uid;
 	record->flags = client->flags;
 	memcpy(record->name, client->name, sizeof(record->name));
-	/* [B1] pairs with [B2]: a record with a state is complete. */
+	/* [C1] pairs with [C2]: a record with a state is complete. */
 	tsr_st_rel(&record->state, TSR_ESTATE_ATTACHED);
 	return record;
 }
@@ -232,6 +232,6 @@ tsr_estate_enter_region(struct tsr_estate const *estate, uint32_t number, uint64
 	record->backing = region->backing;
 	memcpy(record->name, region->name, sizeof(record->name));
 	tsr_st_rlx(&estate->head->newest_region, id);
-	/* [B1] pairs with [B2]: a record with an id is complete. */
+	/* [C1] pairs with [C2]: a record with an id is complete. */
 	tsr_st_rel(&record->id, id);
 }

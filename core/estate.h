@@ -11,7 +11,7 @@
  *		region, and for each client a row of words, one an end. The rows are sparse.
  * Writers	daemons alone: no client ever gets the descriptor.
  * Crash	a daemon may die between any two stores. An end and a channel are one word. A
- *		record of a client or region is valid by its state word, stored last [B1] and
+ *		record of a client or region is valid by its state word, stored last [C1] and
  *		cleared first. What is made is written here before anybody is told of it; what is
  *		gone leaves here when nothing is left to be repaired.
  * Trust	a successor believes nothing before tsr_estate_check() has seen it.

@@ -96,7 +96,7 @@ check_client(struct check const *check, uint32_t id)
 {
 	struct tsr_estate_client const *const client = &check->estate->clients[id - 1];
 	_Atomic uint64_t const *const row = tsr_estate_row(check->estate, (uint16_t)id);
-	/* [B2] pairs with [B1]. */
+	/* [C2] pairs with [C1]. */
 	uint64_t const state = tsr_ld_acq(&client->state);
 	uint64_t const ends = tsr_ld_rlx(&client->ends);
 
@@ -128,7 +128,7 @@ check_region(struct check const *check, uint32_t number)
 
 	if (id == 0)
 		return 0;
-	/* [B2] pairs with [B1]. */
+	/* [C2] pairs with [C1]. */
 	if (tsr_ld_acq(&region->id) != id || id > tsr_ld_rlx(&check->estate->head->newest_region))
 		return check_fails(check, "is a region that the estate does not know", number);
 	if ((state != TSR_REGION_OPEN && state != TSR_REGION_CLOSING) || entry->bytes == 0 ||

@@ -284,6 +284,16 @@ tsr_store_lose(struct tsr_store *store)
 }
 
 void
+tsr_store_let_go(struct tsr_store *store)
+{
+	if (!store->made)
+		return;
+	(void)pthread_mutex_lock(&store->lock);
+	store->kind = TSR_STORE_NONE;
+	(void)pthread_mutex_unlock(&store->lock);
+}
+
+void
 tsr_store_clear(struct tsr_store *store)
 {
 	char name[TSR_STORE_NAME_BYTES];

@@ -88,6 +88,9 @@ void tsr_store_drop(struct tsr_store *store, const char *name);
 /* tsr_store_lose - the holder is gone: nothing is kept any more. */
 void tsr_store_lose(struct tsr_store *store);
 
+/* tsr_store_let_go - it keeps what it keeps: from here on nothing is said to it. */
+void tsr_store_let_go(struct tsr_store *store);
+
 /* tsr_store_clear - and so all of it: nothing is left to take over. */
 void tsr_store_clear(struct tsr_store *store);
 

@@ -144,7 +144,7 @@ takeover_wake_work(void *argument)
 	struct tsr_reap_result result = {0};
 
 	tsr_reaper_inherit(&realm->map, &result);
-	/* [V1] pairs with [V2]: who sees it finds a daemon that answers. */
+	/* [I1] pairs with [I2]: who sees it finds a daemon that answers. */
 	tsr_st_rel(&realm->map.pulse->generation, realm->generation);
 	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
 		struct tsr_reap_end end;

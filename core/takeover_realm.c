@@ -199,7 +199,7 @@ realm_commit(struct tsr_realm *realm, char *why, size_t why_bytes)
 			return error;
 		}
 	}
-	/* [B3]: from here on the new ones count. */
+	/* From here on the new ones count. */
 	tsr_st_rlx(&realm->estate.head->generation, realm->generation);
 	return 0;
 }

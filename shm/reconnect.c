@@ -163,7 +163,7 @@ reconnect_try(struct tsr_attachment *attachment, uint16_t type, void const *pend
 	if (mapped ? !tsr_reconnect_hopes(attachment) : !attachment->kept)
 		return -ENOTCONN;
 	if (mapped)
-		/* [V2] pairs with [V1]: a later one is seen the next time. */
+		/* [I2] pairs with [I1]: a later one is seen the next time. */
 		pulse = tsr_ld_acq(attachment->pulse);
 	error = tsr_control_open(&control, attachment->control.path, deadline_ns);
 	if (error == 0) {

@@ -386,6 +386,35 @@ test_case(takeover, another_layout_refuses_before_it_touches_anything)
 	test_ok(tsr_detach(client));
 }
 
+test_case(takeover, a_successor_that_fails_when_it_served_already_leaves_all_to_the_next)
+{
+	char const *const sets[] = {"poll.cpu=1000", NULL};
+	struct child ask, answer;
+	int status;
+
+	child_start(&answer, answerer, NULL);
+	child_start(&ask, asker, NULL);
+	goes_on(&ask, 10);
+	for (int i = 0; i < 3; i++) {
+		daemon_kill(&daemon_);
+		heir_spawn(&daemon_, &holder_, sets);
+		status = daemon_ended(&daemon_);
+		cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 1, "%#x", status);
+		daemon_log_has(&daemon_, "is taken over");
+		daemon_log_has(&daemon_, "poll.cpu is 1000");
+		goes_on(&ask, 100);
+		heir_start(&daemon_, &holder_, NULL);
+		test_same(daemon_status(&daemon_).realms_taken, 1);
+		test_same(daemon_status(&daemon_).clients, 2);
+	}
+	goes_on(&ask, 100);
+	atomic_store(&ask.report->word[2], 1);
+	child_join(&ask);
+	child_join(&answer);
+	daemon_balanced(&daemon_, "demo");
+	test_same(daemon_ledger(&daemon_, "demo").with_clients, 0);
+}
+
 test_case(takeover, fresh_takes_nothing_over)
 {
 	struct tsr_client const client = daemon_attach(&daemon_, 0);
