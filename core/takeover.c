@@ -157,6 +157,10 @@ takeover_wake_work(void *argument)
 		(void)tsr_add_rel(&end.channel.shm->redo, 1);
 		/* With the tokens that the dead daemon had enqueued for event descriptors. */
 		tsr_reaper_wake(&end, TSR_HOLDER_DAEMON, &result);
+		/* What the dead daemon was at when the last end had left. */
+		if (realm->channels[i]->side[0].count == 0 &&
+		    realm->channels[i]->side[1].count == 0)
+			tsr_reaper_trim(&realm->map, &end.channel);
 	}
 	return 0;
 }

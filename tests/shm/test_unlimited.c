@@ -256,6 +256,29 @@ Test(unlimited, what_it_grew_by_is_free_when_nobody_has_it_open_or_it_is_removed
 	pair_leave();
 }
 
+Test(unlimited, trim_that_was_cut_short_is_done_by_the_next_one)
+{
+	make(0, 0);
+	for (uint64_t i = 0; i < 3 * PER_LAP; i++)
+		test_ok(put(i));
+	for (uint64_t i = 0; i < 3 * PER_LAP; i++)
+		gets(i, 0);
+	test_ok(local_sender_close(from, sender));
+	test_ok(local_receiver_close(to, receiver));
+	/* Out of the ring, and not yet free. */
+	tsr_unlimited_close_ring(channel);
+	cr_assert_not(realm_count(&realm).balanced);
+	for (int i = 0; i < 2; i++) {
+		tsr_reaper_trim(&realm.map, channel);
+		test_same(realm_balanced(&realm).in_channels, 0);
+	}
+	test_ok(local_sender(from, channel, NULL, &sender));
+	test_ok(local_receiver(to, channel, NULL, &receiver));
+	test_ok(put(1));
+	gets(1, 0);
+	pair_leave();
+}
+
 Test(unlimited, block_that_a_dead_sender_had_linked_is_the_channels)
 {
 	struct tsr_reap_result result;
