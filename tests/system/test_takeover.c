@@ -415,6 +415,31 @@ test_case(takeover, a_successor_that_fails_when_it_served_already_leaves_all_to_
 	test_same(daemon_ledger(&daemon_, "demo").with_clients, 0);
 }
 
+/* As after a reload that took it out. */
+Test(takeover, a_realm_that_the_configuration_lacks_closes_with_its_last_client)
+{
+	char const *const sets[] = {"realms.demo.mode=0660", "realms.other.mode=0660", NULL};
+	struct tsr_attach_options options;
+	struct tsr_proto_row_realm row;
+	struct tsr_client client, fresh;
+
+	holder_start(&holder_);
+	heir_start(&daemon_, &holder_, sets);
+	options = daemon_options(&daemon_);
+	options.realm = "other";
+	test_ok(tsr_attach(&options, &client));
+	daemon_kill(&daemon_);
+	heir_start(&daemon_, &holder_, NULL);
+	test_same(daemon_status(&daemon_).realms_taken, 2);
+	cr_assert(daemon_realm(&daemon_, "other", &row));
+	test_same(row.state, TSR_ROW_REALM_LEAVING);
+	test_ok(tsr_channel_create(client, "on", NULL));
+	test_is(tsr_attach(&options, &fresh), -ENOENT);
+	test_ok(tsr_detach(client));
+	cr_assert(!daemon_realm(&daemon_, "other", &row), "it is still there");
+	takeover_teardown();
+}
+
 test_case(takeover, fresh_takes_nothing_over)
 {
 	struct tsr_client const client = daemon_attach(&daemon_, 0);
