@@ -66,7 +66,7 @@ death_victim(void *context)
 	uint32_t tickets = bench->flags;
 	struct tsr_attach_options options = {.size = sizeof(options), .realm = TSR_PERF_REALM};
 	struct tsr_msg msgs[DEATH_BATCH];
-	struct tsr_client client;
+	struct tsr_client client = {.handle = 0};
 	struct tsr_sender sender;
 	int error = tsr_perf_victim_grow(bench->payload_bytes);
 
