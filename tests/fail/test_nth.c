@@ -77,10 +77,10 @@ round_wait(struct round *round)
 static int
 round_ask(struct round *round)
 {
-	struct tsr_receiver server;
+	struct tsr_receiver server = {.handle = 0};
 	struct tsr_asker asker;
 	struct tsr_msg request;
-	uint64_t ask;
+	uint64_t ask = 0;
 	int error = tsr_asker_open(round->client, "fail/service", &asker);
 
 	if (error == 0)

@@ -284,7 +284,7 @@ test_case(evict, whatever_a_client_does_it_is_told_why_and_leaves)
 		                                            .flags = part->flags};
 		struct tsr_proto_evict_reply reply;
 		life *live = part->live;
-		struct tsr_sender sender;
+		struct tsr_sender sender = {.handle = 0};
 		struct child child;
 
 		test_ok(tsr_channel_create(a, "held", &options));
