@@ -15,27 +15,29 @@ teardown() { tessera_teardown; }
 # a_death: a client that has sent 100 messages of 512 bytes and holds its end open is killed; $victim was it.
 a_death() {
 	local before
-	before=$(find "$kept" -maxdepth 1 -name '*Z' | wc -l)
+	before=$("$TESSERA" events --no-follow --json --kind keep | jq -s length)
 	rm -f "$BATS_TEST_TMPDIR/pipe"
 	mkfifo "$BATS_TEST_TMPDIR/pipe"
 	exec 7<>"$BATS_TEST_TMPDIR/pipe"
 	background "$TESSERA" send demo/files --block-size 512 <"$BATS_TEST_TMPDIR/pipe"
 	victim=$last
 	head -c 51200 /dev/zero >&7
-	until_true 5 sent
+	until_true 5 sent 100
 	kill -9 "$victim"
 	exec 7>&-
 	until_true 10 newest_after "$before"
+	# The next one finds the channel empty.
+	"$TESSERA" recv demo/files >"$BATS_TEST_TMPDIR/out" 2>&1 || true
 }
 
 sent() {
-	[ "$("$TESSERA" --json channels | jq '.channels[] | select(.name == "files").depth')" -gt 0 ]
-	[ "$("$TESSERA" --json channels | jq '.channels[] | select(.name == "files").depth % 100')" -eq 0 ]
+	[ "$("$TESSERA" --json channels | jq '.channels[] | select(.name == "files").depth')" -eq "$1" ]
 }
 
-# What is the newest folder, once there is one more than @1? How many stay is another matter.
+# What is the newest folder, once more than so many deaths were kept? How many stay is another matter.
 newest_after() {
-	[ "$("$TESSERA" events --no-follow --json --kind keep | jq -s length)" -gt "$1" ]
+	# In a condition no failure ends the function by itself.
+	[ "$("$TESSERA" events --no-follow --json --kind keep | jq -s length)" -gt "$1" ] || return 1
 	newest=$("$TESSERA" events --no-follow --json --kind keep | jq -rs '.[-1].text' | sed "s/.*'tessera report \(.*\)'/\1/")
 	[ -d "$newest" ]
 }
