@@ -56,6 +56,7 @@ static int
 evict_by_name(struct tsr_realm const *realm, const char *name, struct tsr_member **out,
               struct tsr_refusal *refusal)
 {
+	struct tsr_member *last = NULL;
 	uint32_t found = 0;
 	uint16_t first = 0;
 
@@ -66,17 +67,19 @@ evict_by_name(struct tsr_realm const *realm, const char *name, struct tsr_member
 			continue;
 		if (found++ == 0)
 			first = member->id;
-		*out = member;
+		last = member;
 	}
-	if (found == 1)
-		return 0;
-	if (found == 0)
+	if (last == NULL)
 		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no client '%s'",
 		                  realm->entry.name, name);
+	if (found == 1) {
+		*out = last;
+		return 0;
+	}
 	return tsr_refuse(refusal, -EINVAL,
 	                  "%u clients of realm '%s' are called '%s', the first is %u and the last "
 	                  "%u: name one by its id",
-	                  found, realm->entry.name, name, first, (*out)->id);
+	                  found, realm->entry.name, name, first, last->id);
 }
 
 /* Under the realm's lock. */
@@ -87,6 +90,7 @@ evict_find(struct tsr_realm const *realm, struct tsr_proto_evict const *request,
 	uint32_t const id = request->client_id;
 	int error = 0;
 
+	*out = NULL;
 	if (id == 0)
 		error = evict_by_name(realm, request->client, out, refusal);
 	else if (id > realm->map.clients_count || realm->members[id] == NULL)
@@ -94,7 +98,7 @@ evict_find(struct tsr_realm const *realm, struct tsr_proto_evict const *request,
 		                   realm->entry.name, id);
 	else
 		*out = realm->members[id];
-	if (error != 0)
+	if (*out == NULL)
 		return error;
 	if ((*out)->state == TSR_MEMBER_ATTACHED)
 		return 0;
