@@ -52,9 +52,8 @@ evict_check_right(struct tsr_connection const *connection, struct tsr_realm cons
 	                  uid, realm->entry.name, realm->config->owner, geteuid());
 }
 
-static int
-evict_by_name(struct tsr_realm const *realm, const char *name, struct tsr_member **out,
-              struct tsr_refusal *refusal)
+static struct tsr_member *
+evict_by_name(struct tsr_realm const *realm, const char *name, struct tsr_refusal *refusal)
 {
 	struct tsr_member *last = NULL;
 	uint32_t found = 0;
@@ -69,41 +68,39 @@ evict_by_name(struct tsr_realm const *realm, const char *name, struct tsr_member
 			first = member->id;
 		last = member;
 	}
+	if (found == 1)
+		return last;
 	if (last == NULL)
-		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no client '%s'",
-		                  realm->entry.name, name);
-	if (found == 1) {
-		*out = last;
-		return 0;
-	}
-	return tsr_refuse(refusal, -EINVAL,
-	                  "%u clients of realm '%s' are called '%s', the first is %u and the last "
-	                  "%u: name one by its id",
-	                  found, realm->entry.name, name, first, last->id);
+		(void)tsr_refuse(refusal, -ENOENT, "realm '%s' has no client '%s'",
+		                 realm->entry.name, name);
+	else
+		(void)tsr_refuse(refusal, -EINVAL,
+		                 "%u clients of realm '%s' are called '%s', the first is %u and "
+		                 "the last %u: name one by its id",
+		                 found, realm->entry.name, name, first, last->id);
+	return NULL;
 }
 
-/* Under the realm's lock. */
-static int
+/* Under the realm's lock. Return: NULL, and @refusal says why. */
+static struct tsr_member *
 evict_find(struct tsr_realm const *realm, struct tsr_proto_evict const *request,
-           struct tsr_member **out, struct tsr_refusal *refusal)
+           struct tsr_refusal *refusal)
 {
 	uint32_t const id = request->client_id;
-	int error = 0;
+	struct tsr_member *member = NULL;
 
-	*out = NULL;
 	if (id == 0)
-		error = evict_by_name(realm, request->client, out, refusal);
+		member = evict_by_name(realm, request->client, refusal);
 	else if (id > realm->map.clients_count || realm->members[id] == NULL)
-		error = tsr_refuse(refusal, -ENOENT, "realm '%s' has no client %u",
-		                   realm->entry.name, id);
+		(void)tsr_refuse(refusal, -ENOENT, "realm '%s' has no client %u", realm->entry.name,
+		                 id);
 	else
-		*out = realm->members[id];
-	if (*out == NULL)
-		return error;
-	if ((*out)->state == TSR_MEMBER_ATTACHED)
-		return 0;
-	return tsr_refuse(refusal, -EBUSY, "client %u '%s' of realm '%s' is on its way out already",
-	                  (*out)->id, (*out)->name, realm->entry.name);
+		member = realm->members[id];
+	if (member == NULL || member->state == TSR_MEMBER_ATTACHED)
+		return member;
+	(void)tsr_refuse(refusal, -EBUSY, "client %u '%s' of realm '%s' is on its way out already",
+	                 member->id, member->name, realm->entry.name);
+	return NULL;
 }
 
 /* Under the guard: whoever of it sleeps wakes up and looks; who never sleeps is no longer idle. */
@@ -186,7 +183,7 @@ tsr_request_evict(struct tsr_connection *connection, void const *packet,
 {
 	struct tsr_proto_evict_reply reply;
 	struct tsr_proto_evict request;
-	struct tsr_member *member = NULL;
+	struct tsr_member *member;
 	struct tsr_realm *realm;
 	int error;
 
@@ -200,9 +197,10 @@ tsr_request_evict(struct tsr_connection *connection, void const *packet,
 	error = evict_check_right(connection, realm, refusal);
 	if (error == 0) {
 		tsr_realm_lock(realm);
-		error = evict_find(realm, &request, &member, refusal);
-		if (error == 0)
-			error = evict_member(connection, member, &request, &reply, refusal);
+		member = evict_find(realm, &request, refusal);
+		error = member == NULL
+		                ? refusal->error
+		                : evict_member(connection, member, &request, &reply, refusal);
 		error = tsr_request_finish(connection, realm, &request.head, &reply, sizeof(reply),
 		                           error);
 	}
