@@ -3,6 +3,7 @@
 
 #include <malloc.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -236,12 +237,17 @@ client(struct child_report *report, void *arg)
 Test(fail, every_call_of_a_client_fails_once_and_nothing_is_left)
 {
 	struct child child;
+	uint64_t deadline;
 
 	daemon_start(&daemon_, NULL);
 	child_start(&child, client, &daemon_);
 	(void)poll(&(struct pollfd){.fd = child.pidfd, .events = POLLIN}, 1, 300000);
 	cr_log_info("%ju calls", (uintmax_t)atomic_load(&child.report->word[0]));
 	child_join(&child);
+	/* Who had left without a goodbye would be reaped now, in far less than this. */
+	deadline = test_deadline(300);
+	while (!test_passed(deadline) && daemon_status(&daemon_).reaped == 0)
+		sched_yield();
 	test_same(daemon_status(&daemon_).reaped, 0);
 	daemon_balanced(&daemon_, "demo");
 	daemon_stop(&daemon_);
