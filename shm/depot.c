@@ -13,14 +13,15 @@
  * Where this thread goes on looking, for each class and phase: round the first cells, not always
  * from the very first. What was freed a while ago has left the other core's cache, and is taken
  * over more cheaply than what it has just had in hands (4 KiB messages, far: 1.8 times the rate).
- * A small depot is not worth it.
+ * A small depot is not worth it. Cells are claimed when they are ready or empty, in no other phase;
+ * thread-local memory of a library is scarce.
  */
 #define DEPOT_WINDOW      64
 #define DEPOT_TICKETS_MIN 2048
 static _Thread_local struct {
 	uint32_t within;
 	uint32_t beyond; /* twice the window, where most cells may be of no use: from there on */
-} depot_cursor[TSR_CLASSES_MAX][TSR_TAKEN + 1] __attribute__((tls_model("initial-exec")));
+} depot_cursor[TSR_CLASSES_MAX][2] __attribute__((tls_model("initial-exec")));
 
 static uint32_t
 depot_window(struct tsr_class const *klass)
@@ -52,9 +53,10 @@ depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_pha
 	_Atomic uint64_t *const words = tsr_map_cell_words(map, klass);
 	uint32_t const cells = map->klass[klass].cells;
 	uint32_t const window = depot_window(&map->klass[klass]);
-	uint32_t const within = depot_cursor[klass][from].within % window;
+	bool const ready = from == TSR_READY;
+	uint32_t const within = depot_cursor[klass][ready].within % window;
 	uint32_t const beyond =
-		cells > 2 * window ? depot_cursor[klass][from].beyond % (cells - 2 * window) : 0;
+		cells > 2 * window ? depot_cursor[klass][ready].beyond % (cells - 2 * window) : 0;
 
 	for (uint32_t n = 0; n < cells; n++) {
 		uint32_t const i = depot_cell(n, cells, window, within, beyond);
@@ -63,9 +65,9 @@ depot_claim(struct tsr_map const *map, uint32_t klass, uint16_t me, enum tsr_pha
 		if (tsr_slot_phase(word) != (uint32_t)from)
 			continue;
 		if (i < window)
-			depot_cursor[klass][from].within = i + 1;
+			depot_cursor[klass][ready].within = i + 1;
 		else if (i >= 2 * window)
-			depot_cursor[klass][from].beyond = i + 1 - 2 * window;
+			depot_cursor[klass][ready].beyond = i + 1 - 2 * window;
 		*lap = tsr_slot_lap(word);
 		/* [D3] pairs with [D2]; [D5] pairs with [D4]: what the last one left is visible. */
 		if (tsr_cas_acq(&words[i], &word, tsr_slot_word(*lap, me, to)))
