@@ -18,7 +18,6 @@
 #include "core/connection.h"
 #include "core/control_request.h"
 #include "core/counter.h"
-#include "core/kept.h"
 #include "core/offer.h"
 #include "core/realm.h"
 #include "core/systemd.h"
@@ -30,7 +29,7 @@
 
 /* Marks in the epoll data for what is no connection. */
 static char server_mark_listener, server_mark_signals, server_mark_timer, server_mark_leave,
-	server_mark_config, server_mark_feed, server_mark_errands, server_mark_store;
+	server_mark_config, server_mark_feed, server_mark_errands;
 
 static int
 server_watch(struct tsr_server const *server, int fd, void *mark)
@@ -38,16 +37,6 @@ server_watch(struct tsr_server const *server, int fd, void *mark)
 	struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = mark}};
 
 	return epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
-}
-
-/* The holder: not what it answers, which whoever asked waits for, but its end. */
-static int
-server_watch_store(struct tsr_server const *server)
-{
-	struct epoll_event event = {.events = EPOLLRDHUP, .data = {.ptr = &server_mark_store}};
-	int const fd = server->daemon->store.fd;
-
-	return fd < 0 || epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
 static int
@@ -73,7 +62,7 @@ server_open(struct tsr_server *server)
 	    server_watch(server, server->daemon->feed.bell, &server_mark_feed) != 0 ||
 	    server_watch(server, server->daemon->errands.bell, &server_mark_errands) != 0 ||
 	    server_watch(server, server->daemon->rundir.listener, &server_mark_listener) != 0 ||
-	    server_watch_store(server) != 0)
+	    tsr_server_watch_store(server) != 0)
 		return -errno;
 	if (server->daemon->reload.watch.fd >= 0 &&
 	    server_watch(server, server->daemon->reload.watch.fd, &server_mark_config) != 0)
@@ -270,21 +259,6 @@ server_changed(struct tsr_server *server)
 		                NULL);
 }
 
-static void
-server_lose_realm(struct tsr_realm *realm, void *argument)
-{
-	(void)argument;
-	tsr_kept_lose(realm, "the holder is gone");
-}
-
-static void
-server_store_gone(struct tsr_server *server)
-{
-	(void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, server->daemon->store.fd, NULL);
-	tsr_store_lose(&server->daemon->store);
-	tsr_daemon_each_realm(server->daemon, server_lose_realm, NULL);
-}
-
 static void *
 server_thread(void *argument)
 {
@@ -312,8 +286,6 @@ server_thread(void *argument)
 				server->leaving = true;
 			else if (mark == &server_mark_errands)
 				tsr_errands_serve(&server->daemon->errands);
-			else if (mark == &server_mark_store)
-				server_store_gone(server);
 			else if (mark == &server_mark_feed)
 				news = true;
 			else if (mark == &server_mark_config)

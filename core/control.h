@@ -53,6 +53,9 @@ struct tsr_server {
 	uint64_t watchdog_due_ns;
 	uint64_t watchdog_rounds; /* of the poll core, when it was last looked at */
 	struct tsr_refusals refusals;
+	struct tsr_source store;  /* the holder has hung up */
+	struct tsr_source holder; /* one may have come */
+	uint64_t store_again_ns;  /* when one that hung up was last tried again */
 	unsigned char packet[TSR_PROTO_PACKET_MAX];
 };
 
@@ -75,6 +78,11 @@ void tsr_server_stop(struct tsr_server *server, const char *why);
 
 /* tsr_server_arm - have the timer go off at @deadline_ns, or earlier. The control thread. */
 void tsr_server_arm(struct tsr_server *server, uint64_t deadline_ns);
+
+/* tsr_server_watch_store - notice that the holder goes, or that one comes. Return: 0; what
+ * epoll_ctl(2) gave. */
+TSR_MUST_CHECK
+int tsr_server_watch_store(struct tsr_server *server);
 
 /* tsr_server_tell - a refusal or a drop, by tsr_refusals_add(). The control thread. */
 void tsr_server_tell(struct tsr_server *server, struct tsr_proto_row_feed const *row);

@@ -59,6 +59,7 @@ struct tsr_event {
 	struct tsr_realm *realm;
 	struct tsr_event_side *side; /* NULL: the channel was removed */
 	uint32_t number;             /* of its connection's */
+	uint16_t client;             /* whose it is; 0: an observer's, and not kept */
 	uid_t uid;                   /* whose quota it is on */
 	int fd;                      /* writing end */
 	char *kept;                  /* its name in the store; NULL: it is not kept */

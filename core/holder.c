@@ -270,8 +270,9 @@ holder_listen(struct holder *holder, struct tsr_refusal *refusal)
 		return tsr_refuse(refusal, -errno, "socket %s cannot be made: %s", holder->path,
 		                  strerror(errno));
 	holder->bound = true;
-	/* The mode first: nobody can connect before listen(2). */
-	if (chmod(holder->path, 0600) != 0 || listen(fd, HOLDER_PEERS_MAX) != 0)
+	/* Nobody else may connect, by our umask. The mode last: a daemon that waits for a holder
+	 * sees that it is set, and then we listen. */
+	if (listen(fd, HOLDER_PEERS_MAX) != 0 || chmod(holder->path, 0600) != 0)
 		return tsr_refuse(refusal, -errno, "socket %s: %s", holder->path, strerror(errno));
 	return 0;
 }

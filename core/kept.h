@@ -39,8 +39,9 @@ void tsr_kept_name_region(struct tsr_realm const *realm, uint32_t number, uint64
 /* tsr_kept_generation - of the directory or blocks, by the realm's; of the other segments: 0. */
 uint64_t tsr_kept_generation(struct tsr_realm const *realm, uint32_t segment);
 
-/* tsr_kept_begin - a realm that is new, with nobody in it. */
-void tsr_kept_begin(struct tsr_realm *realm);
+/* tsr_kept_begin - if there is a store: of a realm that is new, or was not kept. Return: whether it
+ * is kept from here on. */
+bool tsr_kept_begin(struct tsr_realm *realm);
 
 /* tsr_kept_lose - nobody will take it over; its clients see it in the directory. */
 void tsr_kept_lose(struct tsr_realm *realm, const char *why);

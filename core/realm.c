@@ -166,7 +166,7 @@ tsr_realm_create(struct tsr_daemon *daemon, struct tsr_config_realm const *confi
 	tsr_realm_lock(realm);
 	error = tsr_events_listen(realm);
 	if (error == 0)
-		tsr_kept_begin(realm);
+		(void)tsr_kept_begin(realm);
 	else
 		tsr_realm_dissolve(realm);
 	tsr_realm_unlock(realm);

@@ -4,9 +4,12 @@
 #include "core/store.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -17,6 +20,7 @@
 #include "core/systemd.h"
 
 #define STORE_WAIT_S 1
+#define STORE_EVENTS 1024
 
 void
 tsr_holder_path(const char *socket, char *out, size_t out_bytes)
@@ -139,17 +143,42 @@ store_open_holder(struct tsr_store *store, const char *socket)
 	return error;
 }
 
+/* A holder sets the mode of its socket once it listens there. */
+static int
+store_watch(const char *socket)
+{
+	char folder[TSR_STORE_NAME_BYTES];
+	char *slash;
+	int const fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	(void)snprintf(folder, sizeof(folder), "%s", socket);
+	slash = strrchr(folder, '/');
+	if (slash != NULL)
+		slash[1] = '\0';
+	if (fd >= 0 && inotify_add_watch(fd, slash != NULL ? folder : ".", IN_ATTRIB) >= 0)
+		return fd;
+	tsr_log(TSR_LOG_WARNING,
+	        "%s can't be watched (%s): a holder that is started later is not noticed", folder,
+	        strerror(errno));
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
+}
+
 int
 tsr_store_open(struct tsr_store *store, const char *socket)
 {
 	int error;
 
-	*store = (struct tsr_store){.fd = -1};
+	*store = (struct tsr_store){.fd = -1, .watch = -1};
 	(void)pthread_mutex_init(&store->lock, NULL);
 	store->made = true;
 	store->limit = tsr_systemd_store_limit();
-	if (store->limit == 0)
+	if (store->limit == 0) {
+		/* First this, then the look: who comes in between is noticed. */
+		store->watch = store_watch(socket);
 		return store_open_holder(store, socket);
+	}
 	store->kind = TSR_STORE_SYSTEMD;
 	error = tsr_systemd_take_stored(store_found_fn, store);
 	return error;
@@ -168,8 +197,10 @@ tsr_store_close(struct tsr_store *store)
 	free(store->names);
 	if (store->fd >= 0)
 		(void)close(store->fd);
+	if (store->watch >= 0)
+		(void)close(store->watch);
 	(void)pthread_mutex_destroy(&store->lock);
-	*store = (struct tsr_store){.fd = -1};
+	*store = (struct tsr_store){.fd = -1, .watch = -1};
 }
 
 enum tsr_store_kind
@@ -281,6 +312,66 @@ tsr_store_lose(struct tsr_store *store)
 	if (store->kind != TSR_STORE_NONE)
 		store_fail(store, -ENOTCONN);
 	(void)pthread_mutex_unlock(&store->lock);
+}
+
+bool
+tsr_store_is_lost(struct tsr_store *store)
+{
+	struct pollfd peer = {.events = POLLRDHUP};
+	bool lost;
+
+	(void)pthread_mutex_lock(&store->lock);
+	peer.fd = store->fd;
+	lost = store->kind == TSR_STORE_NONE ||
+	       (store->kind == TSR_STORE_HOLDER && poll(&peer, 1, 0) != 0);
+	(void)pthread_mutex_unlock(&store->lock);
+	return lost;
+}
+
+bool
+tsr_store_came(struct tsr_store *store, const char *socket)
+{
+	alignas(struct inotify_event) char buffer[STORE_EVENTS];
+	char path[TSR_STORE_NAME_BYTES];
+	const char *name;
+	bool came = false;
+	ssize_t got;
+
+	tsr_holder_path(socket, path, sizeof(path));
+	name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+	while ((got = read(store->watch, buffer, sizeof(buffer))) > 0) {
+		for (ssize_t at = 0; at < got;) {
+			struct inotify_event const *const event =
+				(struct inotify_event const *)(void const *)(buffer + at);
+
+			came = came || (event->mask & IN_Q_OVERFLOW) != 0 ||
+			       (event->len != 0 && strcmp(event->name, name) == 0);
+			at += (ssize_t)(sizeof(*event) + event->len);
+		}
+	}
+	return came;
+}
+
+int
+tsr_store_again(struct tsr_store *store, const char *socket)
+{
+	int error;
+
+	(void)pthread_mutex_lock(&store->lock);
+	if (store->fd >= 0)
+		(void)close(store->fd);
+	store->fd = -1;
+	store->kind = TSR_STORE_NONE;
+	store->count = 0;
+	error = store_open_holder(store, socket);
+	if (error == 0 && store->kind == TSR_STORE_NONE)
+		error = -ENOENT;
+	if (error != 0)
+		store->kind = TSR_STORE_NONE;
+	(void)pthread_mutex_unlock(&store->lock);
+	/* Of us, and of the time before it had hung: what it does not know of would be missing. */
+	tsr_store_sweep(store);
+	return error;
 }
 
 void

@@ -16,7 +16,7 @@
  *
  * Trust	a holder is believed if the kernel says that it runs as our own user, or root.
  * Progress	each call waits until the store has answered, for a second at most; then it is
- *		given up, and from then on nothing is kept.
+ *		given up, and from then on nothing is kept, until a holder comes that can be used.
  *
  * Context of every call: any thread, but open, take and close.
  */
@@ -46,7 +46,8 @@ struct tsr_store {
 	pthread_mutex_t lock; /* of everything below but `found` */
 	bool made;
 	enum tsr_store_kind kind;
-	int fd; /* to the holder; -1 */
+	int fd;    /* to the holder; -1 */
+	int watch; /* inotify: of the folder where a holder would come; -1: nobody looks */
 	char (*names)[TSR_STORE_NAME_BYTES];
 	uint32_t count;
 	uint32_t room;
@@ -87,6 +88,24 @@ void tsr_store_drop(struct tsr_store *store, const char *name);
 
 /* tsr_store_lose - the holder is gone: nothing is kept any more. */
 void tsr_store_lose(struct tsr_store *store);
+
+/* tsr_store_is_lost - there is no store any more, or it has hung up and nobody has noticed yet. */
+bool tsr_store_is_lost(struct tsr_store *store);
+
+/*
+ * tsr_store_came - after @watch was readable: has a holder come?
+ *
+ * Context: the thread that calls tsr_store_again().
+ */
+bool tsr_store_came(struct tsr_store *store, const char *socket);
+
+/*
+ * tsr_store_again - a store that was lost: use the holder that is there now; it keeps nothing yet
+ *
+ * Return: 0; -ENOENT there is none; what it could not do.
+ */
+TSR_MUST_CHECK
+int tsr_store_again(struct tsr_store *store, const char *socket);
 
 /* tsr_store_let_go - it keeps what it keeps: from here on nothing is said to it. */
 void tsr_store_let_go(struct tsr_store *store);

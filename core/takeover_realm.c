@@ -138,8 +138,9 @@ realm_open_memory(struct tsr_realm *realm, char *why, size_t why_bytes)
 	}
 	realm->map.doorbell = item->fd;
 	item->fd = -1;
-	if (tsr_ld_rlx(&realm->map.directory->state) != TSR_REALM_LIVING) {
-		(void)snprintf(why, why_bytes, "it was condemned or closed already");
+	if (tsr_ld_rlx(&realm->map.directory->state) != TSR_REALM_LIVING ||
+	    tsr_ld_rlx(&realm->map.directory->kept) == 0) {
+		(void)snprintf(why, why_bytes, "its clients have been told that it ends");
 		return -EINVAL;
 	}
 	return 0;

@@ -419,6 +419,7 @@ tables_event(struct tsr_realm *realm, struct tsr_store_item *item)
 	item->fd = -1;
 	event->kept = strdup(item->name);
 	event->number = n[0];
+	event->client = member->id;
 	event->next_own = member->events;
 	member->events = event;
 }

@@ -19,9 +19,15 @@
 void
 holder_start(struct daemon *holder)
 {
+	memset(holder, 0, sizeof(*holder));
+	holder_again(holder);
+}
+
+void
+holder_again(struct daemon *holder)
+{
 	char const *const args[] = {"--holder", NULL};
 
-	memset(holder, 0, sizeof(*holder));
 	daemon_spawn(holder, args, 0);
 	cr_assert(daemon_ready(holder), "the holder ended at once:\n%s", daemon_log(holder));
 }

@@ -12,6 +12,9 @@
 /* holder_start - `tesserad --holder` in a run directory of its own, ready. */
 void holder_start(struct daemon *holder);
 
+/* holder_again - another one, where one was killed. */
+void holder_again(struct daemon *holder);
+
 /* holder_stop - with SIGTERM: asserts that it ends with 0 and leaves nothing, and clears up. */
 void holder_stop(struct daemon *holder);
 

@@ -63,6 +63,19 @@ succeed(void)
 	heir_start(&daemon_, &holder_, NULL);
 }
 
+/* Until so many realms are kept. */
+static void
+keeps(uint32_t realms)
+{
+	uint64_t const deadline = test_deadline(5000);
+
+	while (daemon_status(&daemon_).realms_kept != realms) {
+		cr_assert(!test_passed(deadline), "%u are kept, expected %u:\n%s",
+		          daemon_status(&daemon_).realms_kept, realms, daemon_log(&daemon_));
+		pause_ms(1);
+	}
+}
+
 /* Sends numbers, each when the other side has answered the one before; word 1 counts. */
 static int
 asker(struct child_report *report, void *arg)
@@ -473,7 +486,6 @@ test_case(takeover, a_clean_stop_leaves_nothing_to_take_over)
 test_case(takeover, without_its_holder_a_daemon_says_that_nothing_is_kept)
 {
 	struct tsr_client const client = daemon_attach(&daemon_, 0);
-	uint64_t const deadline = test_deadline(5000);
 	struct tsr_receiver receiver;
 	struct tsr_msg msg;
 
@@ -481,22 +493,14 @@ test_case(takeover, without_its_holder_a_daemon_says_that_nothing_is_kept)
 	test_same(daemon_status(&daemon_).realms_kept, 1);
 	test_ok(tsr_receiver_open(client, "over", NULL, &receiver));
 	daemon_kill(&holder_);
-	while (daemon_status(&daemon_).realms_kept != 0) {
-		cr_assert(!test_passed(deadline), "it is not noticed");
-		pause_ms(1);
-	}
+	keeps(0);
 	test_same(daemon_status(&daemon_).store, TSR_STATUS_STORE_NONE);
 	/* As without one: no hope. */
 	daemon_kill(&daemon_);
 	test_is(tsr_recv(receiver, &msg, test_deadline(20000)), -ENOTCONN);
 	test_ok(tsr_detach(client));
 	/* What both have left is cleared by who comes next. */
-	{
-		char const *const args[] = {"--holder", NULL};
-
-		daemon_spawn(&holder_, args, 0);
-		cr_assert(daemon_ready(&holder_), "%s", daemon_log(&holder_));
-	}
+	holder_again(&holder_);
 	heir_start(&daemon_, &holder_, NULL);
 }
 
@@ -506,6 +510,99 @@ polled(int fd, int ms)
 	struct pollfd one = {.fd = fd, .events = POLLIN};
 
 	return poll(&one, 1, ms) > 0 ? one.revents : 0;
+}
+
+/* Whatever was there before it came, and what came while there was none. */
+test_case(takeover, a_holder_that_comes_later_is_given_all_there_is)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_client second;
+	struct tsr_receiver receiver;
+	struct tsr_region region;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+	int fd;
+
+	test_ok(tsr_receiver_open(client, "later", NULL, &receiver));
+	daemon_kill(&holder_);
+	keeps(0);
+	daemon_log_has(&daemon_, "is no longer kept");
+	test_ok(tsr_receiver_event(receiver, &fd));
+	test_ok(tsr_region_create(client, 65536, NULL, &region));
+	second = daemon_attach(&daemon_, 0);
+	test_ok(tsr_sender_open(second, "later", NULL, &sender));
+	holder_again(&holder_);
+	keeps(1);
+	daemon_log_has(&daemon_, "is kept from now on");
+	test_same(daemon_status(&daemon_).store, TSR_STATUS_STORE_HOLDER);
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), daemon_status(&daemon_).stored);
+	test_same(holder_count(&holder_, "tsr.client."), 2);
+	test_same(holder_count(&holder_, "tsr.region."), 1);
+	test_same(holder_count(&holder_, "tsr.event."), 1);
+	succeed();
+	test_same(daemon_status(&daemon_).realms_taken, 1);
+	test_same(daemon_status(&daemon_).clients, 2);
+	test_ok(tsr_alloc(second, 64, &msg));
+	test_ok(tsr_send(sender, &msg, TSR_NOWAIT));
+	cr_assert_eq(polled(fd, 10000), POLLIN);
+	test_ok(tsr_recv(receiver, &msg, TSR_NOWAIT));
+	test_ok(tsr_release(client, &msg));
+	test_ok(tsr_region_close(region));
+	test_ok(tsr_receiver_close(receiver));
+	test_ok(tsr_sender_close(sender));
+	test_ok(tsr_detach(second));
+	test_ok(tsr_detach(client));
+	daemon_balanced(&daemon_, "demo");
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), 10);
+}
+
+/* One that began without any, and has nothing but itself. */
+Test(takeover, a_holder_may_be_started_after_the_daemon)
+{
+	struct tsr_client client;
+
+	holder_start(&holder_);
+	daemon_kill(&holder_);
+	heir_start(&daemon_, &holder_, NULL);
+	test_same(daemon_status(&daemon_).store, TSR_STATUS_STORE_NONE);
+	client = daemon_attach(&daemon_, 0);
+	for (int i = 0; i < 3; i++) {
+		holder_again(&holder_);
+		keeps(1);
+		succeed();
+		test_same(daemon_status(&daemon_).realms_taken, 1);
+		test_ok(tsr_channel_create(client, "there", NULL));
+		test_ok(tsr_channel_remove(client, "there"));
+		daemon_kill(&holder_);
+		keeps(0);
+	}
+	holder_again(&holder_);
+	keeps(1);
+	test_ok(tsr_detach(client));
+	takeover_teardown();
+}
+
+/* It has the realm as it was when it hung: not what came since, whose clients know that. */
+test_case(takeover, what_a_holder_kept_before_it_hung_is_not_taken_over)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_client fresh;
+
+	test_ok(kill(holder_.pid, SIGSTOP));
+	/* It is given up after a second, and tried once more. */
+	fresh = daemon_attach(&daemon_, 0);
+	keeps(0);
+	test_ok(kill(holder_.pid, SIGCONT));
+	daemon_kill(&daemon_);
+	heir_start(&daemon_, &holder_, NULL);
+	daemon_log_has(&daemon_, "have been told that it ends");
+	test_same(daemon_status(&daemon_).realms_taken, 0);
+	test_same(daemon_status(&daemon_).realms_kept, 1);
+	test_is(tsr_channel_create(client, "there", NULL), -ENOTCONN);
+	test_ok(tsr_detach(client));
+	test_ok(tsr_detach(fresh));
+	fresh = daemon_attach(&daemon_, 0);
+	test_ok(tsr_detach(fresh));
 }
 
 test_case(takeover, an_event_descriptor_stays_what_it_is)
