@@ -253,6 +253,43 @@ Test(fail, every_call_of_a_client_fails_once_and_nothing_is_left)
 	daemon_stop(&daemon_);
 }
 
+#define GOODBYE_MS 250 /* in which who did not say it is killed */
+
+/* The calls of a detach alone, one after the other: of a whole round some are made or not, so that
+ * one that fails the n-th may pass them over. */
+static int
+leaving(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(arg);
+	char const *what = "";
+
+	for (uint64_t nth = 1; what != NULL; nth++) {
+		struct tsr_client client;
+
+		child_ok(report, tsr_attach(&options, &client));
+		fail_arm(nth);
+		child_ok(report, tsr_detach(client));
+		what = fail_disarm(NULL);
+		atomic_store(&report->word[0], nth);
+	}
+	poll(NULL, 0, GOODBYE_MS);
+	return 0;
+}
+
+Test(fail, a_goodbye_is_said_again_whatever_of_it_fails)
+{
+	struct child child;
+
+	daemon_start(&daemon_, NULL);
+	child_start(&child, leaving, &daemon_);
+	(void)poll(&(struct pollfd){.fd = child.pidfd, .events = POLLIN}, 1, 20000);
+	/* It is sent, and it is answered. */
+	cr_assert_gt(atomic_load(&child.report->word[0]), 2);
+	child_join(&child);
+	test_same(daemon_status(&daemon_).reaped, 0);
+	daemon_stop(&daemon_);
+}
+
 /* tesserad with its @arg-th call failing. */
 static int
 preload(void *arg)
