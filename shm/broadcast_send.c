@@ -412,13 +412,10 @@ tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 	struct tsr_slot *const slot = tsr_end_slot(end);
 	struct tsr_ticket *ticket;
 	uint64_t word;
-	int error = tsr_ticket_own(end->map, zdesc->name, end->me, &ticket);
+	int error = tsr_ticket_own_range(end->map, *zdesc, end->me, &ticket);
 
 	if (tsr_unlikely(error != 0))
 		return error;
-	if (tsr_unlikely(
-		    !tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc->name)], zdesc->range)))
-		return -EINVAL;
 	if (tsr_unlikely(tsr_name_index(zdesc->name) >= end->map->tickets_count))
 		return -EOPNOTSUPP; /* of a region: readers would have to map it first */
 	if (tsr_unlikely(!broadcast_has_room(end)))

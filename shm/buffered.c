@@ -196,11 +196,9 @@ tsr_buffered_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 			tsr_buffered_wake(end);
 		if (fast != TSR_FAST_MISS)
 			return 0;
-		error = tsr_ticket_own(end->map, zdesc->name, end->me, &ticket);
+		error = tsr_ticket_own_range(end->map, *zdesc, end->me, &ticket);
 		if (error != 0)
 			return error;
-		if (!tsr_block_holds(&end->map->blocks[tsr_name_index(zdesc->name)], zdesc->range))
-			return -EINVAL;
 		error = tsr_buffered_place(end);
 		if (error == -EAGAIN)
 			buffered_full(end);

@@ -102,15 +102,12 @@ conflated_supersede(struct tsr_end *end, uint64_t mine)
 static int
 conflated_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 {
-	struct tsr_map const *const map = end->map;
 	struct tsr_ticket *ticket;
 	uint64_t position;
-	int error = tsr_ticket_own(map, zdesc->name, end->me, &ticket);
+	int error = tsr_ticket_own_range(end->map, *zdesc, end->me, &ticket);
 
 	if (error != 0)
 		return error;
-	if (!tsr_block_holds(&map->blocks[tsr_name_index(zdesc->name)], zdesc->range))
-		return -EINVAL;
 	/* Who is never told that it is full must be told this. */
 	error = tsr_attachment_check(end->attachment);
 	if (error != 0)

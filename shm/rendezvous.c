@@ -112,15 +112,12 @@ rendezvous_wake_sender(struct tsr_end *end, uint16_t sender)
 static int
 rendezvous_offer(struct tsr_end *end, struct tsr_zdesc zdesc)
 {
-	struct tsr_map const *const map = end->map;
 	struct tsr_ticket *ticket;
 	struct tsr_slot *slot;
-	int const error = tsr_ticket_own(map, zdesc.name, end->me, &ticket);
+	int const error = tsr_ticket_own_range(end->map, zdesc, end->me, &ticket);
 
 	if (error != 0)
 		return error;
-	if (!tsr_block_holds(&map->blocks[tsr_name_index(zdesc.name)], zdesc.range))
-		return -EINVAL;
 	if (!rendezvous_claim(end))
 		return -EPROTO;
 	slot = rendezvous_slot(end, end->ahead);

@@ -53,6 +53,21 @@ tsr_ticket_own(struct tsr_map const *map, uint64_t name, uint16_t me, struct tsr
 	return 0;
 }
 
+/* tsr_ticket_own_range - likewise, and may it be sent: its range lies in the block? Return: as
+ * above; -EINVAL it does not. */
+TSR_INLINE int
+tsr_ticket_own_range(struct tsr_map const *map, struct tsr_zdesc zdesc, uint16_t me,
+                     struct tsr_ticket **ticket)
+{
+	int const error = tsr_ticket_own(map, zdesc.name, me, ticket);
+
+	if (tsr_unlikely(error != 0))
+		return error;
+	return tsr_likely(tsr_block_holds(&map->blocks[tsr_name_index(zdesc.name)], zdesc.range))
+	               ? 0
+	               : -EINVAL;
+}
+
 /*
  * tsr_ticket_send - give the ticket to a channel: the last step before the slot is published
  *

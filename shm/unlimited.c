@@ -124,10 +124,11 @@ static int
 unlimited_extend(struct tsr_end *end, uint64_t link, uint64_t lap)
 {
 	struct tsr_slot *const next = tsr_unlimited_segment(&end->channel, link);
+	/* Who is never told that it is full must be told this. */
+	int const error = tsr_attachment_check(end->attachment);
 
-	/* [E1] pairs with [E2]: who is never told that it is full must be told this. */
-	if (tsr_ld_acq(&end->map->directory->state) != TSR_REALM_LIVING)
-		return -ENOTCONN;
+	if (error != 0)
+		return error;
 	if (next == NULL)
 		return -EPROTO;
 	if (!unlimited_is_free(end, next))
@@ -240,14 +241,11 @@ unlimited_claim(struct tsr_end *end)
 static int
 unlimited_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
 {
-	struct tsr_map const *const map = end->map;
 	struct tsr_ticket *ticket;
-	int error = tsr_ticket_own(map, zdesc->name, end->me, &ticket);
+	int error = tsr_ticket_own_range(end->map, *zdesc, end->me, &ticket);
 
 	if (error != 0)
 		return error;
-	if (!tsr_block_holds(&map->blocks[tsr_name_index(zdesc->name)], zdesc->range))
-		return -EINVAL;
 	while (!unlimited_claim(end)) {
 		error = unlimited_place(end);
 		if (error != 0)
