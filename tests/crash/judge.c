@@ -214,12 +214,15 @@ judge_in_ring(uint64_t serial)
 	return false;
 }
 
+/* A slot that is claimed may show the name of the message before: it has none yet. */
 static bool
 judge_in_slots(uint64_t serial)
 {
 	for (unsigned i = 0; i < judge_ring.count; i++) {
-		if (judge_ring.entry[i].serial == serial && !judge_ring.entry[i].held)
-			return judge_in_ring(serial);
+		struct ring_entry const *const entry = &judge_ring.entry[i];
+
+		if (judge_live_entry(entry) && !entry->held && entry->serial == serial)
+			return true;
 	}
 	return false;
 }
