@@ -364,10 +364,11 @@ end_close(uint64_t handle, uint32_t side)
 		tsr_token_release(&end->mine, end->token, end->me);
 	TSR_TRACE(close, tsr_end_describe(end));
 	end->handle = 0;
-	tsr_event_drop(end->attachment, &end->event);
 	if (end->kind->close != NULL)
 		end->kind->close(end);
+	/* First: a daemon that we come back to closes what we don't name. */
 	error = end_close_at_daemon(end->attachment, end->number);
+	tsr_event_drop(end->attachment, &end->event);
 	end->attachment = NULL;
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return error;

@@ -643,6 +643,26 @@ test_case(takeover, an_event_descriptor_stays_what_it_is)
 	daemon_balanced(&daemon_, "demo");
 }
 
+/* The first thing that is asked of the next daemon is to close what the dead one knew. */
+test_case(takeover, an_end_with_an_event_is_closed_by_the_next_daemon)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_channel_options const options = {.size = sizeof(options),
+	                                            .kind = TSR_KIND_BROADCAST};
+	struct tsr_receiver receiver;
+	int fd;
+
+	test_ok(tsr_channel_create(client, "event", &options));
+	test_ok(tsr_receiver_open(client, "event", NULL, &receiver));
+	test_ok(tsr_receiver_event(receiver, &fd));
+	succeed();
+	test_ok(tsr_receiver_close(receiver));
+	test_same(holder_count(&holder_, "tsr.event."), 0);
+	test_ok(tsr_channel_remove(client, "event"));
+	test_ok(tsr_detach(client));
+	daemon_balanced(&daemon_, "demo");
+}
+
 /* An observer comes back as a new one, and sees what the next daemon writes. */
 test_case(takeover, an_observer_comes_back)
 {
