@@ -4,12 +4,12 @@
 #include "tests/system/crowd.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/support/check.h"
 #include "tests/support/child.h"
@@ -22,6 +22,10 @@
 #define RECORDS    (UINT32_C(1) << 22)
 #define BLOCK      256 /* records that a sender takes at once */
 #define KNOWN      16  /* senders that a reader of the broadcast tells apart */
+#define CROWD_NICE 10
+#define PAUSE_US   50
+#define REQUEST_NS (4 * TEST_SECOND)
+#define LATE_NS    (2 * TEST_SECOND)
 #define RESERVE    (CROWD_CLIENTS * BLOCK)
 
 enum mode {
@@ -65,7 +69,9 @@ static struct tsr_channel_options const shapes[CROWD_CHANNELS] = {
 
 /* What a client shows, for as long as it lives there. */
 struct place {
-	_Atomic uint64_t still;
+	_Atomic uint64_t still; /* crowd's `pause`, when it has come to rest in that */
+	_Atomic(char const *) does;
+	_Atomic uint64_t gave_up; /* a request found no daemon for as long as it may wait */
 	_Atomic uint64_t rounds;
 	_Atomic uint64_t came;     /* enum cut: as it was when it last attached */
 	_Atomic uint64_t receives; /* one bit each: channels that it is just receiving from */
@@ -73,8 +79,9 @@ struct place {
 
 /* Shared by all. */
 struct crowd {
-	_Atomic uint64_t mode;
+	_Atomic uint64_t pause; /* 4 * how many there were, and enum mode */
 	_Atomic uint64_t cut;   /* the realm may be gone: -ENOTCONN is no surprise; enum cut */
+	_Atomic uint64_t late;  /* no daemon, or its start took long on this machine */
 	_Atomic uint64_t epoch; /* of the records */
 	_Atomic uint64_t next;  /* record */
 	_Atomic uint64_t lives;
@@ -88,6 +95,7 @@ static struct daemon *crowd_holder, *crowd_daemon;
 static struct child children[CROWD_CLIENTS];
 static struct tsr_control control;
 static struct crowd_tally tally;
+static uint64_t killed_ns; /* when the daemon was */
 static uint64_t excused[CROWD_CHANNELS];
 
 /* What a message says. */
@@ -116,7 +124,9 @@ struct life {
 	struct tsr_client client;
 	struct tsr_msg held[HELD];
 	uint32_t next;
-	uint32_t quiet; /* times in a row that nothing came while all is drained */
+	uint64_t since; /* of what it does */
+	uint64_t pause;
+	uint32_t quiet; /* times in a row that nothing came while that one drains */
 	/* Sending. */
 	uint64_t epoch, id, id_past, sent;
 	/* Receiving a broadcast. */
@@ -126,22 +136,50 @@ struct life {
 	uint32_t known_next;
 };
 
+/* Is it to rest? */
+static bool
+life_rests(struct life *life)
+{
+	uint64_t const pause = atomic_load(&crowd->pause);
+	uint64_t const mode = pause % 4;
+
+	if (life->pause != pause)
+		life->quiet = 0;
+	life->pause = pause;
+	return mode == MODE_STILL || (mode == MODE_DRAIN && (life->sends || life->quiet >= QUIET));
+}
+
 /* Whether it is to go on as it was. */
 static bool
 life_goes_on(struct life *life, uint64_t round)
 {
-	uint64_t mode;
-
 	atomic_fetch_add(&life->place->rounds, 1);
-	while ((mode = atomic_load(&crowd->mode)) != MODE_RUN &&
-	       (mode == MODE_STILL || life->sends || life->quiet >= QUIET)) {
-		atomic_store(&life->place->still, 1);
+	while (life_rests(life)) {
+		atomic_store(&life->place->still, life->pause);
 		poll(NULL, 0, 1);
 	}
-	atomic_store(&life->place->still, 0);
-	if (mode == MODE_RUN)
-		life->quiet = 0;
 	return round < (atomic_load(&crowd->cut) != 0 ? ROUNDS_CUT : ROUNDS);
+}
+
+/* What it asks the daemon for, or waits for: for who finds it there. */
+static void
+life_does(struct life *life, char const *what)
+{
+	atomic_store(&life->place->does, what);
+	life->since = tsr_now_ns();
+}
+
+/* Requests wait five seconds for a daemon. Where it dies and starts for longer than that, because
+ * the machine has so much else to do, this life ends here. */
+static void
+life_waited(struct life *life, int error)
+{
+	if ((error != -ENOTCONN && error != -ETIMEDOUT) || atomic_load(&crowd->late) == 0 ||
+	    tsr_now_ns() - life->since < REQUEST_NS)
+		return;
+	atomic_store(&life->place->gave_up, 1);
+	for (;;)
+		poll(NULL, 0, 1000);
 }
 
 /* What may come of a call while others die. */
@@ -157,6 +195,7 @@ life_bears(int error)
 static void
 life_is_done(struct life *life, char const *what, int error)
 {
+	life_waited(life, error);
 	child_check(life->report,
 	            error == 0 || (error == -ENOTCONN && atomic_load(&crowd->cut) != 0),
 	            "%s: %d (%s)", what, error, tsr_last_hint());
@@ -213,6 +252,7 @@ life_send_one(struct life *life, struct tsr_sender sender)
 	child_check(life->report, life_bears(error), "alloc: %d", error);
 	if (error != 0)
 		return;
+	life_does(life, "send");
 	error = tsr_send(sender, &msg, tsr_deadline_in_ms(WAIT_MS));
 	child_check(life->report, life_bears(error), "send: %d", error);
 	if (error != 0) {
@@ -228,14 +268,18 @@ static void
 life_send(struct life *life, char const *name)
 {
 	struct tsr_sender sender;
-	int error = tsr_sender_open(life->client, name, NULL, &sender);
+	int error;
 
+	life_does(life, "sender's open");
+	error = tsr_sender_open(life->client, name, NULL, &sender);
+	life_waited(life, error);
 	child_check(life->report, life_bears(error) || error == -EBUSY, "sender: %d (%s)", error,
 	            tsr_last_hint());
 	if (error != 0)
 		return;
 	for (uint64_t i = 0; life_goes_on(life, i); i++)
 		life_send_one(life, sender);
+	life_does(life, "sender's close");
 	life_is_done(life, "sender's close", tsr_sender_close(sender));
 }
 
@@ -306,7 +350,7 @@ static void
 life_received(struct life *life, int error)
 {
 	atomic_store(&life->place->receives, 0);
-	if (error != 0 && atomic_load(&crowd->mode) == MODE_DRAIN)
+	if (error != 0)
 		life->quiet++;
 }
 
@@ -315,8 +359,11 @@ life_recv(struct life *life, char const *name)
 {
 	struct tsr_receiver receiver;
 	struct tsr_msg msg;
-	int error = tsr_receiver_open(life->client, name, NULL, &receiver);
+	int error;
 
+	life_does(life, "receiver's open");
+	error = tsr_receiver_open(life->client, name, NULL, &receiver);
+	life_waited(life, error);
 	child_check(life->report, life_bears(error) || error == -EBUSY, "receiver: %d (%s)", error,
 	            tsr_last_hint());
 	if (error != 0)
@@ -324,6 +371,7 @@ life_recv(struct life *life, char const *name)
 	memset(life->known, 0, sizeof(life->known));
 	for (uint64_t i = 0; life_goes_on(life, i); i++) {
 		atomic_store(&life->place->receives, 1U << life->channel);
+		life_does(life, "recv");
 		error = tsr_recv(receiver, &msg, tsr_deadline_in_ms(WAIT_MS));
 		child_check(life->report, life_bears(error), "recv: %d", error);
 		if (error == 0)
@@ -334,6 +382,7 @@ life_recv(struct life *life, char const *name)
 		else if (error == 0)
 			life_is_done(life, "release", tsr_release(life->client, &msg));
 	}
+	life_does(life, "receiver's close");
 	life_is_done(life, "receiver's close", tsr_receiver_close(receiver));
 }
 
@@ -345,8 +394,10 @@ life_select(struct life *life)
 	struct tsr_msg msgs[2];
 	struct tsr_case cases[2] = {{.msg = &msgs[0]}, {.msg = &msgs[1]}};
 	struct tsr_select select = {.size = sizeof(select), .cases = cases, .count = 2};
-	int error = tsr_receiver_open(life->client, "crowd/0", NULL, &cases[0].receiver);
+	int error;
 
+	life_does(life, "two receivers");
+	error = tsr_receiver_open(life->client, "crowd/0", NULL, &cases[0].receiver);
 	if (error == 0)
 		error = tsr_receiver_open(life->client, "crowd/6", NULL, &cases[1].receiver);
 	life_is_done(life, "two receivers", error);
@@ -362,6 +413,7 @@ life_select(struct life *life)
 		if (error == 0)
 			life_take(life, &msgs[select.fired]);
 	}
+	life_does(life, "two receivers' close");
 	life_is_done(life, "receiver's close", tsr_receiver_close(cases[0].receiver));
 	life_is_done(life, "receiver's close", tsr_receiver_close(cases[1].receiver));
 }
@@ -374,7 +426,10 @@ life_visit(struct life *life)
 	struct tsr_region region;
 	struct tsr_msg msg;
 	int ready, fd;
-	int error = tsr_region_create(life->client, 65536, NULL, &region);
+	int error;
+
+	life_does(life, "visit");
+	error = tsr_region_create(life->client, 65536, NULL, &region);
 
 	if (error == 0)
 		error = tsr_region_alloc(region, 0, 64, &msg);
@@ -392,6 +447,7 @@ life_visit(struct life *life)
 		error = tsr_receiver_close(receiver);
 	if (error == 0)
 		error = tsr_channel_remove(life->client, "crowd/visit");
+	life_waited(life, error);
 	/* The one before may not be reaped yet. */
 	child_check(life->report, life_bears(error) || error == -EBUSY, "visit: %d (%s)", error,
 	            tsr_last_hint());
@@ -415,6 +471,7 @@ life_attach(struct life *life)
 		if (error == -ENOTCONN || error == -ECONNREFUSED)
 			poll(NULL, 0, 1);
 	} while ((error == -ENOTCONN || error == -ECONNREFUSED) && tsr_now_ns() < deadline);
+	life_waited(life, error);
 	child_check(life->report, error == 0, "attach: %d (%s)", error, tsr_last_hint());
 	atomic_store(&life->place->came, cut);
 }
@@ -434,10 +491,13 @@ life(struct child_report *report, void *arg)
 	bool const last = life.channel == CROWD_CHANNELS - 1;
 	char name[16];
 
+	/* 32 that are always busy leave the daemon enough to answer in time. */
+	child_check(report, nice(CROWD_NICE) != -1);
 	life.sends = last ? role % 3 == 0 : role % 2 == 0;
 	snprintf(name, sizeof(name), "crowd/%ju", (uintmax_t)life.channel);
 	for (;;) {
 		(void)life_goes_on(&life, 0);
+		life_does(&life, "attach");
 		life_attach(&life);
 		if (last && role == 2)
 			life_select(&life);
@@ -447,7 +507,8 @@ life(struct child_report *report, void *arg)
 			life_send(&life, name);
 		else
 			life_recv(&life, name);
-		child_ok(report, tsr_detach(life.client));
+		life_does(&life, "detach");
+		life_is_done(&life, "detach", tsr_detach(life.client));
 		memset(life.held, 0, sizeof(life.held));
 	}
 }
@@ -457,6 +518,7 @@ crowd_start_client(uint32_t client)
 {
 	atomic_store(&crowd->place[client].still, 0);
 	atomic_store(&crowd->place[client].receives, 0);
+	atomic_store(&crowd->place[client].gave_up, 0);
 	child_start(&children[client], life, (void *)(uintptr_t)client);
 }
 
@@ -502,6 +564,8 @@ crowd_start_daemon(void)
 
 	heir_start(crowd_daemon, crowd_holder, sets);
 	daemon_control(crowd_daemon, &control);
+	if (crowd != NULL)
+		atomic_store(&crowd->late, tsr_now_ns() - killed_ns > LATE_NS);
 }
 
 void
@@ -525,6 +589,8 @@ void
 crowd_kill_daemon(void)
 {
 	tsr_control_close(&control);
+	killed_ns = tsr_now_ns();
+	atomic_store(&crowd->late, 1);
 	daemon_kill(crowd_daemon);
 }
 
@@ -538,7 +604,7 @@ crowd_keeps(uint32_t realms)
 		cr_assert(!test_passed(deadline), "%u are kept, expected %u:\n%s",
 		          daemon_status(crowd_daemon).realms_kept, realms,
 		          daemon_log(crowd_daemon));
-		sched_yield();
+		(void)usleep(PAUSE_US);
 	}
 }
 
@@ -551,20 +617,33 @@ crowd_kill_holder(void)
 	crowd_keeps(1);
 }
 
+static uint64_t
+crowd_pause(enum mode mode)
+{
+	uint64_t const pause = (atomic_load(&crowd->pause) / 4 + 1) * 4 + mode;
+
+	atomic_store(&crowd->pause, pause);
+	return pause;
+}
+
 /* Until all stand still, as that mode says. */
 static void
 crowd_await(enum mode mode)
 {
 	uint64_t const deadline = test_deadline(30000);
+	uint64_t const pause = crowd_pause(mode);
 
-	for (uint32_t i = 0; i < CROWD_CLIENTS; i++)
-		atomic_store(&crowd->place[i].still, 0);
-	atomic_store(&crowd->mode, mode);
 	for (uint32_t i = 0; i < CROWD_CLIENTS; i++) {
-		while (atomic_load(&crowd->place[i].still) == 0) {
+		while (atomic_load(&crowd->place[i].still) != pause) {
 			crowd_check();
-			cr_assert(!test_passed(deadline), "client %u does not stand still", i);
-			sched_yield();
+			if (atomic_load(&crowd->place[i].gave_up) != 0) {
+				tally.gave_up++;
+				crowd_kill(i);
+			}
+			cr_assert(!test_passed(deadline),
+			          "client %u does not stand still (%s), the daemon says:\n%s", i,
+			          atomic_load(&crowd->place[i].does), daemon_log(crowd_daemon));
+			(void)usleep(PAUSE_US);
 		}
 	}
 }
@@ -578,7 +657,7 @@ crowd_stand_still(void)
 void
 crowd_go_on(void)
 {
-	atomic_store(&crowd->mode, MODE_RUN);
+	(void)crowd_pause(MODE_RUN);
 }
 
 void

@@ -29,6 +29,7 @@ struct crowd_tally {
 	uint64_t excused;  /* may have been with the dead, at most */
 	uint64_t lost;     /* of these, that have gone */
 	uint64_t kills;    /* of clients */
+	uint64_t gave_up;  /* of these: a request found no daemon for its five seconds */
 };
 
 /* crowd_begin - a holder, a daemon, the channels, and all clients. */
