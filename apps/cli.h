@@ -88,6 +88,7 @@ int tsr_cmd_stop(int argc, char **argv);
 int tsr_cmd_sub(int argc, char **argv);
 int tsr_cmd_tickets(int argc, char **argv);
 int tsr_cmd_top(int argc, char **argv);
+int tsr_cmd_upgrade(int argc, char **argv);
 int tsr_cmd_why(int argc, char **argv);
 int tsr_cmd_trace(int argc, char **argv);
 

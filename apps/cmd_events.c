@@ -41,7 +41,7 @@ struct events_past {
 static const struct argp_option events_options[] = {
 	{"kind", 'k', "KIND[,...]", 0,
          "Only of this kind: start, stop, realm, condemn, attach, detach, kill, death, repair, "
-         "channel, refusal, drop, reload, evict, keep; repeatable",
+         "channel, refusal, drop, reload, evict, keep, upgrade; repeatable",
          0},
 	{"last", 'n', "N", 0, "Of what has been, the last N (default: all that the daemon keeps)",
          0},

@@ -35,6 +35,8 @@ static const struct tsr_column status_facts[] = {
 	{"takeover", "when it dies", TSR_CELL_TEXT},
 	{"realms_kept", "  realms kept", TSR_CELL_COUNT},
 	{"descriptors_kept", "  descriptors kept", TSR_CELL_COUNT},
+	{"upgraded_from", "upgraded from", TSR_CELL_TEXT},
+	{"upgrade_gap_ns", "  nobody served for", TSR_CELL_NS},
 	{"realms_taken", "realms taken over", TSR_CELL_COUNT},
 	{"takeover_ns", "  first request served after", TSR_CELL_NS},
 	{"clients_away", "  clients not back yet", TSR_CELL_COUNT},
@@ -141,6 +143,11 @@ status_fill_takeover(const struct tsr_proto_status_reply *reply, json_t *out)
 	tsr_report_set(out, "takeover", json_string(said[store]));
 	tsr_report_set(out, "realms_kept", json_integer(reply->realms_kept));
 	tsr_report_set(out, "descriptors_kept", json_integer(reply->stored));
+	if (reply->upgraded_ns != 0) {
+		tsr_report_set(out, "upgraded_from",
+		               tsr_report_text(reply->upgraded_from, sizeof(reply->upgraded_from)));
+		tsr_report_set(out, "upgrade_gap_ns", tsr_report_count(reply->upgraded_ns));
+	}
 	if (reply->realms_taken == 0)
 		return;
 	tsr_report_set(out, "realms_taken", json_integer(reply->realms_taken));

@@ -20,7 +20,7 @@ static const char *const feed_kinds[TSR_FEED_KINDS] = {
 	[TSR_FEED_REPAIR] = "repair",   [TSR_FEED_CHANNEL] = "channel",
 	[TSR_FEED_REFUSAL] = "refusal", [TSR_FEED_DROP] = "drop",
 	[TSR_FEED_RELOAD] = "reload",   [TSR_FEED_EVICT] = "evict",
-	[TSR_FEED_KEEP] = "keep",
+	[TSR_FEED_KEEP] = "keep",       [TSR_FEED_UPGRADE] = "upgrade",
 };
 
 const char *

@@ -48,6 +48,8 @@ static const struct tsr_command tessera_commands[] = {
 	{"reload", "have the daemon read its configuration again", tsr_cmd_reload},
 	{"report", "what the daemon kept of a client's death", tsr_cmd_report},
 	{"trace", "record the lives of messages, and look at them", tsr_cmd_trace},
+	{"upgrade", "have another binary take the realms over, in use as they are",
+         tsr_cmd_upgrade},
 	{"stop", "end the daemon", tsr_cmd_stop},
 	{"help", "what a command does, and what it takes", tessera_help},
 };

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "core/config.h"
@@ -15,6 +16,7 @@
 #include "core/holder.h"
 #include "core/log.h"
 #include "core/rundir.h"
+#include "core/upgrade.h"
 #include "shm/tessera.h"
 
 #define TESSERAD_SETS_MAX     128
@@ -31,6 +33,7 @@ enum {
 	TESSERAD_ISOLATED,
 	TESSERAD_HOLDER,
 	TESSERAD_FRESH,
+	TESSERAD_CAN_TAKE_OVER,
 };
 
 struct tesserad_options {
@@ -38,6 +41,7 @@ struct tesserad_options {
 	bool check_config;
 	bool holder;
 	bool fresh;
+	const char *layout; /* that is asked for; NULL */
 	/* In the order given; --socket, --log-level and --isolated are short for a --set. */
 	char *sets[TESSERAD_SETS_MAX];
 	unsigned sets_count;
@@ -62,6 +66,10 @@ static const struct argp_option tesserad_argp_options[] = {
          "realms over",
          0},
 	{"fresh", TESSERAD_FRESH, NULL, 0, "take nothing over: realms that are held are let go of",
+         0},
+	{"can-take-over", TESSERAD_CAN_TAKE_OVER, "LAYOUT", 0,
+         "say whether this build can take over realms of that layout, and exit: what a daemon "
+         "asks before it is upgraded",
          0},
 	{0},
 };
@@ -97,6 +105,9 @@ tesserad_parse(int key, char *argument, struct argp_state *state)
 		return 0;
 	case TESSERAD_FRESH:
 		options->fresh = true;
+		return 0;
+	case TESSERAD_CAN_TAKE_OVER:
+		options->layout = argument;
 		return 0;
 	case TESSERAD_SET:
 		tesserad_add_set(options, state, "", argument);
@@ -206,22 +217,71 @@ tesserad_hold(struct tsr_config const *config)
 	return TESSERAD_EXIT_RUNTIME;
 }
 
+/* Where this program was started from, links and all: after an upgrade of the files that leads to
+ * the new one. @start->path is the caller's to free; NULL: no memory. */
+static void
+tesserad_find_program(struct tsr_start *start)
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): as the kernel hands it over */
+	const char *const path = (const char *)getauxval(AT_EXECFN);
+
+	/* One that could not become another: its name is what it was started as. */
+	start->again = path != NULL && strcmp(path, TSR_UPGRADE_SELF) == 0;
+	if (path == NULL || start->again)
+		start->path = tesserad_absolute(start->argv[0]);
+	else if (strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0)
+		start->path = realpath(TSR_UPGRADE_SELF, NULL); /* by fexecve(3) */
+	else
+		start->path = tesserad_absolute(path);
+}
+
 /* Return: the exit code. */
 static int
-tesserad_serve(struct tsr_config *config, struct tsr_config_sources const *sources, bool fresh)
+tesserad_serve(struct tsr_config *config, struct tsr_config_sources const *sources,
+               struct tsr_start const *start)
 {
 	static struct tsr_daemon daemon;
 	struct tsr_refusal refusal = {0};
 
 	tsr_log_open(config->log_level);
-	if (tsr_daemon_start(&daemon, config, sources, fresh, &refusal) != 0) {
+	if (tsr_daemon_start(&daemon, config, sources, start, &refusal) != 0) {
 		tsr_log(TSR_LOG_ERROR, "not started: %s", refusal.text);
 		return TESSERAD_EXIT_RUNTIME;
 	}
 	tsr_daemon_run(&daemon);
 	tsr_daemon_stop(&daemon);
+	if (daemon.leave.how == TSR_UPGRADE_RESTART)
+		return TSR_UPGRADE_STATUS;
+	if (daemon.leave.how == TSR_UPGRADE_EXEC) {
+		tsr_upgrade_become(&daemon);
+		return TESSERAD_EXIT_RUNTIME;
+	}
 	tsr_log(TSR_LOG_NOTICE, "stopped");
 	return 0;
+}
+
+/* Return: the exit code. */
+static int
+tesserad_do(struct tesserad_options const *options, struct tsr_config *config,
+            struct tsr_config_sources const *sources, char **argv)
+{
+	struct tsr_start start = {.fresh = options->fresh, .argv = argv};
+	int code;
+
+	if (options->check_config) {
+		(void)printf("the configuration is in order: %u realms\n", config->realms_count);
+		return 0;
+	}
+	if (options->layout != NULL)
+		return tsr_upgrade_answer(options->layout) ? 0 : TESSERAD_EXIT_RUNTIME;
+	if (options->holder)
+		return tesserad_hold(config);
+	tesserad_find_program(&start);
+	if (start.path == NULL)
+		return TESSERAD_EXIT_RUNTIME;
+	code = tesserad_serve(config, sources, &start);
+	free((char *)(uintptr_t)start.path);
+	return code;
 }
 
 int
@@ -236,7 +296,9 @@ main(int argc, char **argv)
 		       "configuration again. "
 		       "Without a configuration it serves a realm 'demo' for its own user. Exit "
 		       "codes: "
-		       "0 ended as asked, 1 it could not run, 2 usage, 78 configuration.",
+		       "0 ended as asked, 1 it could not run, 2 usage, 75 start me again (an "
+		       "upgrade "
+		       "under systemd), 78 configuration.",
 	};
 	static struct tesserad_options options;
 	struct tsr_config_sources sources = {.file = NULL};
@@ -249,12 +311,8 @@ main(int argc, char **argv)
 	code = tesserad_find_sources(&options, &sources);
 	if (code == 0)
 		code = tesserad_configure(&sources, &config);
-	if (code == 0 && options.check_config)
-		(void)printf("the configuration is in order: %u realms\n", config.realms_count);
-	else if (code == 0 && options.holder)
-		code = tesserad_hold(&config);
-	else if (code == 0)
-		code = tesserad_serve(&config, &sources, options.fresh);
+	if (code == 0)
+		code = tesserad_do(&options, &config, &sources, argv);
 	tsr_config_destroy(&config);
 	free((char *)(uintptr_t)sources.file);
 	for (unsigned i = 0; i < options.sets_count; i++)

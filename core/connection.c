@@ -155,6 +155,7 @@ tsr_connection_close(struct tsr_connection *connection)
 	struct tsr_server *const server = connection->server;
 
 	tsr_request_drop_feed(connection);
+	tsr_upgrade_unask(connection);
 	connection_return_events(connection);
 	tsr_request_drop_events(connection);
 	connection_leave_member(connection);

@@ -21,6 +21,7 @@
 #include "core/offer.h"
 #include "core/realm.h"
 #include "core/systemd.h"
+#include "core/upgrade.h"
 
 #define SERVER_EVENTS_MAX 32
 
@@ -135,6 +136,20 @@ tsr_server_stop(struct tsr_server *server, const char *why)
 	tsr_poll_core_stop(&server->daemon->poll);
 }
 
+void
+tsr_server_leave(struct tsr_server *server, struct tsr_proto_row_feed *row, const char *why)
+{
+	struct tsr_daemon *const daemon = server->daemon;
+
+	server->stopping = true;
+	daemon->leaving_all = true;
+	tsr_feed_tell(&daemon->feed, TSR_LOG_NOTICE, row, "leaving: %s", why);
+	tsr_systemd_notify("STATUS=leaving: %s", why);
+	/* Who comes now waits in its queue for the successor. */
+	(void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, daemon->rundir.listener, NULL);
+	tsr_poll_core_stop(&daemon->poll);
+}
+
 static void
 server_reload(struct tsr_server *server, const char *who)
 {
@@ -158,6 +173,10 @@ server_signal(struct tsr_server *server)
 	               info.ssi_pid);
 	if (info.ssi_signo == SIGHUP) {
 		server_reload(server, why);
+		return;
+	}
+	if (server->daemon->leaving_all) {
+		server->daemon->leave.signal = (int)info.ssi_signo;
 		return;
 	}
 	tsr_server_stop(server, why);
@@ -244,6 +263,7 @@ server_timer(struct tsr_server *server)
 	tsr_closing_expire(server, now);
 	tsr_connection_expire(server, now);
 	tsr_offers_expire(server, now);
+	tsr_upgrade_expire(server, now);
 	server_arm_refusals(server, tsr_refusals_expire(&server->refusals, now));
 	server_look(server, now);
 	server_watchdog(server, now);
@@ -300,11 +320,14 @@ server_thread(void *argument)
 			server_timer(server);
 	}
 	/* Whose daemon leaves all to another one is away, and what is kept of it stays. */
+	if (server->daemon->leave.how != 0)
+		tsr_upgrade_mark(server->daemon, server->spare);
 	if (server->daemon->leaving_all)
 		tsr_store_let_go(&server->daemon->store);
 	while (server->connections != NULL)
 		tsr_connection_close(server->connections);
 	tsr_offers_drop(server);
+	tsr_upgrade_drop(server);
 	tsr_closing_drop(server);
 	tsr_errands_close(&server->daemon->errands);
 	tsr_registry_thread_end();

@@ -30,6 +30,7 @@ struct tsr_source {
 };
 
 struct tsr_offer;
+struct tsr_successor;
 
 struct tsr_server {
 	struct tsr_daemon *daemon;
@@ -46,10 +47,11 @@ struct tsr_server {
 	uint32_t over_limit;
 	struct tsr_member *closing; /* by deadline, ascending */
 	struct tsr_offer *offers;
-	uint64_t look_ns;     /* how long until the safety look at armed events */
-	uint64_t look_due_ns; /* 0: nothing is armed */
-	uint64_t armed_ns;    /* when the timer goes off; 0: it does not */
-	uint64_t watchdog_ns; /* how often; 0: never */
+	struct tsr_successor *successor; /* a binary that is asked whether it can take over */
+	uint64_t look_ns;                /* how long until the safety look at armed events */
+	uint64_t look_due_ns;            /* 0: nothing is armed */
+	uint64_t armed_ns;               /* when the timer goes off; 0: it does not */
+	uint64_t watchdog_ns;            /* how often; 0: never */
 	uint64_t watchdog_due_ns;
 	uint64_t watchdog_rounds; /* of the poll core, when it was last looked at */
 	struct tsr_refusals refusals;
@@ -75,6 +77,10 @@ void tsr_server_destroy(struct tsr_server *server);
 
 /* tsr_server_stop - the daemon shall stop: no new clients, the poll core ends. */
 void tsr_server_stop(struct tsr_server *server, const char *why);
+
+/* tsr_server_leave - the daemon shall leave all to its successor: the same, but that what is there
+ * stays. @row and @why: what is told. The control thread. */
+void tsr_server_leave(struct tsr_server *server, struct tsr_proto_row_feed *row, const char *why);
 
 /* tsr_server_arm - have the timer go off at @deadline_ns, or earlier. The control thread. */
 void tsr_server_arm(struct tsr_server *server, uint64_t deadline_ns);

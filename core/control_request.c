@@ -57,6 +57,7 @@ static const struct request_rule request_rules[TSR_PROTO_TYPE_END] = {
 	RULE(RELOAD, plain, NEEDS_NOTHING, false, tsr_request_reload),
 	RULE(SEGMENTS, segments, NEEDS_NOTHING, false, tsr_request_segments),
 	RULE(EVICT, evict, NEEDS_NOTHING, false, tsr_request_evict),
+	RULE(UPGRADE, upgrade, NEEDS_NOTHING, false, tsr_request_upgrade),
 	RULE(STOP, plain, NEEDS_NOTHING, false, tsr_request_stop),
 };
 

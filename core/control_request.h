@@ -92,6 +92,13 @@ void tsr_request_tell_events(struct tsr_connection *connection);
 tsr_request_fn tsr_request_evict;
 /* control_reload.c */
 tsr_request_fn tsr_request_reload;
+/* control_upgrade.c */
+tsr_request_fn tsr_request_upgrade;
+/* tsr_upgrade_unask - the connection is closed: if it has asked for an upgrade, that is called off.
+ * tsr_upgrade_expire - a binary that does not answer is ended. tsr_upgrade_drop - whichever. */
+void tsr_upgrade_unask(struct tsr_connection const *connection);
+void tsr_upgrade_expire(struct tsr_server *server, uint64_t now_ns);
+void tsr_upgrade_drop(struct tsr_server *server);
 /* control_segments.c */
 tsr_request_fn tsr_request_segments;
 /* control_list.c */

@@ -87,11 +87,15 @@ tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 	reply->polling_ns = times.polling_ns;
 	reply->asleep_ns = times.asleep_ns;
 	reply->flags = (daemon->kernel.compat ? TSR_STATUS_COMPAT : 0) |
-	               (tsr_systemd_booted() ? TSR_STATUS_SYSTEMD : 0);
+	               (tsr_systemd_booted() ? TSR_STATUS_SYSTEMD : 0) |
+	               (daemon->start->again ? TSR_STATUS_AGAIN : 0) |
+	               (tsr_counter_read(&daemon->ready) == 0 ? TSR_STATUS_STARTING : 0);
 	reply->store = tsr_store_is(&daemon->store);
 	reply->stored = tsr_store_count(&daemon->store);
 	reply->realms_taken = (uint32_t)daemon->taken_over;
 	reply->taken_over_ns = tsr_counter_read(&daemon->taken_over_ns);
+	reply->upgraded_ns = tsr_counter_read(&daemon->inherited.gap_ns);
+	memcpy(reply->upgraded_from, daemon->inherited.from, sizeof(reply->upgraded_from));
 	status_realms(daemon, reply);
 	status_reload(&daemon->reload, reply);
 	(void)snprintf(reply->release, sizeof(reply->release), "%s", TSR_VERSION);
@@ -123,6 +127,9 @@ tsr_request_stop(struct tsr_connection *connection, void const *packet, struct t
 	if (connection->uid != 0 && connection->uid != geteuid())
 		return tsr_refuse(refusal, -EACCES, "STOP by user %u, expected user %u or root",
 		                  connection->uid, geteuid());
+	if (connection->server->daemon->leaving_all)
+		return tsr_refuse(refusal, -EBUSY,
+		                  "STOP while the daemon leaves to its successor: ask that one");
 	tsr_request_reply(connection, &head, &reply, sizeof(reply));
 	(void)snprintf(why, sizeof(why), "asked by pid %d", (int)connection->pid);
 	tsr_server_stop(connection->server, why);

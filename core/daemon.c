@@ -10,8 +10,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/control.h"
+#include "core/counter.h"
 #include "core/death.h"
 #include "core/eal.h"
 #include "core/guard.h"
@@ -220,6 +222,8 @@ daemon_start_fresh(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 		error = daemon_listen(daemon, refusal);
 	if (error == 0)
 		error = tsr_server_start(daemon->server, refusal);
+	if (error == 0)
+		tsr_upgrade_serves(daemon);
 	return error;
 }
 
@@ -276,6 +280,7 @@ daemon_start_heir(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	error = tsr_server_start(daemon->server, refusal);
 	if (error != 0)
 		return error;
+	tsr_upgrade_serves(daemon);
 	tsr_takeover_ready(daemon);
 	/* The dead of the time in between. */
 	while (tsr_death_poll(daemon) > 0)
@@ -321,7 +326,11 @@ daemon_begin(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 		return tsr_refuse(refusal, error, "what is kept can't be had: %s",
 		                  strerror(-error));
 	daemon->heir_since_ns = tsr_now_ns();
-	error = daemon->fresh ? 0 : tsr_takeover_look(daemon, refusal);
+	tsr_upgrade_inherit(daemon);
+	error = tsr_rundir_clear(&daemon->rundir, refusal->text, sizeof(refusal->text));
+	/* --fresh was said of the start by hand, not of what it became since. */
+	if (error == 0 && (!daemon->start->fresh || daemon->inherited.pid == getpid()))
+		error = tsr_takeover_look(daemon, refusal);
 	if (error < 0) {
 		daemon->leaving_all = true;
 		return error;
@@ -336,12 +345,13 @@ daemon_begin(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 
 int
 tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
-                 struct tsr_config_sources const *sources, bool fresh, struct tsr_refusal *refusal)
+                 struct tsr_config_sources const *sources, struct tsr_start const *start,
+                 struct tsr_refusal *refusal)
 {
 	int error;
 
 	*daemon = (struct tsr_daemon){.config = config,
-	                              .fresh = fresh,
+	                              .start = start,
 	                              .kernel = {.compat = config->compat},
 	                              .begun_ns = tsr_now_ns(),
 	                              .rundir = {.lock = -1, .listener = -1},
@@ -354,12 +364,15 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 	error = daemon_begin(daemon, refusal);
 	if (error == 0)
 		error = tsr_telemetry_start(daemon, refusal);
+	if (error == 0)
+		tsr_upgrade_tell(daemon);
 	if (error != 0) {
 		refusal->error = error;
 		tsr_daemon_stop(daemon);
 		return error;
 	}
 	daemon_tell_ready(daemon);
+	tsr_counter_add(&daemon->ready, 1);
 	tsr_systemd_notify("READY=1\nSTATUS=listening on %s", daemon->rundir.socket);
 	return 0;
 }

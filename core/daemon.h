@@ -35,6 +35,7 @@
 #include "core/reload.h"
 #include "core/rundir.h"
 #include "core/store.h"
+#include "core/upgrade.h"
 #include "shm/proto.h"
 
 #define TSR_HINT_BYTES 256
@@ -66,8 +67,11 @@ struct tsr_daemon {
 	uint64_t taken_over;    /* realms, at the start */
 	uint64_t heir_since_ns; /* when the descriptors were there; 0: nothing was taken over */
 	_Atomic uint64_t taken_over_ns; /* from then on to the first request that was served */
-	bool fresh;                     /* nothing is taken over */
+	struct tsr_start const *start;  /* how this process was */
+	_Atomic uint64_t ready;         /* 1: all is started; it may have served before */
 	bool leaving_all;               /* to a successor: realms are left as they are */
+	struct tsr_leave leave;         /* by an upgrade; the control thread's while that runs */
+	struct tsr_inherited inherited; /* from one that left by an upgrade */
 	char hint[TSR_HINT_BYTES];      /* what would make it faster */
 	cpu_set_t cpus;                 /* where we were started */
 	bool eal_started;
@@ -87,7 +91,7 @@ struct tsr_daemon {
 /*
  * tsr_daemon_start - everything up to the listening socket
  * @config:	what @sources say now; a reload replaces what is in it
- * @fresh:	take nothing over; what is kept is let go of
+ * @start:	how this process was started; stays the caller's, and must outlive the daemon
  * @refusal:	on failure, what was missing
  *
  * Context: the thread that will be the poll core, before any other. Return: 0; a negative errno,
@@ -95,7 +99,7 @@ struct tsr_daemon {
  */
 TSR_MUST_CHECK
 int tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
-                     struct tsr_config_sources const *sources, bool fresh,
+                     struct tsr_config_sources const *sources, struct tsr_start const *start,
                      struct tsr_refusal *refusal);
 
 /* tsr_daemon_run - until SIGTERM, SIGINT or a request to stop. */

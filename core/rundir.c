@@ -265,13 +265,51 @@ tsr_rundir_open(struct tsr_rundir *rundir, const char *socket, char *why, size_t
 
 	if (error == 0)
 		error = rundir_lock(rundir, why, why_bytes);
-	if (error == 0 && !tsr_systemd_has_socket())
-		error = rundir_clear_socket(rundir, why, why_bytes);
 	if (error == 0)
 		error = rundir_make_eal(rundir, why, why_bytes);
 	if (error != 0)
 		tsr_rundir_close(rundir);
 	return error;
+}
+
+int
+tsr_rundir_clear(struct tsr_rundir const *rundir, char *why, size_t why_bytes)
+{
+	if (rundir->listener >= 0 || tsr_systemd_has_socket())
+		return 0;
+	return rundir_clear_socket(rundir, why, why_bytes);
+}
+
+/* Does it listen, and where our socket is to be? */
+static bool
+rundir_is_ours(struct tsr_rundir const *rundir, int fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNSPEC};
+	socklen_t address_bytes = sizeof(address), bytes = sizeof(int);
+	struct stat status;
+	int listens = 0, type = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &bytes) == 0 && listens != 0 &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_SEQPACKET &&
+	       getsockname(fd, (struct sockaddr *)&address, &address_bytes) == 0 &&
+	       address.sun_family == AF_UNIX &&
+	       strncmp(address.sun_path, rundir->socket, sizeof(address.sun_path)) == 0 &&
+	       lstat(rundir->socket, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+void
+tsr_rundir_adopt(struct tsr_rundir *rundir, int fd)
+{
+	if (rundir->listener >= 0 || !rundir_is_ours(rundir, fd))
+		return;
+	rundir->listener = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	rundir->bound = rundir->listener >= 0;
+}
+
+void
+tsr_rundir_leave(struct tsr_rundir *rundir)
+{
+	rundir->bound = false;
 }
 
 static int
@@ -301,8 +339,12 @@ rundir_bind(struct tsr_rundir *rundir, mode_t mode, gid_t group, char *why, size
 int
 tsr_rundir_listen(struct tsr_rundir *rundir, mode_t mode, gid_t group, char *why, size_t why_bytes)
 {
-	int const handed = tsr_systemd_take_socket();
+	int handed;
 
+	/* As the configuration is now. */
+	if (rundir->listener >= 0)
+		return tsr_rundir_permit(rundir, mode, group, why, why_bytes);
+	handed = tsr_systemd_take_socket();
 	if (handed == -ENOENT)
 		return rundir_bind(rundir, mode, group, why, why_bytes);
 	if (handed < 0)

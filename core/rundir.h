@@ -36,7 +36,7 @@ TSR_MUST_CHECK
 int tsr_rundir_make(struct tsr_rundir *rundir, const char *socket, char *why, size_t why_bytes);
 
 /*
- * tsr_rundir_open - find or make the run directory, take the lock, clear what a dead daemon left
+ * tsr_rundir_open - find or make the run directory, take the lock, make EAL's folder anew
  * @socket:	path of the control socket; NULL: in the run directory
  * @why:	on failure, a sentence
  *
@@ -45,6 +45,22 @@ int tsr_rundir_make(struct tsr_rundir *rundir, const char *socket, char *why, si
  */
 TSR_MUST_CHECK
 int tsr_rundir_open(struct tsr_rundir *rundir, const char *socket, char *why, size_t why_bytes);
+
+/* tsr_rundir_adopt - listen on the socket that the daemon before has left for us; @fd stays the
+ * caller's. What is no such socket is not used. */
+void tsr_rundir_adopt(struct tsr_rundir *rundir, int fd);
+
+/* tsr_rundir_leave - have our socket stay where it is, for the next daemon. */
+void tsr_rundir_leave(struct tsr_rundir *rundir);
+
+/*
+ * tsr_rundir_clear - remove what a dead daemon left where our socket will be
+ *
+ * Return: 0, also if nothing needs to be; -EADDRINUSE a living process listens there; -EEXIST it is
+ * no socket; or what the system gave.
+ */
+TSR_MUST_CHECK
+int tsr_rundir_clear(struct tsr_rundir const *rundir, char *why, size_t why_bytes);
 
 /*
  * tsr_rundir_listen - bind the control socket, or take the one that systemd hands over

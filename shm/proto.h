@@ -67,6 +67,7 @@ enum tsr_proto_type {
 	TSR_PROTO_SHARED_SETTLE = 31, /* a message that the daemon was to free is held no more */
 	TSR_PROTO_EVICT = 32,
 	TSR_PROTO_REATTACH = 33, /* to a daemon that took the realm over: the same client */
+	TSR_PROTO_UPGRADE = 34,  /* another binary takes the realms over */
 	TSR_PROTO_TYPE_END,
 	TSR_PROTO_ERROR = 0x7fff, /* as a reply only: type is TSR_PROTO_ERROR | TSR_PROTO_REPLY */
 };
@@ -339,14 +340,19 @@ struct tsr_proto_status_reply {
 	uint32_t clients_away; /* of these, that have not come back yet */
 	uint32_t reserved;
 	uint64_t taken_over_ns; /* from the descriptors to the first that was served; 0: not yet */
+	/* 0: it did not follow another one by UPGRADE; else how long nobody served in between. */
+	uint64_t upgraded_ns;
+	char upgraded_from[32]; /* its release */
 };
 
 #define TSR_STATUS_STORE_NONE    UINT32_C(0)
 #define TSR_STATUS_STORE_SYSTEMD UINT32_C(1)
 #define TSR_STATUS_STORE_HOLDER  UINT32_C(2)
 
-#define TSR_STATUS_COMPAT  UINT32_C(1) /* runs with the fallbacks of an older kernel */
-#define TSR_STATUS_SYSTEMD UINT32_C(2)
+#define TSR_STATUS_COMPAT   UINT32_C(1) /* runs with the fallbacks of an older kernel */
+#define TSR_STATUS_SYSTEMD  UINT32_C(2)
+#define TSR_STATUS_AGAIN    UINT32_C(4) /* it was to become another one, which could not be run */
+#define TSR_STATUS_STARTING UINT32_C(8) /* it serves, and is not ready yet */
 
 enum tsr_proto_list_what {
 	TSR_LIST_REALMS = 1,
@@ -494,6 +500,7 @@ enum tsr_feed_kind {
 	TSR_FEED_RELOAD = 12,  /* taken, or refused: `error` */
 	TSR_FEED_EVICT = 13,   /* of a client */
 	TSR_FEED_KEEP = 14,    /* of what a dead one left, or `error` why not */
+	TSR_FEED_UPGRADE = 15, /* it leaves to another binary, or has followed one */
 	TSR_FEED_KINDS,
 };
 
@@ -521,12 +528,32 @@ struct tsr_proto_row_feed {
 	uint32_t index;
 	uint32_t reserved;
 	char what[TSR_FEED_WHAT_BYTES];
-	uint64_t took_ns; /* DEATH, RELOAD */
+	uint64_t took_ns; /* DEATH, RELOAD, UPGRADE */
 	char realm[TSR_NAME_BYTES];
 	char name[TSR_NAME_BYTES]; /* the client's */
 	char channel[TSR_NAME_BYTES];
 	char text[TSR_FEED_TEXT_BYTES]; /* the sentence of the log */
 };
+
+#define TSR_PROTO_PATH_BYTES 1024
+
+/* UPGRADE: give way to another binary, by the daemon's user and root. The reply comes when that has
+ * said that it can take over; from then on nobody is served. */
+struct tsr_proto_upgrade {
+	struct tsr_proto_head head;
+	char binary[TSR_PROTO_PATH_BYTES]; /* absolute; "": where the running one was started */
+};
+
+struct tsr_proto_upgrade_reply {
+	struct tsr_proto_head head;
+	uint32_t how;     /* TSR_UPGRADE_* */
+	uint32_t realms;  /* that it is left */
+	char release[32]; /* the successor's */
+	char binary[TSR_PROTO_PATH_BYTES];
+};
+
+#define TSR_UPGRADE_EXEC    UINT32_C(1) /* the process becomes the other binary */
+#define TSR_UPGRADE_RESTART UINT32_C(2) /* it ends, and its supervisor starts the next one */
 
 #define TSR_EVICT_REASON_BYTES 128
 

@@ -35,7 +35,7 @@ _tessera_options()
 _tessera()
 {
 	local commands="demo doctor status stat hz bw delay metrics events why top realms clients channels regions channel send recv pub sub ping tickets dump ledger reload
-		evict report trace stop help"
+		evict report trace upgrade stop help"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index
 	local -a globals=() words=()
@@ -66,7 +66,7 @@ _tessera()
 		;;
 	--kind | -k)
 		if [ "$command" = events ]; then
-			mapfile -t COMPREPLY < <(compgen -W "start stop realm condemn attach detach kill death repair channel refusal drop reload evict keep" -- "$current")
+			mapfile -t COMPREPLY < <(compgen -W "start stop realm condemn attach detach kill death repair channel refusal drop reload evict keep upgrade" -- "$current")
 		else
 			mapfile -t COMPREPLY < <(compgen -W "buffered rendezvous unlimited conflated broadcast" -- "$current")
 		fi
@@ -107,6 +107,10 @@ _tessera()
 	"") mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
 	tickets) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms)" -- "$current") ;;
 	evict) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_clients)" -- "$current") ;;
+	upgrade)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		;;
 	dump) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_realms) $(_tessera_channels)" -- "$current") ;;
 	send | recv | pub | sub | stat | hz | bw | delay | why) mapfile -t COMPREPLY < <(compgen -W "$(_tessera_channels)" -- "$current") ;;
 	trace)

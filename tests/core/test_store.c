@@ -20,7 +20,9 @@
 #include "core/holder.h"
 #include "core/passing.h"
 #include "core/store.h"
+#include "core/upgrade.h"
 #include "tests/support/check.h"
+#include "tests/support/child.h"
 #include "tests/support/holder.h"
 
 /* Both stores: the holder, whatever it is told, and systemd's, by a stand-in that speaks its
@@ -433,6 +435,78 @@ Test(store, systemd_keeps_a_realm_for_the_next_daemon)
 		test_same(stand_in_count(&stand_in_), kept);
 	}
 	test_ok(tsr_channel_remove(client, "there"));
+	test_ok(tsr_detach(client));
+	daemon_balanced(&daemon_, "demo");
+	daemon_.descriptors = 0;
+	daemon_stop(&daemon_);
+	test_same(stand_in_count(&stand_in_), 0);
+	stand_in_stop(&stand_in_);
+}
+
+/* Who comes while nobody serves. Word 1: it is about to. */
+static int
+comes(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_client client;
+
+	(void)arg;
+	report_set(report, 1, 1);
+	child_ok(report, tsr_attach(&options, &client));
+	child_ok(report, tsr_detach(client));
+	return 0;
+}
+
+/* Return: 0, or the refusal. */
+static int
+upgrade_to(char const *binary)
+{
+	struct tsr_proto_upgrade request = {.binary = ""};
+	struct tsr_proto_upgrade_reply reply;
+	struct tsr_control control;
+	int error;
+
+	snprintf(request.binary, sizeof(request.binary), "%s", binary);
+	daemon_control(&daemon_, &control);
+	error = tsr_control_ask(&control, TSR_PROTO_UPGRADE, &request, sizeof(request), &reply,
+	                        sizeof(reply), NULL, test_deadline(10000));
+	if (error == 0)
+		test_same(reply.how, TSR_UPGRADE_RESTART);
+	tsr_control_close(&control);
+	return error;
+}
+
+/* It ends with a status that the unit knows, and leaves its socket to the next one. */
+Test(store, systemd_starts_the_successor_of_an_upgrade)
+{
+	uint64_t before;
+	struct tsr_client client;
+	struct child newcomer;
+	int status;
+
+	stand_in_start(&stand_in_);
+	stand_in_spawn(&stand_in_);
+	client = daemon_attach(&daemon_, 0);
+	before = stand_in_count(&stand_in_);
+	/* It starts what it was told to start. */
+	test_is(upgrade_to("/bin/true"), -EOPNOTSUPP);
+	for (int i = 0; i < 3; i++) {
+		test_ok(upgrade_to(i == 0 ? getenv("TESSERAD") : ""));
+		status = daemon_ended(&daemon_);
+		cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == TSR_UPGRADE_STATUS, "%#x",
+		          status);
+		/* And its mark. */
+		test_same(stand_in_count(&stand_in_), before + 1);
+		child_start(&newcomer, comes, NULL);
+		cr_assert(report_await(newcomer.report, 1, 1, 10000));
+		stand_in_spawn(&stand_in_);
+		child_join(&newcomer);
+		test_same(daemon_status(&daemon_).realms_taken, 1);
+		cr_assert_gt(daemon_status(&daemon_).upgraded_ns, 0);
+		test_same(stand_in_count(&stand_in_), before);
+		test_ok(tsr_channel_create(client, "there", NULL));
+		test_ok(tsr_channel_remove(client, "there"));
+	}
 	test_ok(tsr_detach(client));
 	daemon_balanced(&daemon_, "demo");
 	daemon_.descriptors = 0;
