@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "shm/tessera.h"
 
 #define DUMP_BYTES_MAX (UINT64_C(1) << 35)
@@ -118,25 +119,6 @@ dump_fill_head(const struct tsr_dump *dump, struct tsr_dump_head *head)
 	head->checksum = tsr_dump_checksum(head, dump);
 }
 
-static int
-dump_write(int fd, const void *from, uint64_t bytes, uint64_t offset)
-{
-	const unsigned char *at = from;
-
-	while (bytes > 0) {
-		ssize_t const put = pwrite(fd, at, bytes, (off_t)offset);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return put < 0 ? -errno : -EIO;
-		at += put;
-		offset += (uint64_t)put;
-		bytes -= (uint64_t)put;
-	}
-	return 0;
-}
-
 static bool
 dump_is_zero(const unsigned char *bytes, uint64_t count)
 {
@@ -155,7 +137,7 @@ dump_write_segment(int fd, const struct tsr_mapping *segment, uint64_t offset)
 		uint64_t const bytes = left < TSR_DUMP_ALIGN ? left : TSR_DUMP_ALIGN;
 
 		if (!dump_is_zero(page, bytes))
-			error = dump_write(fd, page, bytes, offset + at);
+			error = tsr_file_write(fd, page, bytes, offset + at);
 	}
 	return error;
 }
@@ -169,13 +151,13 @@ tsr_dump_write(const struct tsr_dump *dump, int fd)
 	dump_fill_head(dump, &head);
 	error = ftruncate(fd, (off_t)head.file_bytes) == 0 ? 0 : -errno;
 	if (error == 0)
-		error = dump_write(fd, &head, sizeof(head), 0);
+		error = tsr_file_write(fd, &head, sizeof(head), 0);
 	if (error == 0)
-		error = dump_write(fd, &dump->realm, sizeof(dump->realm), sizeof(head));
+		error = tsr_file_write(fd, &dump->realm, sizeof(dump->realm), sizeof(head));
 	if (error == 0)
-		error = dump_write(fd, dump->clients,
-		                   (uint64_t)dump->clients_count * sizeof(dump->clients[0]),
-		                   sizeof(head) + sizeof(dump->realm));
+		error = tsr_file_write(fd, dump->clients,
+		                       (uint64_t)dump->clients_count * sizeof(dump->clients[0]),
+		                       sizeof(head) + sizeof(dump->realm));
 	for (uint32_t i = 0; error == 0 && i < head.segments; i++) {
 		if (head.segment[i].offset != 0)
 			error = dump_write_segment(fd, &dump->map.segment[i],

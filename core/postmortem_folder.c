@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -19,14 +18,14 @@
 #include <unistd.h>
 
 #include "core/daemon.h"
+#include "core/file.h"
 
-#define FOLDER_DATE_BYTES  20 /* "20261120T171500.123Z" */
-#define FOLDER_LTTNG_MS    10000
-#define FOLDER_LOOK_MS     20
-#define FOLDER_DESCRIPTORS 16 /* of nftw() */
-#define FOLDER_NAME_BYTES  (TSR_NAME_BYTES + FOLDER_DATE_BYTES + 16)
-#define FOLDER_BESIDE      ".new"
-#define FOLDER_MODE        0700
+#define FOLDER_DATE_BYTES 20 /* "20261120T171500.123Z" */
+#define FOLDER_LTTNG_MS   10000
+#define FOLDER_LOOK_MS    20
+#define FOLDER_NAME_BYTES (TSR_NAME_BYTES + FOLDER_DATE_BYTES + 16)
+#define FOLDER_BESIDE     ".new"
+#define FOLDER_MODE       0700
 
 /* A realm's name may hold what a file's may not. */
 static void
@@ -68,19 +67,6 @@ folder_date(const char *name)
 }
 
 static int
-folder_remove_one(const char *path, const struct stat *status, int type, struct FTW *place)
-{
-	(void)status, (void)type, (void)place;
-	return remove(path);
-}
-
-static void
-folder_remove(const char *path)
-{
-	(void)nftw(path, folder_remove_one, FOLDER_DESCRIPTORS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-}
-
-static int
 folder_select(const struct dirent *entry)
 {
 	return folder_date(entry->d_name) != NULL;
@@ -104,7 +90,7 @@ folder_prune(const char *folder, uint32_t keep)
 		if ((uint32_t)(count - i) > keep &&
 		    snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name) <
 		            (int)sizeof(path))
-			folder_remove(path);
+			(void)tsr_tree_remove(path);
 		free(entries[i]);
 	}
 	free(entries);
@@ -119,24 +105,6 @@ folder_file(int folder, const char *name)
 	if (fd < 0)
 		return -errno;
 	return fd;
-}
-
-static int
-folder_write(int fd, const void *bytes, size_t count)
-{
-	const unsigned char *at = bytes;
-
-	while (count > 0) {
-		ssize_t const put = write(fd, at, count);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return put < 0 ? -errno : -EIO;
-		at += put;
-		count -= (size_t)put;
-	}
-	return 0;
 }
 
 static int
@@ -166,10 +134,11 @@ folder_write_events(int folder, struct tsr_remains const *remains)
 
 	if (fd < 0)
 		return fd;
-	error = folder_write(fd, &head, sizeof(head));
+	error = tsr_file_write(fd, &head, sizeof(head), 0);
 	if (error == 0)
-		error = folder_write(fd, remains->rows,
-		                     remains->rows_count * sizeof(remains->rows[0]));
+		error = tsr_file_write(fd, remains->rows,
+		                       remains->rows_count * sizeof(remains->rows[0]),
+		                       sizeof(head));
 	return close(fd) != 0 && error == 0 ? -errno : error;
 }
 
@@ -247,7 +216,7 @@ tsr_postmortem_write(struct tsr_remains const *remains, char path[TSR_POSTMORTEM
 	if (error == 0 && rename(beside, path) != 0)
 		error = -errno;
 	if (error != 0)
-		folder_remove(beside);
+		(void)tsr_tree_remove(beside);
 	else
 		folder_prune(postmortem->folder, postmortem->keep);
 	return error;

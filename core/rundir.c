@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,13 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/file.h"
 #include "core/systemd.h"
 #include "shm/control.h"
 
 #define RUNDIR_LOCK_TRIES   200
 #define RUNDIR_LOCK_WAIT_NS 5000000
 #define RUNDIR_BACKLOG      128
-#define RUNDIR_DEPTH        8
 
 static int rundir_refuse(int error, char *why, size_t why_bytes, const char *format, ...)
 	TSR_PRINTF(4, 5);
@@ -205,15 +204,6 @@ rundir_clear_socket(struct tsr_rundir const *rundir, char *why, size_t why_bytes
 	                                                   rundir->socket, strerror(errno));
 }
 
-static int
-rundir_remove_entry(const char *path, struct stat const *status, int kind, struct FTW *where)
-{
-	(void)status;
-	(void)kind;
-	(void)where;
-	return remove(path) == 0 || errno == ENOENT ? 0 : -1;
-}
-
 static void
 rundir_remove_eal(struct tsr_rundir const *rundir)
 {
@@ -221,8 +211,7 @@ rundir_remove_eal(struct tsr_rundir const *rundir)
 	                                   "/dpdk", ""};
 	char path[TSR_PATH_BYTES + sizeof("/dpdk/tessera/dpdk_telemetry.v2")];
 
-	if (nftw(rundir->eal_folder, rundir_remove_entry, RUNDIR_DEPTH,
-	         FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == 0)
+	if (tsr_tree_remove(rundir->eal_folder) == 0)
 		return;
 	/* Without a descriptor or memory to look: what EAL makes has names that are known. */
 	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
