@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/reaper_kind.h"
 #include "shm/access.h"
 #include "shm/broadcast.h"
 #include "shm/rendezvous.h"
@@ -99,9 +100,7 @@ ledger_segments(struct ledger_count *count, struct tsr_channel const *channel)
 static void
 ledger_channel(struct ledger_count *count, struct tsr_channel const *channel)
 {
-	uint16_t const holder =
-		channel->kind == TSR_KIND_BROADCAST ? TSR_HOLDER_SHARED : TSR_HOLDER_CHANNEL;
-
+	uint16_t const holder = tsr_reaper_kind(channel->kind)->sent;
 	struct tsr_slots at = tsr_slots_of(channel);
 
 	while (tsr_slots_go(&at)) {

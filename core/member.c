@@ -356,19 +356,12 @@ member_repair_end(struct member_part const *part, struct tsr_member_end *end, ui
 {
 	struct tsr_member *const member = part->member;
 	struct tsr_member_leaving *const leaving = &member->leaving;
-	uint32_t const slots = end->record->channel.capacity;
-	uint32_t const left = slots - leaving->slot;
-	bool const by_parts = tsr_reaper_by_parts(end->record->channel.kind);
-	uint32_t const some = by_parts && left > *work ? *work : left;
-	struct tsr_reap_end const reap = {
-		.channel = end->record->channel,
-		.side = end->side,
-		.part = {.first = leaving->slot, .past = leaving->slot + some}};
+	struct tsr_reap_end const reap = {.channel = end->record->channel, .side = end->side};
 
-	tsr_reaper_slots(&member->realm->map, &reap, member->id, &leaving->result);
-	member_spend(work, some);
-	leaving->slot = some < left ? leaving->slot + some : 0;
-	return some == left;
+	if (!tsr_reaper_slots_some(&reap, member->id, &leaving->walk, work, &leaving->result))
+		return false;
+	leaving->walk.begun = false;
+	return true;
 }
 
 static void

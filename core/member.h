@@ -39,8 +39,8 @@ struct tsr_member_end {
 
 /* How far its repair has come; zero at the beginning. */
 struct tsr_member_leaving {
-	uint32_t end; /* whose slots are next: index, and slot */
-	uint32_t slot;
+	uint32_t end; /* whose slots are next: index, and how far they have come */
+	struct tsr_reap_walk walk;
 	uint32_t left;   /* the end that is closed next */
 	bool replies;    /* a channel for replies is left without an end */
 	uint32_t tidied; /* index up to which those are removed */

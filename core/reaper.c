@@ -15,17 +15,47 @@
 #include "shm/unlimited.h"
 #include "shm/waiter.h"
 
-void
-tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
-                 struct tsr_reap_result *result)
+static void
+reaper_spend(uint32_t *work, uint32_t done)
 {
-	tsr_reaper_kind(end->channel.kind)->slots(map, end, dead, result);
+	*work -= done < *work ? done : *work;
 }
 
 bool
-tsr_reaper_by_parts(uint32_t kind)
+tsr_reaper_slots_some(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_walk *walk,
+                      uint32_t *work, struct tsr_reap_result *result)
 {
-	return tsr_reaper_kind(kind)->by_parts;
+	struct tsr_reaper_kind const *const kind = tsr_reaper_kind(end->channel.kind);
+
+	if (!walk->begun) {
+		*walk = (struct tsr_reap_walk){.begun = true, .at = tsr_slots_of(&end->channel)};
+		if (kind->begin != NULL)
+			kind->begin(end, walk, dead, result);
+		reaper_spend(work, kind->begin_work);
+	}
+	if (kind->senders_only && end->side != TSR_SIDE_SENDER)
+		return true;
+	walk->at.segments.channel = &end->channel; /* which the caller may have copied since */
+	for (; *work > 0; (*work)--) {
+		if (!tsr_slots_go(&walk->at)) {
+			if (kind->done != NULL)
+				kind->done(end, walk, dead, result);
+			return true;
+		}
+		kind->slot(end, walk, dead, result);
+	}
+	return false;
+}
+
+void
+tsr_reaper_slots(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_result *result)
+{
+	struct tsr_reap_walk walk = {.begun = false};
+	uint32_t work;
+
+	do
+		work = UINT32_MAX;
+	while (!tsr_reaper_slots_some(end, dead, &walk, &work, result));
 }
 
 /* A token that the dead one has claimed, and perhaps not woken; or a reaper that was cut short. */
@@ -417,8 +447,8 @@ reaper_drain_slots(struct tsr_map const *map, struct tsr_channel const *channel,
 			result->tickets++;
 		tsr_reaper_empty(at.slot, tsr_slot_lap(word));
 	}
-	if (channel->kind == TSR_KIND_UNLIMITED)
-		tsr_reaper_segments(map, channel, result);
+	if (tsr_reaper_kind(channel->kind)->shrink != NULL)
+		tsr_reaper_kind(channel->kind)->shrink(map, channel, result);
 }
 
 uint32_t
@@ -428,7 +458,7 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 
 	reaper_drain_slots(map, channel, &result);
 	tsr_reaper_requeue_drain(map, channel, &result);
-	if (channel->kind == TSR_KIND_BROADCAST)
+	if (tsr_reaper_kind(channel->kind)->sent == TSR_HOLDER_SHARED)
 		tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, &result);
 	if (result.tickets == 0)
 		return 0; /* most channels for replies are empty when they go */
@@ -440,11 +470,12 @@ tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
 void
 tsr_reaper_trim(struct tsr_map const *map, struct tsr_channel const *channel)
 {
+	struct tsr_reaper_kind const *const kind = tsr_reaper_kind(channel->kind);
 	struct tsr_reap_result result = {0};
 
-	if (channel->kind != TSR_KIND_UNLIMITED || !tsr_slots_all_empty(channel))
+	if (kind->shrink == NULL || !tsr_slots_all_empty(channel))
 		return;
-	tsr_reaper_segments(map, channel, &result);
+	kind->shrink(map, channel, &result);
 	if (result.tickets > 0)
 		reaper_refill_all(map);
 }

@@ -22,6 +22,7 @@
 #include "shm/channel.h"
 #include "shm/map.h"
 #include "shm/trace.h"
+#include "shm/unlimited.h"
 
 /* Of a table: from @first up to, and without, @past. */
 struct tsr_part {
@@ -32,9 +33,17 @@ struct tsr_part {
 /* One end that the dead client had open. */
 struct tsr_reap_end {
 	struct tsr_channel channel;
-	uint32_t side;        /* enum tsr_side */
-	struct tsr_part part; /* of its slots, where the kind can do a part; past 0: all */
-	const char *realm;    /* for a trace; NULL: not said */
+	uint32_t side;     /* enum tsr_side */
+	const char *realm; /* for a trace; NULL: not said */
+};
+
+/* How far the slots of an end have come. Zero at the beginning. */
+struct tsr_reap_walk {
+	bool begun;
+	struct tsr_slots at;
+	/* Of a kind that grows: how many it had to begin with, and how many were met. */
+	uint64_t segments_before;
+	uint64_t segments;
 };
 
 enum tsr_sweep_step {
@@ -78,7 +87,7 @@ struct tsr_reap_log {
  * tsr_reaper_slots - steps 1 to 3: the slots of one end, then redo if it is a receiver's. For all
  *		ends of the client before any end count in the directory is changed: who sees the
  *		other side gone takes one last look, and must find what was made ready again.
- * tsr_reaper_by_parts - of a kind: whether that can be done with parts of the slots, ascending ones
+ * tsr_reaper_slots_some - the same, as many of them as there is work
  * tsr_reaper_wake - settle the dead client's tokens on this channel, and wake everybody who sleeps
  *		on it. Call after the directory's end counts were changed.
  * tsr_reaper_sweep - steps 4, 5, 7: depot cells and every ticket that names the client; of one that
@@ -88,12 +97,14 @@ struct tsr_reap_log {
  * @work:	how many words may be looked at; less by those that were. Between two calls clients
  *		go on, and the daemon may do anything else with the realm
  *
- * Return of sweep: 0 it is done; 1 call again; -EPROTO a word still names the client (it can't: the
- * realm must be condemned).
+ * Return of slots_some: that was the last. Of sweep: 0 it is done; 1 call again; -EPROTO a word
+ * still names the client (it can't: the realm must be condemned).
  */
-bool tsr_reaper_by_parts(uint32_t kind);
-void tsr_reaper_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+void tsr_reaper_slots(struct tsr_reap_end const *end, uint16_t dead,
                       struct tsr_reap_result *result);
+bool tsr_reaper_slots_some(struct tsr_reap_end const *end, uint16_t dead,
+                           struct tsr_reap_walk *walk, uint32_t *work,
+                           struct tsr_reap_result *result);
 void tsr_reaper_wake(struct tsr_reap_end const *end, uint16_t dead, struct tsr_reap_result *result);
 TSR_MUST_CHECK
 int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep,

@@ -22,19 +22,20 @@ broadcast_inherit(struct tsr_map const *map, uint64_t name, uint64_t channel_id)
 
 /* Claimed and not published: whichever ticket it names, the one that was there or the new one. */
 static void
-broadcast_claimed(struct tsr_map const *map, struct tsr_channel const *channel, uint32_t index,
-                  uint16_t dead, struct tsr_reap_result *result)
+broadcast_claimed(struct tsr_reap_end const *end, struct tsr_reap_walk *walk, uint16_t dead,
+                  struct tsr_reap_result *result)
 {
-	struct tsr_slot *const slot = &channel->shm->slot[index];
+	struct tsr_channel const *const channel = &end->channel;
+	struct tsr_slot *const slot = walk->at.slot;
 	/* [B7] pairs with [S2]: as a sender would. */
 	uint64_t const word = tsr_ld_acq(&slot->word);
 
 	if (tsr_slot_phase(word) != TSR_CLAIMED || tsr_slot_owner(word) != dead)
 		return;
-	broadcast_inherit(map, tsr_ld_rlx(&slot->name), channel->id);
+	broadcast_inherit(channel->map, tsr_ld_rlx(&slot->name), channel->id);
 	tsr_reaper_empty(slot, tsr_slot_lap(word));
 	result->slots_voided++;
-	tsr_reaper_tell_slot(channel, slot, index, dead, word, result);
+	tsr_reaper_tell_slot(channel, slot, walk->at.index, dead, word, result);
 }
 
 /* A cursor of the dead one: in the order in which its owner gives it up. */
@@ -71,22 +72,19 @@ broadcast_cursor(struct tsr_channel const *channel, uint32_t number, uint16_t de
 }
 
 static void
-broadcast_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+broadcast_begin(struct tsr_reap_end const *end, struct tsr_reap_walk *walk, uint16_t dead,
                 struct tsr_reap_result *result)
 {
-	struct tsr_channel const *const channel = &end->channel;
-	struct tsr_part const part = tsr_reaper_part(end);
-
-	for (uint32_t i = part.first; end->side == TSR_SIDE_SENDER && i < part.past; i++)
-		broadcast_claimed(map, channel, i, dead, result);
-	for (uint32_t i = 0;
-	     end->side == TSR_SIDE_RECEIVER && part.first == 0 && i < TSR_CURSORS_MAX; i++)
-		broadcast_cursor(channel, i, dead, result);
+	(void)walk;
+	for (uint32_t i = 0; end->side == TSR_SIDE_RECEIVER && i < TSR_CURSORS_MAX; i++)
+		broadcast_cursor(&end->channel, i, dead, result);
 }
 
 struct tsr_reaper_kind const tsr_reaper_broadcast = {
-	.slots = broadcast_slots,
-	.by_parts = true,
+	.begin = broadcast_begin,
+	.slot = broadcast_claimed,
+	.begin_work = TSR_CURSORS_MAX,
+	.senders_only = true,
 	.sent = TSR_HOLDER_SHARED,
 };
 

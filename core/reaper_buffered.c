@@ -98,50 +98,54 @@ tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr_slot const *s
 		tsr_reaper_tell(&repair, result);
 }
 
+/* A sender that drops the oldest takes it as a receiver does. */
+static bool
+buffered_takes(struct tsr_reap_end const *end)
+{
+	return end->side != TSR_SIDE_SENDER || (end->channel.flags & TSR_CHANNEL_DROP_OLDEST) != 0;
+}
+
 void
-tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
+tsr_reaper_ring(struct tsr_reap_end const *end, struct tsr_reap_walk *walk, uint16_t dead,
                 struct tsr_reap_result *result)
 {
 	struct tsr_channel const *const channel = &end->channel;
+	struct tsr_map const *const map = channel->map;
 	bool const sender = end->side == TSR_SIDE_SENDER;
 	bool const alone = (channel->flags &
 	                    (sender ? TSR_CHANNEL_ONE_SENDER : TSR_CHANNEL_ONE_RECEIVER)) != 0;
-	/* A sender that drops the oldest takes it as a receiver does. */
-	bool const takes = !sender || (channel->flags & TSR_CHANNEL_DROP_OLDEST) != 0;
-	struct tsr_part const part = tsr_reaper_part(end);
-	struct tsr_slots at = tsr_slots_of(channel);
-	bool more = tsr_slots_go(&at);
+	struct tsr_slot *const slot = walk->at.slot;
+	/* [R1] pairs with [S2]; [S1] pairs with [R2]: as any end would. */
+	uint64_t const word = tsr_ld_acq(&slot->word);
+	uint32_t const phase = tsr_slot_phase(word);
+	bool const own = tsr_slot_owner(word) == dead;
 
-	/* What has segments is not taken in parts. */
-	at.index += part.first;
-	at.slot += part.first;
-	for (; more && at.index < part.past; more = tsr_slots_go(&at)) {
-		struct tsr_slot *const slot = at.slot;
-		/* [R1] pairs with [S2]; [S1] pairs with [R2]: as any end would. */
-		uint64_t const word = tsr_ld_acq(&slot->word);
-		uint32_t const phase = tsr_slot_phase(word);
-		bool const own = tsr_slot_owner(word) == dead;
+	if (sender && phase == TSR_CLAIMED && own)
+		tsr_reaper_claimed(map, slot, word, dead, result);
+	else if (phase == TSR_TAKEN && own && buffered_takes(end))
+		tsr_reaper_taken(map, slot, word, dead, result);
+	else if (sender && alone && phase == TSR_EMPTY)
+		buffered_empty(map, slot, dead, result);
+	else if (!sender && alone && phase == TSR_READY)
+		buffered_ready(map, slot, word, dead, result);
+	else
+		return;
+	tsr_reaper_tell_slot(channel, slot, walk->at.index, dead, word, result);
+}
 
-		if (sender && phase == TSR_CLAIMED && own)
-			tsr_reaper_claimed(map, slot, word, dead, result);
-		else if (takes && phase == TSR_TAKEN && own)
-			tsr_reaper_taken(map, slot, word, dead, result);
-		else if (sender && alone && phase == TSR_EMPTY)
-			buffered_empty(map, slot, dead, result);
-		else if (!sender && alone && phase == TSR_READY)
-			buffered_ready(map, slot, word, dead, result);
-		else
-			continue;
-		tsr_reaper_tell_slot(channel, slot, at.index, dead, word, result);
-	}
-	if (takes && part.past == channel->capacity)
+void
+tsr_reaper_ring_done(struct tsr_reap_end const *end, struct tsr_reap_walk *walk, uint16_t dead,
+                     struct tsr_reap_result *result)
+{
+	(void)walk, (void)dead, (void)result;
+	if (buffered_takes(end))
 		/* [Q2] pairs with [Q1]: slots that are ready again come first. In any case: a
 		 * reaper that was cut short can't know whether it had done so. */
-		(void)tsr_add_rel(&channel->shm->redo, 1);
+		(void)tsr_add_rel(&end->channel.shm->redo, 1);
 }
 
 struct tsr_reaper_kind const tsr_reaper_buffered = {
-	.slots = tsr_reaper_ring,
-	.by_parts = true,
+	.slot = tsr_reaper_ring,
+	.done = tsr_reaper_ring_done,
 	.sent = TSR_HOLDER_CHANNEL,
 };

@@ -10,14 +10,26 @@
 
 #include "core/reaper.h"
 
+typedef void tsr_reaper_kind_fn(struct tsr_reap_end const *end, struct tsr_reap_walk *walk,
+                                uint16_t dead, struct tsr_reap_result *result);
+
 struct tsr_reaper_kind {
-	/* Complete or undo what @dead left half done at one of its ends; then redo, if it is a
-	 * receiver's. Idempotent, whatever instruction a former call was cut short at. */
-	void (*slots)(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
-	              struct tsr_reap_result *result);
-	bool by_parts; /* in ascending ones; else all of them at once: it has few */
+	/*
+	 * Complete or undo what @dead left half done at one of its ends: before the first slot
+	 * (NULL: nothing), for one slot after the other, after the last (NULL: nothing). Others may
+	 * go on between any two slots. Idempotent, whatever instruction a former call was cut short
+	 * at.
+	 */
+	tsr_reaper_kind_fn *begin;
+	tsr_reaper_kind_fn *slot;
+	tsr_reaper_kind_fn *done;
+	uint32_t begin_work; /* how many words .begin looks at */
+	bool senders_only;   /* the slots of receivers' ends have nothing of theirs */
 	/* Who holds the tickets that its slots name: all of them are freed when it is removed. */
 	uint16_t sent;
+	/* Its slots are empty and no end is open: free what it had grown by. NULL: it does not. */
+	void (*shrink)(struct tsr_map const *map, struct tsr_channel const *channel,
+	               struct tsr_reap_result *result);
 };
 
 /* tsr_reaper_kind - @kind is one that is offered: the channel was made */
@@ -53,13 +65,6 @@ void tsr_reaper_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64
 void tsr_reaper_taken(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,
                       uint16_t dead, struct tsr_reap_result *result);
 
-/* tsr_reaper_part - which slots of the end: all, if nothing is said. */
-TSR_INLINE struct tsr_part
-tsr_reaper_part(struct tsr_reap_end const *end)
-{
-	return end->part.past != 0 ? end->part : (struct tsr_part){.past = end->channel.capacity};
-}
-
 /* tsr_reaper_empty - void a slot: empty, of the next lap */
 void tsr_reaper_empty(struct tsr_slot *slot, uint64_t lap);
 
@@ -72,13 +77,8 @@ TSR_COLD void tsr_reaper_tell_slot(struct tsr_channel const *channel, struct tsr
                                    uint32_t index, uint16_t dead, uint64_t before,
                                    struct tsr_reap_result *result);
 
-/* tsr_reaper_ring - what .slots is where messages lie in order, in one ring or in several */
-void tsr_reaper_ring(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
-                     struct tsr_reap_result *result);
-
-/* tsr_reaper_segments - an unlimited channel has no end open and its slots are empty: free every
- * segment but the first */
-void tsr_reaper_segments(struct tsr_map const *map, struct tsr_channel const *channel,
-                         struct tsr_reap_result *result);
+/* tsr_reaper_ring, tsr_reaper_ring_done - what .slot and .done are where messages lie in order, in
+ * one ring or in several */
+tsr_reaper_kind_fn tsr_reaper_ring, tsr_reaper_ring_done;
 
 #endif /* TSR_CORE_REAPER_KIND_H */

@@ -32,28 +32,24 @@ rendezvous_withdraw(struct tsr_map const *map, uint64_t name, uint16_t dead,
 }
 
 static void
-rendezvous_slots(struct tsr_map const *map, struct tsr_reap_end const *end, uint16_t dead,
-                 struct tsr_reap_result *result)
+rendezvous_slot(struct tsr_reap_end const *end, struct tsr_reap_walk *walk, uint16_t dead,
+                struct tsr_reap_result *result)
 {
 	struct tsr_channel const *const channel = &end->channel;
+	struct tsr_slot *const slot = walk->at.slot;
+	/* [O3] pairs with [O2]: as any end would. */
+	uint64_t const word = tsr_ld_acq(&slot->word);
 
-	if (end->side != TSR_SIDE_SENDER)
+	if (tsr_slot_phase(word) == TSR_EMPTY || tsr_slot_owner(word) != dead)
 		return;
-	for (uint32_t i = 0; i < channel->capacity; i++) {
-		struct tsr_slot *const slot = &channel->shm->slot[i];
-		/* [O3] pairs with [O2]: as any end would. */
-		uint64_t const word = tsr_ld_acq(&slot->word);
-
-		if (tsr_slot_phase(word) == TSR_EMPTY || tsr_slot_owner(word) != dead)
-			continue;
-		rendezvous_withdraw(map, tsr_ld_rlx(&slot->name), dead, result);
-		tsr_reaper_empty(slot, tsr_slot_lap(word));
-		result->slots_voided++;
-		tsr_reaper_tell_slot(channel, slot, i, dead, word, result);
-	}
+	rendezvous_withdraw(channel->map, tsr_ld_rlx(&slot->name), dead, result);
+	tsr_reaper_empty(slot, tsr_slot_lap(word));
+	result->slots_voided++;
+	tsr_reaper_tell_slot(channel, slot, walk->at.index, dead, word, result);
 }
 
 struct tsr_reaper_kind const tsr_reaper_rendezvous = {
-	.slots = rendezvous_slots,
+	.slot = rendezvous_slot,
+	.senders_only = true,
 	.sent = TSR_HOLDER_CHANNEL,
 };

@@ -708,7 +708,7 @@ reaping(struct child_report *report, void *arg)
 	for (int i = 0; i < 2; i++) {
 		struct tsr_reap_end const end = {.channel = *channel, .side = sides[i]};
 
-		tsr_reaper_slots(&realm.map, &end, DEAD, &result);
+		tsr_reaper_slots(&end, DEAD, &result);
 		tsr_ends_publish(&end.channel, end.side, 0, true, 1);
 		tsr_reaper_wake(&end, DEAD, &result);
 	}
@@ -776,7 +776,7 @@ Test(reaper, random_memory_neither_stops_nor_crashes_the_reaper, .timeout = 60)
 		}
 		memset(&result, 0, sizeof(result));
 		for (end.side = TSR_SIDE_SENDER; end.side <= TSR_SIDE_RECEIVER; end.side++) {
-			tsr_reaper_slots(&realm.map, &end, DEAD, &result);
+			tsr_reaper_slots(&end, DEAD, &result);
 			tsr_reaper_wake(&end, DEAD, &result);
 		}
 		error = realm_sweep(&realm, DEAD, true, &result);

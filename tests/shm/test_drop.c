@@ -248,7 +248,7 @@ reap_the_holder(void)
 	struct tsr_reap_end const end = {.channel = *channel, .side = TSR_SIDE_RECEIVER};
 	struct tsr_reap_result result = {0};
 
-	tsr_reaper_slots(&realm.map, &end, 2, &result);
+	tsr_reaper_slots(&end, 2, &result);
 	test_same(result.slots_restored, 1);
 	tsr_reaper_wake(&end, 2, &result);
 }
@@ -286,7 +286,7 @@ Test(drop, sender_that_died_while_it_dropped_leaves_the_message_flagged_and_rece
 		test_ok(put(n));
 	hold_oldest(5);
 	gets(1, 0); /* it passes what is taken */
-	tsr_reaper_slots(&realm.map, &dead, 5, &result);
+	tsr_reaper_slots(&dead, 5, &result);
 	test_same(result.slots_restored, 1);
 	gets(2, 0);
 	gets(3, 0);

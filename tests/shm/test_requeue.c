@@ -102,7 +102,7 @@ die(void)
 	struct tsr_reap_end const end = {.channel = *channel, .side = TSR_SIDE_RECEIVER};
 	struct tsr_reap_result result = {0};
 
-	tsr_reaper_slots(&realm.map, &end, DEAD, &result);
+	tsr_reaper_slots(&end, DEAD, &result);
 	tsr_reaper_wake(&end, DEAD, &result);
 	test_ok(realm_sweep(&realm, DEAD, true, &result));
 	realm.living[DEAD] = false;
@@ -181,7 +181,7 @@ Test(requeue, message_that_was_sent_on_is_the_other_channels_and_one_that_was_no
 		struct tsr_reap_end const end = {.channel = *other, .side = TSR_SIDE_SENDER};
 		struct tsr_reap_result result = {0};
 
-		tsr_reaper_slots(&realm.map, &end, DEAD, &result);
+		tsr_reaper_slots(&end, DEAD, &result);
 		test_same(result.slots_voided, 1);
 	}
 	test_same(die().requeued, 1);

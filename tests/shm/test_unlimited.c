@@ -106,7 +106,7 @@ reap(uint16_t dead, uint32_t side, struct tsr_reap_result *result)
 	struct tsr_reap_end const end = {.channel = *channel, .side = side};
 
 	*result = (struct tsr_reap_result){0};
-	tsr_reaper_slots(&realm.map, &end, dead, result);
+	tsr_reaper_slots(&end, dead, result);
 	tsr_reaper_wake(&end, dead, result);
 }
 

@@ -192,7 +192,7 @@ realm_reap(struct realm *realm, uint16_t dead, struct tsr_channel *const *channe
 	for (uint32_t i = 0; i < count; i++) {
 		struct tsr_reap_end const end = {.channel = *channels[i], .side = sides[i]};
 
-		tsr_reaper_slots(&realm->map, &end, dead, result);
+		tsr_reaper_slots(&end, dead, result);
 		tsr_ends_publish(&end.channel, end.side, 0, true, 1);
 		tsr_reaper_wake(&end, dead, result);
 	}

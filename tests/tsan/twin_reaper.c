@@ -32,7 +32,7 @@ reap(uint32_t side, struct tsr_reap_result *result)
 	struct tsr_reap_end const end = {.channel = twin.channel, .side = side};
 
 	*result = (struct tsr_reap_result){0};
-	tsr_reaper_slots(&twin.map, &end, DEAD, result);
+	tsr_reaper_slots(&end, DEAD, result);
 }
 
 static void
