@@ -77,7 +77,7 @@ static const struct family families[] = {
 	{OF_DAEMON, COUNTER, "reaped", NULL, STATUS(reaped),
          "Clients that died and were cleaned up after."},
 	{OF_DAEMON, COUNTER, "reap_steps", NULL, STATUS(reap_steps),
-         "Steps in which that was done; between two of them others are served."},
+         "Steps in which that was done, and what is removed; others are served between two."},
 	{OF_DAEMON, GAUGE, "reap_longest", NULL, STATUS(reap_longest),
          "Most words of shared memory that one such step has looked at."},
 	{OF_DAEMON, COUNTER, "repaired", NULL, STATUS(repaired),

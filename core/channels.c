@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/daemon.h"
+#include "core/upkeep.h"
 #include "shm/access.h"
 #include "shm/format.h"
 #include "shm/kind.h"
@@ -49,7 +50,8 @@ tsr_channels_by_id(struct tsr_realm *realm, uint64_t id, struct tsr_channel_reco
                    struct tsr_refusal *refusal)
 {
 	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
-		if (realm->channels[i] != NULL && realm->channels[i]->channel.id == id) {
+		if (realm->channels[i] != NULL && realm->channels[i]->channel.id == id &&
+		    !realm->channels[i]->retired) {
 			*out = realm->channels[i];
 			return 0;
 		}
@@ -343,7 +345,8 @@ tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, u
 static void
 channels_forget(struct tsr_realm *realm, struct tsr_channel_record *record)
 {
-	(void)tsr_registry_remove(&realm->names, &record->entry);
+	if (!record->retired)
+		(void)tsr_registry_remove(&realm->names, &record->entry);
 	realm->channels[record->index] = NULL;
 	realm->generations[record->index]++;
 	realm->channels_count--;
@@ -352,23 +355,11 @@ channels_forget(struct tsr_realm *realm, struct tsr_channel_record *record)
 	channels_unreserve(realm, record);
 }
 
-static int
-channels_drain_work(void *argument)
-{
-	struct channels_format const *const drain = argument;
-	struct tsr_channel const *const channel = &drain->record->channel;
-
-	(void)tsr_reaper_drain(&drain->realm->map, channel);
-	tsr_st_rlx(&channel->entry->id, 0); /* free: nothing below it means anything */
-	return 0;
-}
-
 int
-tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusal *refusal)
+tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_upkeep *upkeep,
+                    struct tsr_refusal *refusal)
 {
-	struct channels_format drain = {.realm = realm, .record = channels_find(realm, name)};
-	struct tsr_channel_record *const record = drain.record;
-	int error;
+	struct tsr_channel_record *const record = channels_find(realm, name);
 
 	if (record == NULL)
 		return tsr_refuse(refusal, -ENOENT, "realm '%s' has no channel '%s'",
@@ -378,54 +369,16 @@ tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusa
 			refusal, -EBUSY,
 			"channel '%s' has %u sender and %u receiver ends open, expected none", name,
 			record->side[0].count, record->side[1].count);
-	error = tsr_realm_guarded(realm, channels_drain_work, &drain);
-	if (error == 0)
-		error = tsr_regions_settle(realm);
-	if (error != 0)
-		return tsr_realm_broken(realm, refusal);
-	tsr_events_forget(record);
-	channels_forget(realm, record);
-	tsr_registry_synchronize();
-	free(record);
+	tsr_upkeep_remove(realm, record, upkeep);
 	return 0;
 }
 
-bool
-tsr_channels_is_left(struct tsr_channel_record const *record)
+void
+tsr_channels_drop(struct tsr_realm *realm, struct tsr_channel_record *record)
 {
-	return record->replies && record->side[0].count == 0 && record->side[1].count == 0;
-}
-
-int
-tsr_channels_tidy_some(struct tsr_realm *realm, uint32_t *next, uint32_t most,
-                       struct tsr_refusal *refusal)
-{
-	int error = 0;
-
-	for (; *next < realm->map.channels_count && error == 0 && most > 0; (*next)++) {
-		struct tsr_channel_record const *const record = realm->channels[*next];
-		struct tsr_proto_row_feed row = {.kind = TSR_FEED_CHANNEL};
-
-		if (record == NULL || !tsr_channels_is_left(record))
-			continue;
-		most--;
-		memcpy(row.realm, realm->settings.geometry.name, sizeof(row.realm));
-		memcpy(row.channel, record->name, sizeof(row.channel));
-		error = tsr_channels_remove(realm, row.channel, refusal);
-		if (error == 0)
-			tsr_feed_tell(&realm->daemon->feed, TSR_LOG_DEBUG, &row,
-			              "channel '%s' of realm '%s' was removed with its last end",
-			              row.channel, row.realm);
-	}
-	return error;
-}
-
-int
-tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal)
-{
-	uint32_t next = 0;
-
-	return tsr_channels_tidy_some(realm, &next, UINT32_MAX, refusal);
+	channels_forget(realm, record);
+	tsr_registry_synchronize();
+	free(record);
 }
 
 struct channels_end {
@@ -578,8 +531,6 @@ tsr_channels_leave(struct tsr_channel_record *record, uint32_t side, bool died)
 		channels_bequeath_gone(record);
 	}
 	channels_publish(record, side);
-	if (record->side[0].count == 0 && record->side[1].count == 0)
-		tsr_reaper_trim(record->channel.map, &record->channel);
 }
 
 void

@@ -4,12 +4,15 @@
 #define TSR_CORE_CHANNELS_H
 
 /*
- * The channels of a realm: made on first use, found by name, removed when no end is open.
+ * The channels of a realm: made on first use, found by name, removed when no end is open: see
+ * upkeep.h.
  *
  * Context of every call: under the realm's lock.
  */
 
 #include "core/realm.h"
+
+struct tsr_upkeep;
 
 /* What a client asks for. */
 struct tsr_channel_wish {
@@ -47,22 +50,14 @@ TSR_MUST_CHECK
 int tsr_channels_by_id(struct tsr_realm *realm, uint64_t id, struct tsr_channel_record **out,
                        struct tsr_refusal *refusal);
 
-/* tsr_channels_remove - Return: 0; -ENOENT; -EBUSY ends are open; -EFAULT. */
+/* tsr_channels_remove - it has no name any more; what is in it @upkeep frees. Return: 0; -ENOENT;
+ * -EBUSY ends are open. */
 TSR_MUST_CHECK
-int tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_refusal *refusal);
+int tsr_channels_remove(struct tsr_realm *realm, const char *name, struct tsr_upkeep *upkeep,
+                        struct tsr_refusal *refusal);
 
-/* tsr_channels_is_left - it is for replies, and has no end open (any more). */
-bool tsr_channels_is_left(struct tsr_channel_record const *record);
-
-/* tsr_channels_tidy - remove those of which that is true
- * tsr_channels_tidy_some - @most of them, of index *next on, which is set to the one to go on from
- *
- * Return: 0; -EFAULT. */
-TSR_MUST_CHECK
-int tsr_channels_tidy(struct tsr_realm *realm, struct tsr_refusal *refusal);
-TSR_MUST_CHECK
-int tsr_channels_tidy_some(struct tsr_realm *realm, uint32_t *next, uint32_t most,
-                           struct tsr_refusal *refusal);
+/* tsr_channels_drop - one that is retired, and empty: its index, memory and quota are free. */
+void tsr_channels_drop(struct tsr_realm *realm, struct tsr_channel_record *record);
 
 /* tsr_channels_open - count one more end. Return: 0; -EBUSY, -ENOBUFS; -EFAULT. */
 TSR_MUST_CHECK

@@ -156,6 +156,7 @@ tsr_connection_close(struct tsr_connection *connection)
 
 	tsr_request_drop_feed(connection);
 	tsr_upgrade_unask(connection);
+	tsr_chore_drop(connection);
 	connection_return_events(connection);
 	tsr_request_drop_events(connection);
 	connection_leave_member(connection);
@@ -351,6 +352,8 @@ connection_serve(struct tsr_source *source, uint32_t events)
 	struct tsr_connection *const connection =
 		TSR_CONTAINER_OF(source, struct tsr_connection, source);
 
+	if (connection->chore.step != NULL)
+		return; /* its turn comes */
 	if (connection->out_bytes != 0) {
 		if ((events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0)
 			connection->broken = true;

@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "core/chore.h"
 #include "core/control.h"
 #include "core/realm.h"
 
@@ -45,8 +46,9 @@ struct tsr_connection {
 	uint32_t events_opened;     /* ever: the number of the newest */
 	struct tsr_proto_feed feed; /* asked for, while `follows` */
 	bool follows;               /* a reply to FEED waits for news */
-	bool tentative;   /* its member has come back, and has not yet said that it knows */
-	uint32_t adopted; /* 1 + index of an end that waits to be asked for; 0: none */
+	bool tentative;         /* its member has come back, and has not yet said that it knows */
+	struct tsr_chore chore; /* what it waits for, unread */
+	uint32_t adopted;       /* 1 + index of an end that waits to be asked for; 0: none */
 	/* Packets that wait for room in the socket; each begins with its length. */
 	unsigned char *out;
 	size_t out_bytes;

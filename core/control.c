@@ -14,6 +14,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "core/chore.h"
 #include "core/closing.h"
 #include "core/connection.h"
 #include "core/control_request.h"
@@ -290,7 +291,8 @@ server_thread(void *argument)
 	server->watchdog_rounds = UINT64_MAX;
 	server_watchdog(server, tsr_now_ns());
 	while (!server->leaving) {
-		int const ready = epoll_wait(server->epoll, events, SERVER_EVENTS_MAX, -1);
+		int const patience = server->chores != NULL ? 0 : -1;
+		int const ready = epoll_wait(server->epoll, events, SERVER_EVENTS_MAX, patience);
 		bool timer = false, news = false;
 
 		for (int i = 0; i < ready; i++) {
@@ -318,6 +320,8 @@ server_thread(void *argument)
 			tsr_request_feed_news(server);
 		if (timer)
 			server_timer(server);
+		if (server->chores != NULL)
+			tsr_chores_step(server);
 	}
 	/* Whose daemon leaves all to another one is away, and what is kept of it stays. */
 	if (server->daemon->leave.how != 0)

@@ -44,6 +44,7 @@ struct tsr_server {
 	bool leaving;
 	bool stopping; /* a signal or a request came */
 	struct tsr_connection *connections;
+	struct tsr_connection *chores; /* those that have one: whose turn it is comes first */
 	uint32_t over_limit;
 	struct tsr_member *closing; /* by deadline, ascending */
 	struct tsr_offer *offers;

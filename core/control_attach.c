@@ -112,30 +112,35 @@ attach_reply_observer(struct tsr_connection *connection, struct tsr_proto_head c
 	return error;
 }
 
-/* Say goodbye for a member, or never have let it in. */
+/* A step of saying goodbye for a member. Return: 0 it is gone; 1 there is more; else it was gone
+ * already, or the realm is condemned. */
 static int
-attach_leave(struct tsr_connection *connection)
+attach_leave_step(struct tsr_connection *connection, uint32_t *work)
+{
+	struct tsr_member *const member = connection->member;
+	struct tsr_chore *const chore = &connection->chore;
+	int error = 0;
+
+	tsr_realm_lock(member->realm);
+	if (!chore->gone) {
+		/* Who was evicted leaves as if it had died: partners are told so. */
+		error = tsr_member_leave(member, member->evicted, work);
+		if (error != 1)
+			member->connection = -1;
+		chore->gone = error == 0;
+	}
+	if (chore->gone)
+		error = tsr_member_tidy(member, work);
+	tsr_realm_unlock(member->realm);
+	return error;
+}
+
+static void
+attach_leave_end(struct tsr_connection *connection, int error)
 {
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_row_feed row = tsr_member_row(member, TSR_FEED_DETACH);
-	int error = 1;
 
-	tsr_request_drop_events(connection);
-	while (error == 1) {
-		uint32_t work = TSR_LEAVE_WORK;
-
-		tsr_realm_lock(member->realm);
-		/* Who was evicted leaves as if it had died: partners are told so. */
-		error = tsr_member_leave(member, member->evicted, &work);
-		if (error != 1)
-			member->connection = -1;
-		tsr_realm_unlock(member->realm);
-	}
-	for (bool more = error == 0; more;) {
-		tsr_realm_lock(member->realm);
-		more = tsr_member_tidy(member);
-		tsr_realm_unlock(member->realm);
-	}
 	connection->member = NULL;
 	row.tickets = member->leaving.result.tickets;
 	if (error == 0)
@@ -143,7 +148,20 @@ attach_leave(struct tsr_connection *connection)
 		              "client %u '%s' (pid %d) left realm '%s', %u tickets came back",
 		              member->id, member->name, (int)member->pid, row.realm, row.tickets);
 	tsr_member_put(member);
-	return error;
+}
+
+/* It was never let in: all in one go, for it holds nothing. */
+static void
+attach_withdraw(struct tsr_connection *connection)
+{
+	uint32_t work;
+	int error;
+
+	do {
+		work = UINT32_MAX;
+		error = attach_leave_step(connection, &work);
+	} while (error == 1);
+	attach_leave_end(connection, error);
 }
 
 static void
@@ -191,7 +209,7 @@ attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *a
 	if (observer)
 		attach_leave_observer(connection);
 	else
-		(void)attach_leave(connection);
+		attach_withdraw(connection);
 	return tsr_refuse(refusal, -ENOBUFS, "the descriptors of realm '%s' could not be sent: %s",
 	                  attach->realm, strerror(-error));
 }
@@ -220,20 +238,25 @@ tsr_request_attach(struct tsr_connection *connection, void const *packet,
 	return error;
 }
 
-/* A client says goodbye. */
-static int
-attach_detach(struct tsr_connection *connection, struct tsr_refusal *refusal)
+/* A client has said goodbye. */
+static void
+attach_detached(struct tsr_connection *connection, int error)
 {
-	int const error = attach_leave(connection);
+	struct tsr_proto_head const head = connection->chore.head;
+	struct tsr_refusal refusal;
+	struct tsr_proto_plain reply;
 
-	if (error == -ESTALE)
-		return tsr_refuse(refusal, -ENOTCONN,
-		                  "this client is gone already: its process died, or its realm was "
-		                  "condemned");
-	if (error != 0)
-		return tsr_refuse(refusal, -ENOTCONN,
-		                  "the realm's memory is broken: it was condemned");
-	return 0;
+	attach_leave_end(connection, error);
+	if (error == 0) {
+		tsr_request_reply(connection, &head, &reply, sizeof(reply));
+		return;
+	}
+	(void)tsr_refuse(&refusal, -ENOTCONN,
+	                 error == -ESTALE
+	                         ? "this client is gone already: its process died, or its realm "
+	                           "was condemned"
+	                         : "the realm's memory is broken: it was condemned");
+	tsr_request_refuse(connection, head.cookie, &refusal);
 }
 
 int
@@ -243,11 +266,16 @@ tsr_request_detach(struct tsr_connection *connection, void const *packet,
 	struct tsr_proto_plain reply;
 	struct tsr_proto_head head;
 
+	(void)refusal;
 	memcpy(&head, packet, sizeof(head));
-	if (connection->observer != NULL)
+	if (connection->observer != NULL) {
 		attach_leave_observer(connection);
-	else if (attach_detach(connection, refusal) != 0)
-		return refusal->error;
-	tsr_request_reply(connection, &head, &reply, sizeof(reply));
+		tsr_request_reply(connection, &head, &reply, sizeof(reply));
+		return 0;
+	}
+	tsr_request_drop_events(connection);
+	connection->chore.head = head;
+	connection->chore.realm = connection->member->realm;
+	tsr_chore_begin(connection, attach_leave_step, attach_detached);
 	return 0;
 }

@@ -73,9 +73,9 @@ int
 tsr_request_channel_remove(struct tsr_connection *connection, void const *packet,
                            struct tsr_refusal *refusal)
 {
+	struct tsr_upkeep *const upkeep = &connection->chore.upkeep;
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_channel request;
-	struct tsr_proto_plain reply;
 	int error;
 
 	memcpy(&request, packet, sizeof(request));
@@ -84,11 +84,11 @@ tsr_request_channel_remove(struct tsr_connection *connection, void const *packet
 		error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
-	error = tsr_channels_remove(member->realm, request.name, refusal);
+	error = tsr_channels_remove(member->realm, request.name, upkeep, refusal);
+	upkeep->regions = true; /* it may hold tickets of theirs */
 	if (error == 0)
 		channel_tell(member, request.name, "removed");
-	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
-	                          error);
+	return tsr_request_upkeep(connection, member->realm, &request.head, error);
 }
 
 static int
@@ -109,7 +109,8 @@ end_open_check(struct tsr_proto_end_open const *request, struct tsr_refusal *ref
 /* Under the realm's lock: channel and end. */
 static int
 end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
-            struct tsr_proto_end_open_reply *reply, struct tsr_refusal *refusal)
+            struct tsr_proto_end_open_reply *reply, struct tsr_upkeep *upkeep,
+            struct tsr_refusal *refusal)
 {
 	struct tsr_channel_wish const wish = {
 		.name = request->channel.name,
@@ -127,12 +128,8 @@ end_open_do(struct tsr_member *member, struct tsr_proto_end_open const *request,
 	if (error != 0)
 		return error;
 	error = tsr_member_open(member, record, request->side, &reply->end, &other, refusal);
-	if (error != 0) {
-		struct tsr_refusal second;
-
-		/* It may have been made for this end only. */
-		(void)!tsr_channels_tidy(member->realm, &second);
-	}
+	/* It may have been made for this end only. */
+	upkeep->channels = error != 0 && !member->realm->condemned && tsr_upkeep_wanted(record);
 	return error;
 }
 
@@ -172,11 +169,14 @@ tsr_request_end_open(struct tsr_connection *connection, void const *packet,
 	if (error != 0)
 		return error;
 	if (!tsr_request_adopt(connection, &request, &reply.end))
-		error = end_open_do(member, &request, &reply, refusal);
+		error = end_open_do(member, &request, &reply, &connection->chore.upkeep, refusal);
 	if (error == 0)
 		end_open_describe(member, &reply);
-	return tsr_request_finish(connection, member->realm, &request.channel.head, &reply,
-	                          sizeof(reply), error);
+	error = tsr_request_finish(connection, member->realm, &request.channel.head, &reply,
+	                           sizeof(reply), error);
+	if (connection->chore.upkeep.channels)
+		tsr_request_upkeep_aside(connection, member->realm);
+	return error;
 }
 
 int
@@ -185,8 +185,6 @@ tsr_request_end_close(struct tsr_connection *connection, void const *packet,
 {
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_end_close request;
-	struct tsr_proto_plain reply;
-	bool left = false;
 	int error;
 
 	memcpy(&request, packet, sizeof(request));
@@ -196,11 +194,8 @@ tsr_request_end_close(struct tsr_connection *connection, void const *packet,
 	error = tsr_request_enter(member, refusal);
 	if (error != 0)
 		return error;
-	error = tsr_member_close(member, request.end, &left, refusal);
-	if (error == 0 && left)
-		error = tsr_channels_tidy(member->realm, refusal);
-	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
-	                          error);
+	error = tsr_member_close(member, request.end, &connection->chore.upkeep, refusal);
+	return tsr_request_upkeep(connection, member->realm, &request.head, error);
 }
 
 int
@@ -241,15 +236,19 @@ shared_settle_work(void *argument)
 	return 0;
 }
 
-static int
-shared_settle(struct tsr_realm *realm)
-{
-	return tsr_realm_guarded(realm, shared_settle_work, realm);
-}
-
 int
 tsr_request_shared_settle(struct tsr_connection *connection, void const *packet,
                           struct tsr_refusal *refusal)
 {
-	return tsr_request_settle(connection, packet, shared_settle, refusal);
+	struct tsr_member *const member = connection->member;
+	struct tsr_proto_plain reply;
+	struct tsr_proto_head head;
+	int error = tsr_request_enter(member, refusal);
+
+	memcpy(&head, packet, sizeof(head));
+	if (error != 0)
+		return error;
+	if (tsr_realm_guarded(member->realm, shared_settle_work, member->realm) != 0)
+		error = tsr_realm_broken(member->realm, refusal);
+	return tsr_request_finish(connection, member->realm, &head, &reply, sizeof(reply), error);
 }

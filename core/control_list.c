@@ -217,7 +217,7 @@ list_channels(struct tsr_realm *realm, struct list_out *out)
 	for (uint32_t i = 0; i < realm->map.channels_count; i++) {
 		/* Let go in between: a death must not wait for a long list. */
 		tsr_realm_lock(realm);
-		if (realm->channels[i] != NULL && !realm->condemned)
+		if (realm->channels[i] != NULL && !realm->channels[i]->retired && !realm->condemned)
 			list_channel(realm, realm->channels[i], out);
 		tsr_realm_unlock(realm);
 	}
@@ -271,9 +271,19 @@ list_region(struct tsr_realm const *realm, struct tsr_region_record const *regio
 static void
 list_regions(struct tsr_realm *realm, struct list_out *out)
 {
+	struct tsr_settle settle = {.number = 0};
+	int error = 1;
+
 	tsr_realm_lock(realm);
-	/* It counts what is out, too. */
-	if (!realm->condemned && tsr_regions_settle(realm) == 0) {
+	/* It counts what is out, too. Let go in between: a death must not wait for it. */
+	while (error == 1) {
+		uint32_t work = TSR_LEAVE_WORK;
+
+		tsr_realm_unlock(realm);
+		tsr_realm_lock(realm);
+		error = realm->condemned ? -EFAULT : tsr_regions_settle_some(realm, &settle, &work);
+	}
+	if (error == 0) {
 		for (uint32_t i = 0; i < realm->map.regions_count; i++) {
 			if (realm->regions.record[i] != NULL)
 				list_region(realm, realm->regions.record[i], out);

@@ -105,8 +105,8 @@ static int
 reattach_settle(struct tsr_connection *connection, struct tsr_member *member,
                 struct tsr_proto_reattach const *request, struct tsr_refusal *refusal)
 {
+	struct tsr_upkeep *const upkeep = &connection->chore.upkeep;
 	struct tsr_realm *const realm = member->realm;
-	bool left, any = false;
 	int error = 0;
 
 	for (uint32_t i = 0; error == 0 && i < member->ends_max; i++) {
@@ -115,12 +115,9 @@ reattach_settle(struct tsr_connection *connection, struct tsr_member *member,
 		if (end->record == NULL || reattach_has(request->ends, i) ||
 		    reattach_adopts(connection, request, end, i))
 			continue;
-		error = tsr_member_close(member, i | (uint32_t)end->generation << 16, &left,
+		error = tsr_member_close(member, i | (uint32_t)end->generation << 16, upkeep,
 		                         refusal);
-		any = any || left;
 	}
-	if (error == 0 && any)
-		error = tsr_channels_tidy(realm, refusal);
 	if ((request->flags & TSR_REATTACH_REGIONS) == 0)
 		return error;
 	for (uint32_t i = 0; error == 0 && i < realm->map.regions_count; i++) {
@@ -129,8 +126,8 @@ reattach_settle(struct tsr_connection *connection, struct tsr_member *member,
 		if (region == NULL || region->owner != member->id ||
 		    region->state != TSR_REGION_OPEN || reattach_has(request->regions, i))
 			continue;
-		if (tsr_regions_close(realm, region) != 0)
-			error = tsr_realm_broken(realm, refusal);
+		tsr_regions_close(realm, region);
+		upkeep->regions = true;
 	}
 	return error;
 }
@@ -250,6 +247,8 @@ tsr_request_reattach(struct tsr_connection *connection, void const *packet,
 	if (error == 0 &&
 	    reattach_reply(connection, realm, &request.head, request.client_id == 0) != 0)
 		connection->broken = true;
+	if (error == 0 && request.client_id != 0)
+		tsr_request_upkeep_aside(connection, realm);
 	tsr_realm_put(realm);
 	return error;
 }

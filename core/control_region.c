@@ -72,15 +72,18 @@ region_create(struct tsr_member *member, struct tsr_proto_region const *request,
 
 /* The client can't be told of its region: it has none. */
 static void
-region_withdraw(struct tsr_member *member, struct tsr_proto_region_reply const *reply)
+region_withdraw(struct tsr_connection *connection, struct tsr_proto_region_reply const *reply)
 {
+	struct tsr_member *const member = connection->member;
 	struct tsr_region_record *region;
 
 	tsr_realm_lock(member->realm);
 	region = tsr_regions_find(member->realm, reply->number, reply->id);
 	if (region != NULL)
-		(void)!tsr_regions_close(member->realm, region);
+		tsr_regions_close(member->realm, region);
 	tsr_realm_unlock(member->realm);
+	connection->chore.upkeep.regions = true;
+	tsr_request_upkeep_aside(connection, member->realm);
 }
 
 int
@@ -115,7 +118,7 @@ tsr_request_region_create(struct tsr_connection *connection, void const *packet,
 	error = tsr_connection_send_fds(connection, &reply, sizeof(reply), &fd, 1);
 	if (error == 0)
 		return 0;
-	region_withdraw(member, &reply);
+	region_withdraw(connection, &reply);
 	return tsr_refuse(refusal, -ENOBUFS, "the region's descriptor could not be sent: %s",
 	                  strerror(-error));
 }
@@ -208,7 +211,6 @@ tsr_request_region_close(struct tsr_connection *connection, void const *packet,
 	struct tsr_member *const member = connection->member;
 	struct tsr_proto_region_ref request;
 	struct tsr_region_record *region = NULL;
-	struct tsr_proto_plain reply;
 	int error;
 
 	memcpy(&request, packet, sizeof(request));
@@ -219,15 +221,23 @@ tsr_request_region_close(struct tsr_connection *connection, void const *packet,
 		error = tsr_refuse(refusal, -EPERM,
 		                   "region %llu belongs to client %u '%s', or is closed already",
 		                   (unsigned long long)region->id, region->owner, region->name);
-	else if (tsr_regions_close(member->realm, region) != 0)
-		error = tsr_realm_broken(member->realm, refusal);
-	return tsr_request_finish(connection, member->realm, &request.head, &reply, sizeof(reply),
-	                          error);
+	else
+		tsr_regions_close(member->realm, region);
+	connection->chore.upkeep.regions = true;
+	return tsr_request_upkeep(connection, member->realm, &request.head, error);
 }
 
 int
 tsr_request_region_settle(struct tsr_connection *connection, void const *packet,
                           struct tsr_refusal *refusal)
 {
-	return tsr_request_settle(connection, packet, tsr_regions_settle, refusal);
+	struct tsr_member *const member = connection->member;
+	struct tsr_proto_head head;
+	int error = tsr_request_enter(member, refusal);
+
+	memcpy(&head, packet, sizeof(head));
+	if (error != 0)
+		return error;
+	connection->chore.upkeep.regions = true;
+	return tsr_request_upkeep(connection, member->realm, &head, 0);
 }

@@ -156,9 +156,9 @@ tsr_request_refusal(struct tsr_server *server, struct tsr_proto_row_feed *row, u
 	tsr_server_tell(server, row);
 }
 
-static void
-request_refuse(struct tsr_connection *connection, uint64_t cookie,
-               struct tsr_refusal const *refusal)
+void
+tsr_request_refuse(struct tsr_connection *connection, uint64_t cookie,
+                   struct tsr_refusal const *refusal)
 {
 	struct tsr_proto_row_feed row = tsr_connection_row(connection, TSR_FEED_REFUSAL);
 	struct tsr_proto_error reply;
@@ -183,12 +183,13 @@ tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size
 	struct tsr_proto_head head = {0};
 
 	connection->tentative = false;
+	connection->chore = (struct tsr_chore){.step = NULL};
 	tsr_request_end_feed(connection);
 	if (bytes >= sizeof(head))
 		memcpy(&head, packet, sizeof(head));
 	if (request_check(connection, &head, bytes, truncated, &refusal) != 0 ||
 	    request_rules[head.type].handle(connection, packet, &refusal) != 0)
-		request_refuse(connection, head.cookie, &refusal);
+		tsr_request_refuse(connection, head.cookie, &refusal);
 	else
 		request_served(connection->server->daemon);
 }
@@ -217,20 +218,24 @@ tsr_request_finish(struct tsr_connection *connection, struct tsr_realm *realm,
 }
 
 int
-tsr_request_settle(struct tsr_connection *connection, void const *packet,
-                   int (*settle)(struct tsr_realm *), struct tsr_refusal *refusal)
+tsr_request_upkeep(struct tsr_connection *connection, struct tsr_realm *realm,
+                   struct tsr_proto_head const *request, int error)
 {
-	struct tsr_member *const member = connection->member;
-	struct tsr_proto_plain reply;
-	struct tsr_proto_head head;
-	int error = tsr_request_enter(member, refusal);
-
-	memcpy(&head, packet, sizeof(head));
+	tsr_realm_unlock(realm);
 	if (error != 0)
 		return error;
-	if (settle(member->realm) != 0)
-		error = tsr_realm_broken(member->realm, refusal);
-	return tsr_request_finish(connection, member->realm, &head, &reply, sizeof(reply), error);
+	connection->chore.realm = realm;
+	connection->chore.head = *request;
+	tsr_chore_upkeep(connection);
+	return 0;
+}
+
+void
+tsr_request_upkeep_aside(struct tsr_connection *connection, struct tsr_realm *realm)
+{
+	connection->chore.realm = realm;
+	connection->chore.head = (struct tsr_proto_head){.type = 0};
+	tsr_chore_upkeep(connection);
 }
 
 struct tsr_proto_head

@@ -43,10 +43,22 @@ TSR_MUST_CHECK
 int tsr_request_finish(struct tsr_connection *connection, struct tsr_realm *realm,
                        struct tsr_proto_head const *request, void *reply, size_t bytes, int error);
 
-/* tsr_request_settle - the whole of a request for @settle, which returns 0 or -EFAULT. */
+/* tsr_request_refuse - answer with a refusal. */
+void tsr_request_refuse(struct tsr_connection *connection, uint64_t cookie,
+                        struct tsr_refusal const *refusal);
+
+/*
+ * tsr_request_upkeep - unlock the entered realm, and, if @error is 0, do there what the
+ *		connection's chore says, in steps, before the answer
+ *
+ * Return: @error.
+ */
 TSR_MUST_CHECK
-int tsr_request_settle(struct tsr_connection *connection, void const *packet,
-                       int (*settle)(struct tsr_realm *), struct tsr_refusal *refusal);
+int tsr_request_upkeep(struct tsr_connection *connection, struct tsr_realm *realm,
+                       struct tsr_proto_head const *request, int error);
+
+/* tsr_request_upkeep_aside - likewise, of a request that is answered by whoever calls. */
+void tsr_request_upkeep_aside(struct tsr_connection *connection, struct tsr_realm *realm);
 
 /*
  * tsr_request_refusal - make the packet of a refusal, and tell of it

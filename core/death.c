@@ -145,6 +145,13 @@ death_done(struct tsr_daemon *daemon, struct tsr_member *member)
 	member->remains = NULL;
 }
 
+static void
+death_count_step(struct tsr_daemon *daemon, uint32_t work)
+{
+	tsr_counter_add(&daemon->reap_steps, 1);
+	tsr_counter_raise(&daemon->reap_longest, TSR_LEAVE_WORK - work);
+}
+
 /* One step. Return: there is more to do. */
 static bool
 death_step(struct tsr_daemon *daemon, struct tsr_member *member)
@@ -160,8 +167,7 @@ death_step(struct tsr_daemon *daemon, struct tsr_member *member)
 	for (uint32_t i = 0; i < log.count && member->told < TSR_REAP_LOG_MAX; i++, member->told++)
 		death_tell_repair(member, &log.repair[i]);
 	tsr_realm_unlock(member->realm);
-	tsr_counter_add(&daemon->reap_steps, 1);
-	tsr_counter_raise(&daemon->reap_longest, TSR_LEAVE_WORK - work);
+	death_count_step(daemon, work);
 	member->tidying = error == 0;
 	/* Else it said goodbye in the meantime, or the realm is no more. */
 	return error == 0 || error == 1;
@@ -171,11 +177,13 @@ death_step(struct tsr_daemon *daemon, struct tsr_member *member)
 static bool
 death_tidy(struct tsr_daemon *daemon, struct tsr_member *member)
 {
+	uint32_t work = TSR_LEAVE_WORK;
 	bool more;
 
 	tsr_realm_lock(member->realm);
-	more = tsr_member_tidy(member);
+	more = tsr_member_tidy(member, &work);
 	tsr_realm_unlock(member->realm);
+	death_count_step(daemon, work);
 	if (!more)
 		death_done(daemon, member);
 	return more;

@@ -31,7 +31,7 @@
 #include "shm/map.h"
 
 #define TSR_ESTATE_MAGIC   UINT64_C(0x4554415453455354) /* "TSESTATE" */
-#define TSR_ESTATE_VERSION UINT32_C(1)
+#define TSR_ESTATE_VERSION UINT32_C(2)
 #define TSR_ESTATE_ROW     4096 /* ends of a client */
 
 struct tsr_estate_client {
@@ -137,6 +137,7 @@ struct tsr_estate_channel {
 	bool replies;
 	bool gone[2]; /* by enum tsr_side */
 	uint8_t generation;
+	bool retired; /* removed, and perhaps not empty yet: the directory does not show it */
 	uid_t creator;
 };
 
@@ -145,7 +146,8 @@ tsr_estate_channel_word(struct tsr_estate_channel const *channel)
 {
 	return (uint64_t)channel->used | (uint64_t)channel->replies << 1 |
 	       (uint64_t)channel->gone[0] << 2 | (uint64_t)channel->gone[1] << 3 |
-	       (uint64_t)channel->generation << 4 | (uint64_t)channel->creator << 32;
+	       (uint64_t)channel->generation << 4 | (uint64_t)channel->retired << 12 |
+	       (uint64_t)channel->creator << 32;
 }
 
 TSR_INLINE struct tsr_estate_channel
@@ -156,6 +158,7 @@ tsr_estate_channel_read(uint64_t word)
 		.replies = (word & 2) != 0,
 		.gone = {(word & 4) != 0, (word & 8) != 0},
 		.generation = (uint8_t)(word >> 4),
+		.retired = (word >> 12 & 1) != 0,
 		.creator = (uid_t)(word >> 32),
 	};
 }

@@ -55,9 +55,9 @@ check_channel(struct check const *check, uint32_t index)
 	uint64_t const id = tsr_ld_rlx(&entry->id);
 	struct tsr_channel channel;
 
-	if (id == 0)
+	if (id == 0 && !known.retired)
 		return 0;
-	if (!known.used || id != tsr_channel_id(index, known.generation))
+	if (!known.used || (id != 0 && id != tsr_channel_id(index, known.generation)))
 		return check_fails(check, "is a channel that the estate does not know", index);
 	if (entry->name[0] == '\0' || !check_text(entry->name))
 		return check_fails(check, "is a channel whose name has no end", index);

@@ -375,7 +375,7 @@ member_leave_end(struct member_part const *part, struct tsr_member_end *end)
 	member_unmeter(member, end);
 	tsr_channels_leave(end->record, end->side, part->died);
 	tsr_reaper_wake(&reap, member->id, &member->leaving.result);
-	member->leaving.replies = member->leaving.replies || tsr_channels_is_left(end->record);
+	member->leaving.upkeep.channels |= tsr_upkeep_wanted(end->record);
 	member->open[end->side]--;
 	end->record = NULL;
 	end->generation++;
@@ -393,7 +393,7 @@ member_close_work(void *argument)
 }
 
 int
-tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
+tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_upkeep *upkeep,
                  struct tsr_refusal *refusal)
 {
 	uint32_t const index = number & UINT16_MAX;
@@ -408,7 +408,7 @@ tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
 	if (error != 0)
 		return tsr_realm_broken(member->realm, refusal);
 	member->open[end->side]--;
-	*left = tsr_channels_is_left(end->record);
+	upkeep->channels |= tsr_upkeep_wanted(end->record);
 	end->record = NULL;
 	end->generation++;
 	member_bequeath_end(member, index);
@@ -518,9 +518,8 @@ tsr_member_leave(struct tsr_member *member, bool died, uint32_t *work)
 		tsr_realm_condemn(realm, "a word still names a client that was swept");
 		return error;
 	}
-	error = tsr_regions_leave(realm, member->id);
-	if (error != 0)
-		return error; /* condemned, likewise */
+	tsr_regions_leave(realm, member->id);
+	member->leaving.upkeep.regions = true; /* its own, and tickets of others' */
 	member_remove(member);
 	member_give_id(realm, member->id);
 	/* Children that it forked may have the socket open, and can't use it. */
@@ -533,16 +532,10 @@ tsr_member_leave(struct tsr_member *member, bool died, uint32_t *work)
 }
 
 bool
-tsr_member_tidy(struct tsr_member *member)
+tsr_member_tidy(struct tsr_member *member, uint32_t *work)
 {
-	struct tsr_member_leaving *const leaving = &member->leaving;
-	struct tsr_realm *const realm = member->realm;
-	struct tsr_refusal refusal;
-
 	/* What fails condemns the realm. */
-	return leaving->replies && !realm->condemned &&
-	       tsr_channels_tidy_some(realm, &leaving->tidied, 1, &refusal) == 0 &&
-	       leaving->tidied < realm->map.channels_count;
+	return tsr_upkeep_some(member->realm, &member->leaving.upkeep, work) == 1;
 }
 
 struct tsr_proto_row_feed

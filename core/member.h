@@ -19,6 +19,7 @@
 
 #include "core/channels.h"
 #include "core/realm.h"
+#include "core/upkeep.h"
 
 enum tsr_member_state {
 	TSR_MEMBER_ATTACHED = 0,
@@ -41,11 +42,10 @@ struct tsr_member_end {
 struct tsr_member_leaving {
 	uint32_t end; /* whose slots are next: index, and how far they have come */
 	struct tsr_reap_walk walk;
-	uint32_t left;   /* the end that is closed next */
-	bool replies;    /* a channel for replies is left without an end */
-	uint32_t tidied; /* index up to which those are removed */
+	uint32_t left; /* the end that is closed next */
 	struct tsr_sweep sweep;
 	struct tsr_reap_result result;
+	struct tsr_upkeep upkeep; /* what is to be done when it is gone */
 };
 
 struct tsr_member {
@@ -74,7 +74,7 @@ struct tsr_member {
 	uint64_t reap_begun_ns;
 	struct tsr_remains *remains; /* core/postmortem.h; NULL */
 	uint32_t told;               /* words that were repaired after it */
-	bool tidying;                /* it is gone, and only channels for replies are left of it */
+	bool tidying;                /* it is gone, and only its channels and regions are left */
 	/* The control thread's. */
 	struct tsr_member *next_closing;
 	uint64_t closing_deadline_ns;
@@ -111,8 +111,8 @@ struct tsr_member *tsr_member_find(struct tsr_daemon *daemon, uint64_t serial);
 void tsr_member_get(struct tsr_member *member);
 void tsr_member_put(struct tsr_member *member);
 
-/* tsr_member_open, tsr_member_close - an end. Under the realm's lock. @left: set, whether its
- * channel is left now: tsr_channels_tidy(). */
+/* tsr_member_open, tsr_member_close - an end. Under the realm's lock. @upkeep: is to look through
+ * the channels if that one has any need now. */
 TSR_MUST_CHECK
 int tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record, uint32_t side,
                     uint32_t *number, struct tsr_channel_other *other, struct tsr_refusal *refusal);
@@ -121,7 +121,7 @@ int tsr_member_open(struct tsr_member *member, struct tsr_channel_record *record
 uint32_t tsr_member_metrics(struct tsr_member const *member, uint32_t number);
 
 TSR_MUST_CHECK
-int tsr_member_close(struct tsr_member *member, uint32_t number, bool *left,
+int tsr_member_close(struct tsr_member *member, uint32_t number, struct tsr_upkeep *upkeep,
                      struct tsr_refusal *refusal);
 
 #define TSR_LEAVE_WORK UINT32_C(4096) /* a step: some 50 us */
@@ -152,10 +152,10 @@ int tsr_member_repair(struct tsr_member *member, bool died, uint32_t *work);
 /* tsr_member_is_swept - its waiters are woken, and only its sweep goes on. */
 bool tsr_member_is_swept(struct tsr_member const *member);
 
-/* tsr_member_tidy - a step of what comes after leaving: remove a channel for replies that has no
- * end any more. Under the realm's lock. Return: there may be more to do. */
+/* tsr_member_tidy - a step of what comes after leaving: its channels and regions. Under the realm's
+ * lock. Return: there is more to do. */
 TSR_MUST_CHECK
-bool tsr_member_tidy(struct tsr_member *member);
+bool tsr_member_tidy(struct tsr_member *member, uint32_t *work);
 
 /* tsr_member_row - for the feed: something about the client. */
 struct tsr_proto_row_feed tsr_member_row(struct tsr_member const *member, enum tsr_feed_kind kind);

@@ -11,8 +11,7 @@
  *		turns out to be broken is condemned: its clients are told and cut off, it leaves the
  *		registry, and the next attach finds a fresh one of the same name, with the next
  *		epoch.
- * Progress	the lock is held for one step of a repair, or, when a channel is removed, for one
- *		pass over the realm's tickets.
+ * Progress	the lock is held for one step of a repair, or of what a removed channel leaves.
  */
 
 #include <pthread.h>
@@ -37,6 +36,7 @@
 struct tsr_daemon;
 struct tsr_member;
 struct tsr_observer;
+struct tsr_upkeep;
 
 /* One side of a channel, as the directory shows it. */
 struct tsr_channel_side {
@@ -56,6 +56,8 @@ struct tsr_channel_record {
 	uint64_t bytes;
 	uid_t creator;                   /* whose quota it is on */
 	bool replies;                    /* an asker's: it goes with its last end */
+	bool retired;                    /* removed, and perhaps not empty yet: see upkeep.h */
+	struct tsr_upkeep *upkeep;       /* which looks after it; NULL */
 	_Atomic uint64_t *estate;        /* its word; NULL: none */
 	struct tsr_event_side events[2]; /* enum tsr_side */
 };

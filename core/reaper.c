@@ -236,8 +236,9 @@ reaper_tell_asker(struct tsr_map const *map, uint32_t index, struct tsr_reap_res
  * Tickets of the daemon's that were requests: wake who waits for their replies, then forget whose
  * they were. A reaper that is cut short in between does it once more.
  */
-static void
-reaper_tell_askers(struct tsr_map const *map, struct tsr_part part, struct tsr_reap_result *result)
+void
+tsr_reaper_tell_askers(struct tsr_map const *map, struct tsr_part part,
+                       struct tsr_reap_result *result)
 {
 	/* [K2] pairs with [W1]: that the tickets are the daemon's, before the look at the masks. */
 	tsr_fence_sc();
@@ -297,16 +298,15 @@ reaper_refill(struct tsr_map const *map, uint32_t klass, struct tsr_part part)
 		;
 }
 
-static void
-reaper_refill_all(struct tsr_map const *map)
+void
+tsr_reaper_refill_all(struct tsr_map const *map)
 {
 	for (uint32_t k = 0; k < map->classes_count; k++)
 		reaper_refill(map, k, (struct tsr_part){.past = map->klass[k].count});
 }
 
-/* What of [at, end) can be done with the work that is left. */
-static struct tsr_part
-sweep_part(struct tsr_sweep *sweep, uint32_t end, uint32_t *work)
+struct tsr_part
+tsr_sweep_part(struct tsr_sweep *sweep, uint32_t end, uint32_t *work)
 {
 	uint32_t const left = end - sweep->at;
 	struct tsr_part const part = {.first = sweep->at,
@@ -317,9 +317,8 @@ sweep_part(struct tsr_sweep *sweep, uint32_t end, uint32_t *work)
 	return part;
 }
 
-/* The next class of the step, or the next step. */
-static void
-sweep_advance(struct tsr_sweep *sweep, uint32_t classes)
+void
+tsr_sweep_advance(struct tsr_sweep *sweep, uint32_t classes)
 {
 	sweep->at = 0;
 	if (++sweep->klass < classes)
@@ -334,9 +333,9 @@ sweep_cells(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep, u
 {
 	uint32_t const cells = map->klass[sweep->klass].cells;
 
-	reaper_cells(map, sweep->klass, sweep_part(sweep, cells, work), dead, result);
+	reaper_cells(map, sweep->klass, tsr_sweep_part(sweep, cells, work), dead, result);
 	if (sweep->at == cells)
-		sweep_advance(sweep, map->classes_count);
+		tsr_sweep_advance(sweep, map->classes_count);
 }
 
 /* All that there is to do with a ticket before others may have it, so that whoever else refills the
@@ -345,36 +344,36 @@ static void
 sweep_tickets(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep, uint32_t *work,
               struct tsr_reap_result *result)
 {
-	struct tsr_part const part = sweep_part(sweep, map->tickets_all, work);
+	struct tsr_part const part = tsr_sweep_part(sweep, map->tickets_all, work);
 
 	reaper_tickets(map, part, dead, sweep->died, result);
 	tsr_reaper_shared(map, part, dead, result);
-	reaper_tell_askers(map, part, result);
+	tsr_reaper_tell_askers(map, part, result);
 	if (sweep->at == map->tickets_all)
-		sweep_advance(sweep, 1);
+		tsr_sweep_advance(sweep, 1);
 }
 
-static void
-sweep_refill(struct tsr_map const *map, struct tsr_sweep *sweep, uint32_t *work)
+void
+tsr_sweep_refill(struct tsr_map const *map, struct tsr_sweep *sweep, uint32_t *work)
 {
 	uint32_t const tickets = map->klass[sweep->klass].count;
 
-	reaper_refill(map, sweep->klass, sweep_part(sweep, tickets, work));
+	reaper_refill(map, sweep->klass, tsr_sweep_part(sweep, tickets, work));
 	if (sweep->at == tickets)
-		sweep_advance(sweep, map->classes_count);
+		tsr_sweep_advance(sweep, map->classes_count);
 }
 
 static int
 sweep_check(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep, uint32_t *work)
 {
-	struct tsr_part const part = sweep_part(sweep, map->tickets_all, work);
+	struct tsr_part const part = tsr_sweep_part(sweep, map->tickets_all, work);
 
 	for (uint32_t i = part.first; i < part.past; i++) {
 		if (tsr_word_holder(tsr_ld_rlx(&map->tickets[i].word)) == dead)
 			return -EPROTO;
 	}
 	if (sweep->at == map->tickets_all)
-		sweep_advance(sweep, 1);
+		tsr_sweep_advance(sweep, 1);
 	return 0;
 }
 
@@ -393,7 +392,7 @@ tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *swe
 			sweep_tickets(map, dead, sweep, work, result);
 			break;
 		case TSR_SWEEP_REFILL:
-			sweep_refill(map, sweep, work);
+			tsr_sweep_refill(map, sweep, work);
 			break;
 		default:
 			error = sweep_check(map, dead, sweep, work);
@@ -415,8 +414,8 @@ tsr_reaper_inherit(struct tsr_map const *map, struct tsr_reap_result *result)
 		reaper_cells(map, k, (struct tsr_part){.past = map->klass[k].cells},
 		             TSR_HOLDER_DAEMON, result);
 	tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, result);
-	reaper_tell_askers(map, reaper_all(map), result);
-	reaper_refill_all(map);
+	tsr_reaper_tell_askers(map, reaper_all(map), result);
+	tsr_reaper_refill_all(map);
 }
 
 void
@@ -426,58 +425,7 @@ tsr_reaper_settle(struct tsr_map const *map)
 
 	tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, &result);
 	if (result.tickets > 0)
-		reaper_refill_all(map);
-}
-
-/* Free every message in the slots of a channel without ends. */
-static void
-reaper_drain_slots(struct tsr_map const *map, struct tsr_channel const *channel,
-                   struct tsr_reap_result *result)
-{
-	uint16_t const sent = tsr_reaper_kind(channel->kind)->sent;
-	struct tsr_slots at = tsr_slots_of(channel);
-
-	while (tsr_slots_go(&at)) {
-		/* [R1] pairs with [S2]: as any end would. */
-		uint64_t const word = tsr_ld_acq(&at.slot->word);
-
-		if (tsr_slot_phase(word) == TSR_EMPTY)
-			continue;
-		if (tsr_reaper_reclaim(map, tsr_ld_rlx(&at.slot->name), sent, TSR_HOLDER_DAEMON))
-			result->tickets++;
-		tsr_reaper_empty(at.slot, tsr_slot_lap(word));
-	}
-	if (tsr_reaper_kind(channel->kind)->shrink != NULL)
-		tsr_reaper_kind(channel->kind)->shrink(map, channel, result);
-}
-
-uint32_t
-tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel)
-{
-	struct tsr_reap_result result = {0};
-
-	reaper_drain_slots(map, channel, &result);
-	tsr_reaper_requeue_drain(map, channel, &result);
-	if (tsr_reaper_kind(channel->kind)->sent == TSR_HOLDER_SHARED)
-		tsr_reaper_shared(map, reaper_all(map), TSR_HOLDER_DAEMON, &result);
-	if (result.tickets == 0)
-		return 0; /* most channels for replies are empty when they go */
-	reaper_tell_askers(map, reaper_all(map), &result);
-	reaper_refill_all(map);
-	return result.tickets;
-}
-
-void
-tsr_reaper_trim(struct tsr_map const *map, struct tsr_channel const *channel)
-{
-	struct tsr_reaper_kind const *const kind = tsr_reaper_kind(channel->kind);
-	struct tsr_reap_result result = {0};
-
-	if (kind->shrink == NULL || !tsr_slots_all_empty(channel))
-		return;
-	kind->shrink(map, channel, &result);
-	if (result.tickets > 0)
-		reaper_refill_all(map);
+		tsr_reaper_refill_all(map);
 }
 
 uint32_t

@@ -110,21 +110,6 @@ TSR_MUST_CHECK
 int tsr_reaper_sweep(struct tsr_map const *map, uint16_t dead, struct tsr_sweep *sweep,
                      uint32_t *work, struct tsr_reap_result *result);
 
-/* tsr_reaper_requeue_drain - free what became the channel's again when a receiver had died. */
-void tsr_reaper_requeue_drain(struct tsr_map const *map, struct tsr_channel const *channel,
-                              struct tsr_reap_result *result);
-
-/*
- * tsr_reaper_drain - free every message of a channel that is about to be removed (no ends are open)
- *
- * Return: how many tickets were freed.
- */
-uint32_t tsr_reaper_drain(struct tsr_map const *map, struct tsr_channel const *channel);
-
-/* tsr_reaper_trim - no end is open on the channel: if it is an empty unlimited one, what it had
- * grown by is free. */
-void tsr_reaper_trim(struct tsr_map const *map, struct tsr_channel const *channel);
-
 /* tsr_reaper_inherit - what another daemon, which is dead, held or had in hand is ours: cells that
  * it was filling, tickets that it had taken back. */
 void tsr_reaper_inherit(struct tsr_map const *map, struct tsr_reap_result *result);

@@ -27,9 +27,17 @@ struct tsr_reaper_kind {
 	bool senders_only;   /* the slots of receivers' ends have nothing of theirs */
 	/* Who holds the tickets that its slots name: all of them are freed when it is removed. */
 	uint16_t sent;
-	/* Its slots are empty and no end is open: free what it had grown by. NULL: it does not. */
-	void (*shrink)(struct tsr_map const *map, struct tsr_channel const *channel,
+	/*
+	 * Of a kind that grows (NULL: it does not): its slots are empty and no end is open.
+	 *
+	 * unlink: take one of the segments out of its ring, which is whole before and after, and
+	 *	free it. @newest: the link that leads to the newest one. Return: false: only the
+	 *	first is left.
+	 * close: the first segment is the only one in the ring, which nobody enters any more
+	 */
+	bool (*unlink)(struct tsr_channel const *channel, uint64_t newest,
 	               struct tsr_reap_result *result);
+	void (*close)(struct tsr_channel const *channel);
 };
 
 /* tsr_reaper_kind - @kind is one that is offered: the channel was made */
@@ -58,6 +66,33 @@ void tsr_reaper_shared(struct tsr_map const *map, struct tsr_part part, uint16_t
                        struct tsr_reap_result *result);
 extern struct tsr_reaper_kind const tsr_reaper_rendezvous;
 extern struct tsr_reaper_kind const tsr_reaper_unlimited;
+
+/* tsr_reaper_requeue_drain - of a channel that is removed: free what became its again when a
+ * receiver had died. @part: only these tickets. */
+void tsr_reaper_requeue_drain(struct tsr_channel const *channel, struct tsr_part part,
+                              struct tsr_reap_result *result);
+
+/* tsr_reaper_segments - free those of these tickets that are segments of the channel, whose ring is
+ * closed */
+void tsr_reaper_segments(struct tsr_channel const *channel, struct tsr_part part,
+                         struct tsr_reap_result *result);
+
+/* tsr_reaper_tell_askers - of these tickets, those of the daemon's that were requests: wake who
+ * waits for their replies, then forget whose they were. Idempotent. */
+void tsr_reaper_tell_askers(struct tsr_map const *map, struct tsr_part part,
+                            struct tsr_reap_result *result);
+
+/* tsr_reaper_refill_all - what the daemon holds goes back to the depots */
+void tsr_reaper_refill_all(struct tsr_map const *map);
+
+/*
+ * tsr_sweep_part - what of [at, end) can be done with the work that is left
+ * tsr_sweep_advance - the next class of the step, or the next step
+ * tsr_sweep_refill - a step: a part of what the daemon holds of a class goes back to its depot
+ */
+struct tsr_part tsr_sweep_part(struct tsr_sweep *sweep, uint32_t end, uint32_t *work);
+void tsr_sweep_advance(struct tsr_sweep *sweep, uint32_t classes);
+void tsr_sweep_refill(struct tsr_map const *map, struct tsr_sweep *sweep, uint32_t *work);
 
 /* What several kinds do with a ring: the slot that @dead had claimed, the one that it had taken. */
 void tsr_reaper_claimed(struct tsr_map const *map, struct tsr_slot *slot, uint64_t word,

@@ -78,10 +78,12 @@ tsr_reaper_requeue(struct tsr_map const *map, uint32_t index, uint64_t word, uin
 }
 
 void
-tsr_reaper_requeue_drain(struct tsr_map const *map, struct tsr_channel const *channel,
+tsr_reaper_requeue_drain(struct tsr_channel const *channel, struct tsr_part part,
                          struct tsr_reap_result *result)
 {
-	for (uint32_t i = 0; tsr_requeue_is_on(channel) && i < map->tickets_all; i++) {
+	struct tsr_map const *const map = channel->map;
+
+	for (uint32_t i = part.first; tsr_requeue_is_on(channel) && i < part.past; i++) {
 		/* [P1] pairs with [T1]. */
 		uint64_t const word = tsr_ld_acq(&map->tickets[i].word);
 		uint64_t const name = tsr_name_make(i, tsr_word_generation(word));

@@ -60,21 +60,69 @@ unlimited_done(struct tsr_reap_end const *end, struct tsr_reap_walk *walk, uint1
 	tsr_reaper_ring_done(end, walk, dead, result);
 }
 
+/* Free the block of a segment that is out of the ring. */
 static void
-unlimited_shrink(struct tsr_map const *map, struct tsr_channel const *channel,
-                 struct tsr_reap_result *result)
+unlimited_free(struct tsr_channel const *channel, uint32_t index, struct tsr_reap_result *result)
 {
-	/* First, for who is cut short and comes again must not go where others are by then. */
-	tsr_unlimited_close_ring(channel);
-	for (uint32_t i = 0; i < map->tickets_count; i++) {
-		/* [X4] pairs with [X3]. */
-		uint64_t const word = tsr_ld_acq(&map->tickets[i].word);
+	struct tsr_ticket *const ticket = &channel->map->tickets[index];
+	/* [X4] pairs with [X3]. */
+	uint64_t const word = tsr_ld_acq(&ticket->word);
 
-		if (tsr_word_is_segment(word) && tsr_ld_rlx(&map->tickets[i].tag) == channel->id &&
-		    tsr_reaper_reclaim(map, tsr_name_make(i, tsr_word_generation(word)),
-		                       TSR_HOLDER_CHANNEL, TSR_HOLDER_DAEMON))
-			result->tickets++;
+	if (tsr_word_is_segment(word) && tsr_ld_rlx(&ticket->tag) == channel->id &&
+	    tsr_reaper_reclaim(channel->map, tsr_name_make(index, tsr_word_generation(word)),
+	                       TSR_HOLDER_CHANNEL, TSR_HOLDER_DAEMON))
+		result->tickets++;
+}
+
+/*
+ * The first segment takes the place of the one behind it, with that one's link: laps go up by one
+ * along the ring as before. But the newest segment must stay until it is the last, for the link to
+ * it says in which lap the channel is: as long as the first one leads to the newest, the one behind
+ * that goes.
+ */
+static bool
+unlimited_unlink(struct tsr_channel const *channel, uint64_t newest, struct tsr_reap_result *result)
+{
+	struct tsr_slot *const first = channel->shm->slot;
+	uint64_t link = tsr_ld_rlx(&first->name);
+	struct tsr_slot *before = first, *out = tsr_unlimited_segment(channel, link);
+	uint64_t lap;
+
+	if (out == NULL || out == first)
+		return false;
+	if (link == newest) {
+		uint64_t const behind = tsr_ld_rlx(&out->name);
+		struct tsr_slot *const next = tsr_unlimited_segment(channel, behind);
+
+		if (next == NULL || next == first) {
+			(void)tsr_unlimited_newest(channel, &lap);
+			tsr_unlimited_close_ring(channel, lap);
+			unlimited_free(channel, tsr_name_index(link), result);
+			return false;
+		}
+		before = out;
+		out = next;
+		link = behind;
 	}
+	/* [X1] pairs with [X2]: nobody is there. */
+	tsr_st_rel(&before->name, tsr_ld_rlx(&out->name));
+	tsr_st_rlx(&channel->shm->segments, tsr_ld_rlx(&channel->shm->segments) - 1);
+	unlimited_free(channel, tsr_name_index(link), result);
+	return true;
+}
+
+static void
+unlimited_close(struct tsr_channel const *channel)
+{
+	tsr_unlimited_close_ring(channel, tsr_slot_lap(tsr_ld_rlx(&channel->shm->slot[1].word)));
+}
+
+void
+tsr_reaper_segments(struct tsr_channel const *channel, struct tsr_part part,
+                    struct tsr_reap_result *result)
+{
+	for (uint32_t i = part.first; i < part.past && i < channel->map->tickets_count; i++)
+		unlimited_free(channel, i, result);
 }
 
 struct tsr_reaper_kind const tsr_reaper_unlimited = {
@@ -82,5 +130,6 @@ struct tsr_reaper_kind const tsr_reaper_unlimited = {
 	.slot = unlimited_slot,
 	.done = unlimited_done,
 	.sent = TSR_HOLDER_CHANNEL,
-	.shrink = unlimited_shrink,
+	.unlink = unlimited_unlink,
+	.close = unlimited_close,
 };

@@ -72,17 +72,6 @@ region_publish(struct tsr_realm const *realm, struct tsr_region_record const *re
 	tsr_st_rel(&entry->id, region->id);
 }
 
-static void
-region_unpublish(struct tsr_realm const *realm, struct tsr_region_record const *region)
-{
-	struct tsr_block *const blocks = regions_blocks(realm);
-
-	/* [G3] pairs with [G4]: who had it mapped sees that it is no more. */
-	tsr_st_rel(&realm->map.regions[region->number].id, 0);
-	for (uint32_t i = 0; i < region->tickets; i++)
-		blocks[region->first_ticket + i] = (struct tsr_block){.klass = TSR_CLASS_REGION};
-}
-
 /* What a successor must know of it beside what the directory says. */
 static void
 region_bequeath(struct tsr_realm *realm, struct tsr_region_record const *region)
@@ -97,24 +86,6 @@ region_bequeath(struct tsr_realm *realm, struct tsr_region_record const *region)
 	memcpy(record.name, region->name, sizeof(record.name));
 	tsr_kept_region(realm, region);
 	tsr_estate_enter_region(&realm->estate, region->number, region->id, &record);
-}
-
-static int
-regions_sweep_work(void *argument)
-{
-	struct tsr_realm *const realm = argument;
-
-	/* [G6] pairs with [G5]: the states are written before the words are looked at. */
-	tsr_fence_sc();
-	for (uint32_t i = 0; i < realm->map.regions_count; i++) {
-		struct tsr_region_record *const region = realm->regions.record[i];
-
-		if (region != NULL)
-			region->tickets_out = tsr_reaper_region(&realm->map, region->first_ticket,
-			                                        region->tickets,
-			                                        region->state == TSR_REGION_OPEN);
-	}
-	return 0;
 }
 
 /* Without a word to shared memory: out of the table. */
@@ -144,32 +115,131 @@ tsr_regions_destroy(struct tsr_realm *realm)
 	realm->regions.record = NULL;
 }
 
+struct region_part {
+	struct tsr_realm *realm;
+	struct tsr_region_record const *region;
+	struct tsr_settle *settle;
+	uint32_t some;
+};
+
+static int
+region_words_work(void *argument)
+{
+	struct region_part const *const part = argument;
+	struct tsr_region_record const *const region = part->region;
+
+	/* [G6] pairs with [G5]: the state is written before the words are looked at. */
+	tsr_fence_sc();
+	part->settle->out +=
+		tsr_reaper_region(&part->realm->map, region->first_ticket + part->settle->at,
+	                          part->some, region->state == TSR_REGION_OPEN);
+	return 0;
+}
+
+/* As many of [at, tickets) as there is work. */
+static uint32_t
+region_some(struct tsr_region_record const *region, struct tsr_settle const *settle, uint32_t *work)
+{
+	uint32_t const left = region->tickets - settle->at;
+	uint32_t const some = left < *work ? left : *work;
+
+	*work -= some;
+	return some;
+}
+
+/* Its words, in parts. Return: 0 all are looked at; 1; -EFAULT. */
+static int
+region_settle_words(struct tsr_realm *realm, struct tsr_region_record *region,
+                    struct tsr_settle *settle, uint32_t *work)
+{
+	struct region_part part = {.realm = realm, .region = region, .settle = settle};
+	int error;
+
+	part.some = region_some(region, settle, work);
+	error = tsr_realm_guarded(realm, region_words_work, &part);
+	if (error != 0)
+		return error;
+	settle->at += part.some;
+	if (settle->at < region->tickets)
+		return 1;
+	region->tickets_out = settle->out;
+	return 0;
+}
+
+/* It has ended: its blocks, in parts, then all of it. Return: 0; 1. */
+static int
+region_settle_end(struct tsr_realm *realm, struct tsr_region_record *region,
+                  struct tsr_settle *settle, uint32_t *work)
+{
+	struct tsr_block *const blocks = regions_blocks(realm);
+	uint32_t const past = settle->at + region_some(region, settle, work);
+
+	/* [G3] pairs with [G4]: who had it mapped sees that it is no more. */
+	tsr_st_rel(&realm->map.regions[region->number].id, 0);
+	for (; settle->at < past; settle->at++)
+		blocks[region->first_ticket + settle->at] =
+			(struct tsr_block){.klass = TSR_CLASS_REGION};
+	if (settle->at < region->tickets)
+		return 1;
+	tsr_log(TSR_LOG_DEBUG, "region %llu of realm '%s' has ended",
+	        (unsigned long long)region->id, realm->entry.name);
+	TSR_TRACE(region, region_describe(realm, region, "ended"));
+	if (realm->estate.head != NULL)
+		tsr_st_rlx(&realm->estate.regions[region->number].id, 0);
+	tsr_kept_region_end(realm, region);
+	region_forget(realm, region);
+	return 0;
+}
+
+static int
+region_settle(struct tsr_realm *realm, struct tsr_region_record *region, struct tsr_settle *settle,
+              uint32_t *work)
+{
+	int error = 0;
+
+	/* Another one, or it is closed since: what was counted does not count. */
+	if (settle->id != region->id || settle->state != region->state)
+		*settle = (struct tsr_settle){
+			.number = region->number, .id = region->id, .state = region->state};
+	if (!settle->ends) {
+		error = region_settle_words(realm, region, settle, work);
+		if (error != 0 || region->state != TSR_REGION_CLOSING || settle->out != 0)
+			return error;
+		settle->ends = true;
+		settle->at = 0;
+	}
+	return region_settle_end(realm, region, settle, work);
+}
+
+int
+tsr_regions_settle_some(struct tsr_realm *realm, struct tsr_settle *settle, uint32_t *work)
+{
+	uint32_t const count = realm->regions.count == 0 ? 0 : realm->map.regions_count;
+
+	while (settle->number<count && * work> 0) {
+		struct tsr_region_record *const region = realm->regions.record[settle->number];
+		int const error = region == NULL ? 0 : region_settle(realm, region, settle, work);
+
+		if (error != 0)
+			return error;
+		*settle = (struct tsr_settle){.number = settle->number + 1};
+		*work -= *work > 0;
+	}
+	return settle->number < count;
+}
+
 int
 tsr_regions_settle(struct tsr_realm *realm)
 {
+	struct tsr_settle settle = {.number = 0};
+	uint32_t work;
 	int error;
 
-	if (realm->regions.count == 0)
-		return 0;
-	error = tsr_realm_guarded(realm, regions_sweep_work, realm);
-	if (error != 0)
-		return error;
-	for (uint32_t i = 0; i < realm->map.regions_count; i++) {
-		struct tsr_region_record *const region = realm->regions.record[i];
-
-		if (region == NULL || region->state != TSR_REGION_CLOSING ||
-		    region->tickets_out != 0)
-			continue;
-		tsr_log(TSR_LOG_DEBUG, "region %llu of realm '%s' has ended",
-		        (unsigned long long)region->id, realm->entry.name);
-		TSR_TRACE(region, region_describe(realm, region, "ended"));
-		region_unpublish(realm, region);
-		if (realm->estate.head != NULL)
-			tsr_st_rlx(&realm->estate.regions[region->number].id, 0);
-		tsr_kept_region_end(realm, region);
-		region_forget(realm, region);
-	}
-	return 0;
+	do {
+		work = UINT32_MAX;
+		error = tsr_regions_settle_some(realm, &settle, &work);
+	} while (error == 1);
+	return error;
 }
 
 /* The same memory twice would be two regions whose owners don't know of each other. */
@@ -233,7 +303,9 @@ tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
                   struct tsr_region_memory const *memory, uint32_t tickets,
                   struct tsr_region_record **out, struct tsr_refusal *refusal)
 {
+	struct tsr_settle settle = {.state = TSR_REGION_OPEN};
 	struct tsr_region_record *region;
+	uint32_t work = UINT32_MAX;
 	int error;
 
 	if (regions_have(realm, memory))
@@ -260,7 +332,8 @@ tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
 	region_publish(realm, region);
 	realm->regions.record[region->number] = region;
 	realm->regions.count++;
-	error = tsr_regions_settle(realm);
+	/* Its own tickets are free, as many as were asked for. */
+	error = region_settle_words(realm, region, &settle, &work);
 	if (error != 0) {
 		/* The descriptor stays the caller's, who is refused. */
 		region->memory.fd = -1;
@@ -281,30 +354,22 @@ tsr_regions_find(struct tsr_realm const *realm, uint32_t number, uint64_t id)
 	return region != NULL && region->id == id ? region : NULL;
 }
 
-static void
-region_begin_close(struct tsr_realm const *realm, struct tsr_region_record *region)
+void
+tsr_regions_close(struct tsr_realm *realm, struct tsr_region_record *region)
 {
 	TSR_TRACE(region, region_describe(realm, region, "closing"));
 	region->state = TSR_REGION_CLOSING;
-	/* [G6] pairs with [G5]: before the words are looked at, see regions_sweep_work(). */
+	/* [G6] pairs with [G5]: before the words are looked at, see region_words_work(). */
 	tsr_st_rlx(&realm->map.regions[region->number].state, TSR_REGION_CLOSING);
 }
 
-int
-tsr_regions_close(struct tsr_realm *realm, struct tsr_region_record *region)
-{
-	region_begin_close(realm, region);
-	return tsr_regions_settle(realm);
-}
-
-int
+void
 tsr_regions_leave(struct tsr_realm *realm, uint16_t owner)
 {
 	for (uint32_t i = 0; i < realm->map.regions_count && realm->regions.count != 0; i++) {
 		struct tsr_region_record *const region = realm->regions.record[i];
 
 		if (region != NULL && region->state == TSR_REGION_OPEN && region->owner == owner)
-			region_begin_close(realm, region);
+			tsr_regions_close(realm, region);
 	}
-	return tsr_regions_settle(realm);
 }

@@ -92,20 +92,31 @@ int tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
 struct tsr_region_record *tsr_regions_find(struct tsr_realm const *realm, uint32_t number,
                                            uint64_t id);
 
-/* tsr_regions_close - the owner gives it up. Return: 0; -EFAULT. */
-TSR_MUST_CHECK
-int tsr_regions_close(struct tsr_realm *realm, struct tsr_region_record *region);
+/* tsr_regions_close - the owner gives it up. tsr_regions_leave - a client goes, and with it its
+ * regions. Afterwards they are to be settled. */
+void tsr_regions_close(struct tsr_realm *realm, struct tsr_region_record *region);
+void tsr_regions_leave(struct tsr_realm *realm, uint16_t owner);
 
-/* tsr_regions_leave - a client goes, and with it its regions. Return: 0; -EFAULT. */
-TSR_MUST_CHECK
-int tsr_regions_leave(struct tsr_realm *realm, uint16_t owner);
+/* How far it has come; zero at the beginning. */
+struct tsr_settle {
+	uint32_t number; /* of the region that it is at */
+	uint32_t at;     /* of its tickets */
+	uint32_t out;    /* counted so far */
+	bool ends;       /* none is out, and its blocks are cleared */
+	uint64_t id;
+	uint64_t state; /* as it was before the first ticket */
+};
 
 /*
- * tsr_regions_settle - tickets that the reaper took back are free again; what has ended goes
+ * tsr_regions_settle_some - tickets that the reaper took back are free again; what has ended goes
+ * tsr_regions_settle - the same in one step
+ * @work:	how many words may be looked at; less by those that were
  *
- * After every sweep, and when a client says that it has released the last ticket.
- * Return: 0; -EFAULT the realm was condemned.
+ * After every sweep, and when a client says that it has released the last ticket. Others may do so
+ * between two steps. Return: 0 it is done; 1 call again; -EFAULT the realm was condemned.
  */
+TSR_MUST_CHECK
+int tsr_regions_settle_some(struct tsr_realm *realm, struct tsr_settle *settle, uint32_t *work);
 TSR_MUST_CHECK
 int tsr_regions_settle(struct tsr_realm *realm);
 

@@ -14,6 +14,7 @@
 #include "core/kept.h"
 #include "core/member.h"
 #include "core/reaper.h"
+#include "core/upkeep.h"
 #include "shm/access.h"
 #include "shm/waiter.h"
 
@@ -185,6 +186,21 @@ tsr_takeover_closing(struct tsr_daemon *daemon)
 	tsr_daemon_each_realm(daemon, takeover_closing_realm, daemon->server);
 }
 
+/* Channels that the dead daemon had removed, regions. Return: 0; -EFAULT. */
+static int
+takeover_keep_up(struct tsr_realm *realm)
+{
+	struct tsr_upkeep upkeep = {.channels = true, .regions = true};
+	uint32_t work;
+	int error;
+
+	do {
+		work = UINT32_MAX;
+		error = tsr_upkeep_some(realm, &upkeep, &work);
+	} while (error == 1);
+	return error;
+}
+
 static void
 takeover_ready_realm(struct tsr_realm *realm, void *argument)
 {
@@ -192,7 +208,7 @@ takeover_ready_realm(struct tsr_realm *realm, void *argument)
 	if (realm->generation == 0 || realm->condemned)
 		return;
 	if (tsr_realm_guarded(realm, takeover_wake_work, realm) == 0 &&
-	    tsr_regions_settle(realm) == 0 && realm->leaving)
+	    takeover_keep_up(realm) == 0 && realm->leaving)
 		tsr_realm_leave(realm, true);
 }
 

@@ -44,6 +44,7 @@ tables_channel(struct tsr_realm *realm, uint32_t index, struct tsr_estate_channe
 	record->entry.name = record->name;
 	record->creator = known->creator;
 	record->replies = known->replies;
+	record->retired = known->retired;
 	record->index = index;
 	record->offset = entry->offset;
 	record->bytes = tsr_kind_get(shape.kind)->bytes(&shape);
@@ -60,10 +61,10 @@ tables_channel(struct tsr_realm *realm, uint32_t index, struct tsr_estate_channe
 	}
 	tsr_events_init(record);
 	error = tsr_channel_bind(&record->channel, &realm->map, index, record->offset, shape,
-	                         tsr_ld_rlx(&entry->id));
+	                         tsr_channel_id(index, known->generation));
 	if (error == 0)
 		error = tsr_area_take(&realm->area, record->offset, record->bytes);
-	if (error == 0) {
+	if (error == 0 && !known->retired) {
 		error = tsr_registry_add(&realm->names, &record->entry);
 		if (error != 0)
 			(void)tsr_area_free(&realm->area, record->offset);
@@ -87,7 +88,7 @@ tsr_takeover_channels(struct tsr_realm *realm, char *why, size_t why_bytes)
 		struct tsr_estate_channel known = tsr_estate_channel_read(tsr_ld_rlx(word));
 		int error;
 
-		if (tsr_ld_rlx(&realm->map.entries[i].id) == 0) {
+		if (tsr_ld_rlx(&realm->map.entries[i].id) == 0 && !known.retired) {
 			/* In use and not shown: it was just being made, or removed. */
 			realm->generations[i] = (uint8_t)(known.generation + (known.used ? 1 : 0));
 			continue;

@@ -318,7 +318,7 @@ struct tsr_proto_status_reply {
 	uint64_t repaired;             /* slots, cells and tickets given back for them */
 	uint64_t refused;              /* requests */
 	uint64_t evicted;              /* clients */
-	uint64_t reap_steps;           /* in which all that was done for the dead */
+	uint64_t reap_steps;           /* in which that was done, and what is removed */
 	uint64_t reap_longest;         /* words of memory looked at in one of them */
 	uint64_t memory_bytes;
 	uint32_t poll_cpu;

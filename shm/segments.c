@@ -165,11 +165,8 @@ tsr_unlimited_number(struct tsr_channel const *channel, uint64_t position)
 }
 
 void
-tsr_unlimited_close_ring(struct tsr_channel const *channel)
+tsr_unlimited_close_ring(struct tsr_channel const *channel, uint64_t lap)
 {
-	uint64_t lap;
-
-	(void)tsr_unlimited_newest(channel, &lap);
 	tsr_st_rlx(&channel->shm->segments, 1);
 	/* [X1] pairs with [X2]: nobody is there. */
 	tsr_st_rel(&channel->shm->slot[0].name, tsr_link_make(TSR_TICKETS_MAX, lap));

@@ -22,8 +22,9 @@
  *		              whose link is (next, n - 1) is in between from here on
  *		  ticket of new: (s, idle, g) --s--> (CHANNEL, segment, g), its tag first
  *		  the same, s dead, and a link names it --reaper--> likewise
- *		  no end is open, nothing in it --daemon--> first links to itself; then each
- *		              (CHANNEL, segment, g) of the channel --> (DAEMON, g + 1)
+ *		  no end is open, nothing in it --daemon--> one segment after the other: a link
+ *		              is what that of the next one was, which is out of the ring and
+ *		              --> (DAEMON, g + 1); in the end first links to itself
  *
  * Indices	each segment that is entered is in the next lap: laps go up by one along the ring,
  *		from the oldest segment to the newest. A position is lap * capacity + slot, so it
@@ -112,8 +113,9 @@ uint64_t tsr_unlimited_number(struct tsr_channel const *channel, uint64_t positi
 /*
  * tsr_unlimited_close_ring - every slot is empty and no end is open: the first segment is the only
  * one in the ring, the others are in nobody's way
+ * @lap:	of the newest segment
  */
-void tsr_unlimited_close_ring(struct tsr_channel const *channel);
+void tsr_unlimited_close_ring(struct tsr_channel const *channel, uint64_t lap);
 
 /* The segments of a channel, one after the other; of another kind, its ring. */
 struct tsr_segments {

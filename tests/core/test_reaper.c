@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "core/reaper.h"
+#include "core/reaper_drain.h"
 #include "shm/ask.h"
 #include "shm/waiter.h"
 #include "tests/support/check.h"

@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-#include "core/reaper.h"
+#include "core/reaper_drain.h"
 #include "shm/broadcast.h"
 #include "shm/ticket.h"
 #include "shm/waiter.h"

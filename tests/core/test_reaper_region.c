@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-#include "core/reaper.h"
+#include "core/reaper_drain.h"
 #include "tests/support/check.h"
 #include "tests/support/realm.h"
 

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "core/reaper.h"
+#include "core/reaper_drain.h"
 #include "tests/support/check.h"
 #include "tests/support/local.h"
 #include "tests/support/realm.h"

@@ -75,11 +75,14 @@ static int
 outside_close(uint16_t id, void const *packet)
 {
 	struct tsr_proto_end_close request;
+	struct tsr_upkeep upkeep = {.channels = false};
 	struct tsr_refusal refusal;
-	bool left; /* no channel here is one that the daemon removes */
+	int error;
 
 	memcpy(&request, packet, sizeof(request));
-	return tsr_member_close(&world.member[id], request.end, &left, &refusal);
+	error = tsr_member_close(&world.member[id], request.end, &upkeep, &refusal);
+	world_trim();
+	return error;
 }
 
 static int
@@ -90,6 +93,7 @@ outside_detach(uint16_t id)
 	int const error = tsr_member_repair(&world.member[id], false, &work);
 
 	(void)tsr_reaper_region(map, map->tickets_count, WORLD_REGION, true);
+	world_trim();
 	world.living[id] = false;
 	return error;
 }

@@ -471,6 +471,18 @@ world_token_woken(unsigned channel, enum tsr_side side, uint32_t number)
 	return (world.woken[index] & low) == (atomic_load(word) & low);
 }
 
+void
+world_trim(void)
+{
+	for (unsigned i = 0; i < WORLD_CHANNELS; i++) {
+		struct tsr_channel_record const *const record = &world.record[i];
+
+		if (record->channel.shm != NULL && record->side[0].count == 0 &&
+		    record->side[1].count == 0)
+			tsr_reaper_trim(&world.realm.map, &record->channel);
+	}
+}
+
 int
 world_reap(enum world_client id, struct tsr_reap_result *result)
 {
@@ -480,6 +492,7 @@ world_reap(enum world_client id, struct tsr_reap_result *result)
 
 	*result = world.member[id].leaving.result;
 	(void)tsr_reaper_region(map, map->tickets_count, WORLD_REGION, true);
+	world_trim();
 	world.living[id] = false;
 	return error;
 }

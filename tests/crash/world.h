@@ -129,6 +129,9 @@ uint64_t world_serial_at(uint64_t name, uint64_t range);
 uint64_t world_token(unsigned channel, enum tsr_side side, uint32_t number);
 bool world_token_woken(unsigned channel, enum tsr_side side, uint32_t number);
 
+/* Channels that nobody has open any more give back what they had grown by. */
+void world_trim(void);
+
 /* The daemon hears that the client is dead. Return: as tsr_member_repair(). */
 int world_reap(enum world_client id, struct tsr_reap_result *result);
 

@@ -72,10 +72,16 @@ tsr_realm_leave(struct tsr_realm *realm, bool leaving)
 	(void)realm, (void)leaving;
 }
 
-int
+void
 tsr_regions_leave(struct tsr_realm *realm, uint16_t id)
 {
 	(void)realm, (void)id;
+}
+
+int
+tsr_regions_settle_some(struct tsr_realm *realm, struct tsr_settle *settle, uint32_t *work)
+{
+	(void)realm, (void)settle, (void)work;
 	return 0;
 }
 
@@ -206,13 +212,25 @@ model_daemon_open(unsigned number, unsigned channel, uint32_t side, uint64_t *re
 	return 0;
 }
 
+/* What unlimited channels without ends had grown by: by themselves, and in one go. */
+static void
+daemon_trim(void)
+{
+	for (unsigned i = 0; i < model_channels(); i++) {
+		struct tsr_channel_record const *const record = model_channel(i);
+
+		if (record->side[0].count == 0 && record->side[1].count == 0)
+			tsr_reaper_trim(&model.map, &record->channel);
+	}
+}
+
 static void
 daemon_answer(unsigned number)
 {
 	uint64_t const request = model.ghost->request[number];
 	struct tsr_refusal refusal;
 	uint64_t reply = 0, stream = 0;
-	bool left; /* no channel here is for replies */
+	struct tsr_upkeep upkeep = {.channels = false};
 	int error;
 
 	if ((uint16_t)request == TSR_PROTO_END_OPEN)
@@ -221,9 +239,11 @@ daemon_answer(unsigned number)
 	else if ((uint16_t)request == TSR_PROTO_SHARED_SETTLE) {
 		tsr_reaper_settle(&model.map);
 		error = 0;
-	} else
-		error = tsr_member_close(&daemon_members[number], (uint32_t)(request >> 16), &left,
-		                         &refusal);
+	} else {
+		error = tsr_member_close(&daemon_members[number], (uint32_t)(request >> 16),
+		                         &upkeep, &refusal);
+		daemon_trim();
+	}
 	model_set(&model.ghost->request[number], 0);
 	if (model.ghost->status[number] != MODEL_ASKS)
 		return; /* it has died meanwhile */
@@ -260,6 +280,7 @@ daemon_reap(unsigned number)
 	error = tsr_member_leave(&daemon_members[number], true, &work);
 	if (error != 0)
 		model_violate("reaping process %u gave %d", number, error);
+	daemon_trim();
 	memset(&daemon_before, 0, sizeof(daemon_before));
 	daemon_forget_figures(number);
 	model_set(&model.ghost->reaping, 0);

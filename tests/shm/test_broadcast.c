@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "core/reaper_drain.h"
 #include "shm/broadcast.h"
 #include "shm/tap.h"
 #include "tests/support/check.h"

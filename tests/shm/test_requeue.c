@@ -6,7 +6,7 @@
 
 #include <criterion/criterion.h>
 
-#include "core/reaper.h"
+#include "core/reaper_drain.h"
 #include "shm/client.h"
 #include "shm/requeue.h"
 #include "shm/ticket.h"
