@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -76,7 +77,8 @@ keeps(uint32_t realms)
 	}
 }
 
-/* Sends numbers, each when the other side has answered the one before; word 1 counts. */
+/* Sends numbers, each when the other side has answered the one before; word 1 counts. While word 3
+ * is not 0 it rests, and says so in word 4. */
 static int
 asker(struct child_report *report, void *arg)
 {
@@ -91,6 +93,10 @@ asker(struct child_report *report, void *arg)
 	child_ok(report, tsr_sender_open(client, "to", NULL, &sender));
 	child_ok(report, tsr_receiver_open(client, "from", NULL, &receiver));
 	for (uint64_t i = 1; atomic_load(&report->word[2]) == 0; i++) {
+		while (atomic_load(&report->word[3]) != 0) {
+			report_set(report, 4, 1);
+			pause_ms(1);
+		}
 		child_ok(report, tsr_alloc(client, 64, &msg));
 		*(uint64_t *)msg.data = i;
 		child_ok(report, tsr_send(sender, &msg, tsr_deadline_in_ms(20000)));
@@ -704,14 +710,15 @@ call_at(pid_t pid, uint64_t *second)
 }
 
 /*
- * Trace a successor, and kill it at the entry of the @step-th system call after it has looked for
- * the holder. Return: false: before that it began its first thread, which serves.
+ * Trace a successor's first thread up to the entry of the @step-th system call after it has looked
+ * for the holder. Return: false: before that it began to start DPDK: it serves, and has told
+ * everybody.
  */
 static bool
-killed_at(unsigned step)
+traced_to(unsigned step)
 {
+	bool serves = false;
 	unsigned calls = 0;
-	bool killed = false;
 	int status;
 
 	heir_spawn(&daemon_, &holder_, NULL);
@@ -719,56 +726,185 @@ killed_at(unsigned step)
 		ptrace(PTRACE_SEIZE, daemon_.pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL),
 		0, "ptrace: %m");
 	cr_assert_eq(ptrace(PTRACE_INTERRUPT, daemon_.pid, NULL, NULL), 0);
-	while (!killed && waitpid(daemon_.pid, &status, __WALL) == daemon_.pid &&
-	       WIFSTOPPED(status)) {
+	while (waitpid(daemon_.pid, &status, __WALL) == daemon_.pid && WIFSTOPPED(status)) {
 		uint64_t option = 0;
 		uint64_t const number =
 			WSTOPSIG(status) == (SIGTRAP | 0x80) ? call_at(daemon_.pid, &option) : 0;
 
-		if (number == SYS_clone3)
-			break;
+		serves = serves || number == SYS_clone3;
+		if (serves && number == SYS_sched_getaffinity)
+			return false;
 		/* It sets this for the holder, and for nobody else. */
 		if (calls == 0 && number == SYS_setsockopt && option == SO_RCVTIMEO)
 			calls = 1;
 		else if (calls > 0 && number != 0)
 			calls++;
-		killed = calls == step;
-		if (!killed)
-			ptrace(PTRACE_SYSCALL, daemon_.pid, NULL, NULL);
+		if (calls == step)
+			return true;
+		ptrace(PTRACE_SYSCALL, daemon_.pid, NULL, NULL);
+	}
+	cr_assert_fail("it ended by itself:\n%s", daemon_log(&daemon_));
+	return false;
+}
+
+/* Kill the successor there, or so many instructions later. Return: as above. */
+static bool
+killed_at(unsigned step, uint64_t instructions)
+{
+	bool const reached = traced_to(step);
+	int status;
+
+	for (uint64_t i = 0; reached && i < instructions; i++) {
+		cr_assert_eq(ptrace(PTRACE_SINGLESTEP, daemon_.pid, NULL, NULL), 0, "%m");
+		cr_assert(waitpid(daemon_.pid, &status, __WALL) == daemon_.pid &&
+		                  WIFSTOPPED(status),
+		          "after %ju instructions it ended by itself:\n%s", (uintmax_t)i,
+		          daemon_log(&daemon_));
 	}
 	kill(daemon_.pid, SIGKILL);
 	(void)daemon_ended(&daemon_);
-	return killed;
+	return reached;
+}
+
+/* Two clients exchange messages while one successor after the other is killed; the last one
+ * succeeds. */
+struct pair {
+	struct child ask;
+	struct child answer;
+};
+
+static void
+pair_begin(struct pair *pair)
+{
+	child_start(&pair->answer, answerer, NULL);
+	child_start(&pair->ask, asker, NULL);
+	goes_on(&pair->ask, 10);
+	daemon_kill(&daemon_);
+}
+
+static void
+pair_has_a_daemon(struct pair *pair)
+{
+	heir_start(&daemon_, &holder_, NULL);
+	test_same(daemon_status(&daemon_).realms_taken, 1);
+	test_same(daemon_status(&daemon_).clients, 2);
+	goes_on(&pair->ask, 100);
+	report_set(pair->ask.report, 4, 0);
+	report_set(pair->ask.report, 3, 1);
+	cr_assert(report_await(pair->ask.report, 4, 1, 20000), "%s", pair->ask.report->text);
+	daemon_balanced(&daemon_, "demo");
+	report_set(pair->ask.report, 3, 0);
+}
+
+static void
+pair_end(struct pair *pair)
+{
+	pair_has_a_daemon(pair);
+	atomic_store(&pair->ask.report->word[2], 1);
+	child_join(&pair->ask);
+	child_join(&pair->answer);
+	daemon_balanced(&daemon_, "demo");
+	test_same(daemon_ledger(&daemon_, "demo").with_clients, 0);
+	/* Eight segments, doorbell and estate: nothing of the others is left over. */
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), daemon_status(&daemon_).stored);
+	test_same(holder_count(&holder_, TSR_STORE_PREFIX), 10);
 }
 
 test_case_within(takeover, a_successor_killed_at_any_system_call_is_followed_by_one_that_succeeds,
                  300)
 {
 	unsigned const stride = test_nightly() ? 1 : 5;
-	struct child ask, answer;
 	unsigned step = 1;
+	struct pair pair;
 
-	child_start(&answer, answerer, NULL);
-	child_start(&ask, asker, NULL);
-	goes_on(&ask, 10);
-	daemon_kill(&daemon_);
-	while (killed_at(step)) {
-		goes_on(&ask, 1);
+	pair_begin(&pair);
+	while (killed_at(step, 0)) {
+		goes_on(&pair.ask, 1);
 		step += stride;
 	}
 	cr_assert_gt(step, 50, "only %u system calls were seen", step);
 	cr_log_info("killed at every %u-th of %u system calls", stride, step);
-	heir_start(&daemon_, &holder_, NULL);
-	test_same(daemon_status(&daemon_).realms_taken, 1);
-	goes_on(&ask, 100);
-	atomic_store(&ask.report->word[2], 1);
-	child_join(&ask);
-	child_join(&answer);
-	daemon_balanced(&daemon_, "demo");
-	test_same(daemon_ledger(&daemon_, "demo").with_clients, 0);
-	/* Eight segments, doorbell and estate: nothing of the others is left over. */
-	test_same(holder_count(&holder_, TSR_STORE_PREFIX), daemon_status(&daemon_).stored);
-	test_same(holder_count(&holder_, TSR_STORE_PREFIX), 10);
+	pair_end(&pair);
+}
+
+#define KILLS_DAY     16
+#define KILLS_NIGHT   2000
+#define STEPS_DAY     10 /* at most 2^10 instructions after a system call, and twice that */
+#define STEPS_NIGHT   16
+#define DELAY_MIN     10 /* or 2^10 ns, to four milliseconds, at whatever instruction it is then */
+#define DELAY_MAX     21
+#define SUCCESS_SHARE 4
+
+/* Between 1 and twice 2^doubles, each power as likely as any other. */
+static uint64_t
+up_to(uint64_t *seed, unsigned doubles)
+{
+	uint64_t const scale = UINT64_C(1) << test_random(seed) % (doubles + 1);
+
+	return scale + test_random(seed) % scale;
+}
+
+/* The successor goes on from the @step-th system call, and is killed whenever the time is over. */
+static void
+killed_after(unsigned step, uint64_t ns)
+{
+	if (traced_to(step)) {
+		uint64_t const until = tsr_now_ns() + ns;
+
+		cr_assert_eq(ptrace(PTRACE_CONT, daemon_.pid, NULL, NULL), 0, "%m");
+		while (tsr_now_ns() < until)
+			tsr_cpu_relax();
+	}
+	kill(daemon_.pid, SIGKILL);
+	(void)daemon_ended(&daemon_);
+}
+
+/* How many are killed: TESSERA_KILLS=N. */
+static uint64_t
+kills_wanted(void)
+{
+	char const *const given = getenv("TESSERA_KILLS");
+
+	if (given != NULL)
+		return strtoull(given, NULL, 0);
+	return (test_nightly() ? KILLS_NIGHT : KILLS_DAY) /
+	       (getenv("TESSERA_TEST_SET") != NULL ? 4U : 1U);
+}
+
+/* From each system call on alike: one half steps, for most of what matters is near to one; the
+ * other half runs, into the middle of long loops. */
+test_case_within(takeover, a_successor_killed_at_any_instruction_is_followed_by_one_that_succeeds,
+                 9000)
+{
+	uint64_t const kills = kills_wanted();
+	uint64_t seed = test_seed(), instructions = 0;
+	unsigned calls = 1, successes = 0;
+	struct pair pair;
+
+	pair_begin(&pair);
+	while (killed_at(calls, 0))
+		calls += 16;
+	for (uint64_t i = 0; i < kills; i++) {
+		unsigned const step = (unsigned)(1 + test_random(&seed) % calls);
+		uint64_t const steps = up_to(&seed, test_nightly() ? STEPS_NIGHT : STEPS_DAY);
+
+		if (i % 2 == 0) {
+			(void)killed_at(step, steps);
+			instructions += steps;
+		} else {
+			killed_after(step, up_to(&seed, DELAY_MAX - DELAY_MIN) << DELAY_MIN);
+		}
+		goes_on(&pair.ask, 1);
+		if (test_random(&seed) % SUCCESS_SHARE != 0)
+			continue;
+		pair_has_a_daemon(&pair);
+		successes++;
+		daemon_kill(&daemon_);
+	}
+	printf("# %ju successors killed, half of them after %ju single steps; %u that succeeded in "
+	       "between\n",
+	       (uintmax_t)kills, (uintmax_t)instructions, successes);
+	pair_end(&pair);
 }
 
 /* One of many: it waits for a message, and comes back to the next daemon. */
