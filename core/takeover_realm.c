@@ -170,6 +170,22 @@ realm_open_tables(struct tsr_realm *realm, char *why, size_t why_bytes)
 	return error;
 }
 
+/* A store that has just failed is no reason to lose the realm: it is ours, and not kept. */
+static int
+realm_store(struct tsr_realm *realm, const char *name, int fd)
+{
+	int error;
+
+	if (!realm->kept)
+		return 0;
+	error = tsr_store_keep(&realm->daemon->store, name, fd);
+	if (error != -EOPNOTSUPP)
+		return error;
+	realm->kept = false;
+	tsr_st_rlx(&realm->map.directory->kept, 0);
+	return 0;
+}
+
 /* Sealed and stored, then, by one store, what counts. */
 static int
 realm_commit(struct tsr_realm *realm, char *why, size_t why_bytes)
@@ -192,8 +208,8 @@ realm_commit(struct tsr_realm *realm, char *why, size_t why_bytes)
 		tsr_kept_name_segment(realm, ours[i], realm->generation, name);
 		/* A successor before us may have come as far as this. */
 		tsr_store_discard(store, name);
-		if (error == 0 && realm->kept)
-			error = tsr_store_keep(store, name, segment->fd);
+		if (error == 0)
+			error = realm_store(realm, name, segment->fd);
 		if (error != 0) {
 			(void)snprintf(why, why_bytes, "segment %u can't be stored: %s", ours[i],
 			               strerror(-error));

@@ -907,6 +907,29 @@ test_case_within(takeover, a_successor_killed_at_any_instruction_is_followed_by_
 	pair_end(&pair);
 }
 
+/* It has handed over all it had: what happens to it then is no loss. */
+test_case(takeover, a_holder_that_dies_while_a_daemon_takes_over_costs_nobody_the_realm)
+{
+	struct pair pair;
+
+	pair_begin(&pair);
+	for (unsigned step = 60; traced_to(step); step += 15) {
+		daemon_kill(&holder_);
+		cr_assert_eq(ptrace(PTRACE_DETACH, daemon_.pid, NULL, NULL), 0, "%m");
+		cr_assert(daemon_ready(&daemon_), "%s", daemon_log(&daemon_));
+		test_same(daemon_status(&daemon_).realms_taken, 1);
+		test_same(daemon_status(&daemon_).clients, 2);
+		keeps(0);
+		goes_on(&pair.ask, 100);
+		holder_again(&holder_);
+		keeps(1);
+		daemon_kill(&daemon_);
+	}
+	kill(daemon_.pid, SIGKILL);
+	(void)daemon_ended(&daemon_);
+	pair_end(&pair);
+}
+
 /* One of many: it waits for a message, and comes back to the next daemon. */
 static int
 one_of_many(struct child_report *report, void *arg)
