@@ -913,7 +913,7 @@ test_case(takeover, a_holder_that_dies_while_a_daemon_takes_over_costs_nobody_th
 	struct pair pair;
 
 	pair_begin(&pair);
-	for (unsigned step = 60; traced_to(step); step += 15) {
+	for (unsigned step = 60; traced_to(step); step += test_nightly() ? 5 : 30) {
 		daemon_kill(&holder_);
 		cr_assert_eq(ptrace(PTRACE_DETACH, daemon_.pid, NULL, NULL), 0, "%m");
 		cr_assert(daemon_ready(&daemon_), "%s", daemon_log(&daemon_));
