@@ -2,11 +2,14 @@
 /* Copyright (c) 2026 The Tessera Authors */
 /* tessera dump: what a realm has in shared memory, word by word; living, or saved. */
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apps/cli.h"
 #include "apps/dump.h"
+#include "apps/dump_core.h"
 #include "apps/dump_show.h"
 #include "apps/table.h"
 #include "apps/units.h"
@@ -29,12 +32,24 @@ enum {
 
 static const struct argp_option dump_options[] = {
 	{"save", DUMP_SAVE, "FILE", 0, "Save a copy into FILE instead of showing it", 0},
-	{"segment", DUMP_SEGMENT, "FILE", 0, "Look into a copy that was saved", 0},
+	{"segment", DUMP_SEGMENT, "FILE", 0, "Look into a copy that was saved, or a core file", 0},
 	{"all", DUMP_ALL, NULL, 0, "Empty slots and cells, too", 0},
 	{"limit", DUMP_LIMITED, "N", 0, "At most so many lines of a kind (default: 1000; 0: all)",
          0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
+
+/* Not a realm's name, but a core file's? */
+static bool
+dump_is_core(const char *arg)
+{
+	int const fd = open(arg, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool const core = fd >= 0 && tsr_dump_core_is(fd);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return core;
+}
 
 static error_t
 dump_parse(int key, char *arg, struct argp_state *state)
@@ -56,6 +71,10 @@ dump_parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--limit takes a number, not '%s'", arg);
 		return 0;
 	case ARGP_KEY_ARG:
+		if (options->segment == NULL && options->what == NULL && dump_is_core(arg)) {
+			options->segment = arg;
+			return 0;
+		}
 		if (options->what != NULL || arg[0] == '\0')
 			argp_error(state, "'%s' is one argument too many", arg);
 		options->what = arg;
@@ -164,7 +183,7 @@ tsr_cmd_dump(int argc, char **argv)
 	struct argp const argp = {
 		.options = dump_options,
 		.parser = dump_parse,
-		.args_doc = "[REALM[/CHANNEL]]",
+		.args_doc = "[REALM[/CHANNEL]]\nCORE [CHANNEL]",
 		.doc = "Show what a realm has in shared memory: ends, slots, tokens, depots.\vThe "
 		       "payload is left out. It is a copy made while the realm moves: what looks "
 		       "odd "

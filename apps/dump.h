@@ -5,7 +5,7 @@
 
 /*
  * A copy of what a realm has in shared memory, the payload left out: taken from a living realm, or
- * read from a file that such a copy was saved in.
+ * read from a file that such a copy was saved in, or from a core file (dump_core.h).
  *
  * Everything is looked at in private memory that nobody else writes. So one piece of code serves
  * living realms and files, each word is the same however often it is read, and neither a stuck
@@ -34,7 +34,7 @@ int tsr_dump_take(const char *realm, struct tsr_dump *dump);
 /* tsr_dump_save - into a file, which appears as a whole, with mode 0600. Return: as above. */
 int tsr_dump_save(const struct tsr_dump *dump, const char *file);
 
-/* tsr_dump_load - from such a file; whatever is in it. Return: as above. */
+/* tsr_dump_load - from such a file, or a core file; whatever is in it. Return: as above. */
 int tsr_dump_load(const char *file, struct tsr_dump *dump);
 
 /*

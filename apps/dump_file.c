@@ -16,6 +16,7 @@
 
 #include "apps/cli.h"
 #include "apps/dump.h"
+#include "apps/dump_core.h"
 
 #define FILE_NOT_OURS "%s is not a saved dump: %s"
 
@@ -225,7 +226,10 @@ tsr_dump_load(const char *file, struct tsr_dump *dump)
 		tsr_cli_warn("%s can't be read: %s", file, strerror(errno));
 		return errno == ENOENT ? TSR_EXIT_NOT_FOUND : TSR_EXIT_RUNTIME;
 	}
-	status = file_load(fd, file, dump);
+	if (tsr_dump_core_is(fd))
+		status = tsr_dump_core_load(fd, file, tsr_globals.realm, dump);
+	else
+		status = file_load(fd, file, dump);
 	(void)close(fd);
 	if (status != 0)
 		tsr_dump_free(dump);

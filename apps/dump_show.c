@@ -20,6 +20,11 @@ static const struct tsr_column show_facts[] = {
 	{"state", "state", TSR_CELL_TEXT},
 	{"layout", "layout", TSR_CELL_TEXT},
 	{"taken_ns", "taken (ns since 1970)", TSR_CELL_TEXT},
+	{"core_program", "core file of", TSR_CELL_TEXT},
+	{"core_pid", "  process", TSR_CELL_TEXT},
+	{"core_thread", "  thread", TSR_CELL_TEXT},
+	{"core_signal", "  ended by", TSR_CELL_TEXT},
+	{"core_lacks", "  not in it", TSR_CELL_TEXT},
 	{"ticks_per_second", "ticks a second", TSR_CELL_COUNT},
 	{"first_lap", "first lap", TSR_CELL_COUNT},
 	{"tickets", "tickets", TSR_CELL_COUNT},
@@ -358,6 +363,26 @@ show_set_channel(const struct tsr_dump *dump, uint32_t index, const struct tsr_c
 	show_set_phases(out, &phases);
 }
 
+/* Of a core file: whose it is, and what can't be shown. */
+static void
+show_set_core(const struct tsr_dump *dump, json_t *out)
+{
+	const struct tsr_dump_origin *const origin = &dump->origin;
+	const char *const name = sigabbrev_np((int)origin->signal);
+	char ended[24];
+
+	if (!origin->core)
+		return;
+	snprintf(ended, sizeof(ended), "SIG%.16s", name != NULL ? name : "?");
+	tsr_report_set(out, "core_program",
+	               tsr_dump_text(origin->program, sizeof(origin->program)));
+	tsr_report_set(out, "core_pid", json_integer(origin->pid));
+	tsr_report_set(out, "core_thread", json_integer(origin->thread));
+	tsr_report_set(out, "core_signal", origin->signal != 0 ? json_string(ended) : json_null());
+	tsr_report_set(out, "core_lacks",
+	               json_string("names and processes of clients, ages, payload"));
+}
+
 json_t *
 tsr_dump_report_channel(const struct tsr_dump *dump, uint32_t index,
                         const struct tsr_dump_show *show)
@@ -369,6 +394,7 @@ tsr_dump_report_channel(const struct tsr_dump *dump, uint32_t index,
 	if (!tsr_dump_channel(dump, index, &channel))
 		return report;
 	tsr_report_set(report, "realm", tsr_dump_text(dump->realm.name, TSR_NAME_BYTES));
+	show_set_core(dump, report);
 	show_set_channel(dump, index, &channel, report);
 	tsr_report_set(report, "slots", show_slot_rows(dump, &channel, show, &left_off));
 	if ((dump->held >> TSR_SEGMENT_TOKENS & 1) != 0)
@@ -515,6 +541,7 @@ tsr_dump_report_realm(const struct tsr_dump *dump, const struct tsr_dump_show *s
 	tsr_report_set(report, "layout", json_string(layout));
 	tsr_report_set(report, "release", tsr_dump_text(dump->release, sizeof(dump->release)));
 	tsr_report_set(report, "taken_ns", tsr_report_count(dump->taken_ns));
+	show_set_core(dump, report);
 	tsr_report_set(report, "ticks_per_second", tsr_report_count(dump->map.ticks_per_second));
 	tsr_report_set(report, "first_lap", tsr_report_count(dump->map.first_lap));
 	tsr_report_set(report, "tickets", json_integer(dump->map.tickets_count));

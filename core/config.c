@@ -50,6 +50,7 @@ config_realm_default(const char *name)
 		.owner = geteuid(),
 		.group = getegid(),
 		.mode = 0600,
+		.core_files = true,
 		.where = "--set",
 	};
 

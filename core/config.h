@@ -28,6 +28,7 @@ struct tsr_config_realm {
 	gid_t group;
 	mode_t mode;          /* as in chmod: w participant, r observer */
 	bool foreign_regions; /* take clients' own memory as regions */
+	bool core_files;      /* they hold all of the realm but its arenas */
 	char where[160];      /* it was defined */
 	bool leaving;         /* no longer in the file: see reload.h */
 };

@@ -56,6 +56,7 @@ static const struct tsr_config_key config_realms[] = {
 	REALM("regions", U32, geometry.regions, 0, TSR_REGIONS_MAX, RESTART),
 	REALM("region_tickets", U32, geometry.region_tickets, 0, TSR_REGION_TICKETS_MAX, RESTART),
 	REALM("foreign_regions", BOOL, foreign_regions, 0, 0, LIVE),
+	REALM("core_files", BOOL, core_files, 0, 0, RESTART),
 	REALM("first_lap", U64, geometry.first_lap, 0, INT64_MAX, RESTART),
 	REALM("first_generation", U64, geometry.first_generation, 0, INT64_MAX, RESTART),
 };

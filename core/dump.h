@@ -14,11 +14,21 @@
  */
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/layout.h"
 #include "shm/map.h"
 #include "shm/proto.h"
+
+/* Of a core file: whose. */
+struct tsr_dump_origin {
+	bool core;
+	uint32_t pid;
+	uint32_t thread; /* that the signal met */
+	uint32_t signal; /* 0: none, it was written of a process that went on */
+	char program[16];
+};
 
 struct tsr_dump {
 	struct tsr_map map; /* of our copies; arenas have a size and no memory */
@@ -29,6 +39,7 @@ struct tsr_dump {
 	struct tsr_proto_row_realm realm;
 	struct tsr_proto_row_client *clients;
 	uint32_t clients_count;
+	struct tsr_dump_origin origin;
 };
 
 /* tsr_dump_room - private memory for a segment. Return: 0; -ENOMEM. */

@@ -13,14 +13,16 @@
 #define REALM_WHY_BYTES 192
 #define REALM_HUGE_LOG2 21
 
-static const char *
-realm_segment_name(uint32_t index)
+void
+tsr_realm_segment_name(struct tsr_realm const *realm, uint32_t index,
+                       char name[TSR_REALM_SEGMENT_NAME])
 {
-	static const char *const names[] = {
-		"tessera-directory", "tessera-channels", "tessera-tickets", "tessera-blocks",
-		"tessera-state",     "tessera-tokens",   "tessera-metrics"};
+	static const char *const names[] = {"directory", "channels", "tickets", "blocks",
+	                                    "state",     "tokens",   "metrics"};
 
-	return index < sizeof(names) / sizeof(names[0]) ? names[index] : "tessera-arena";
+	(void)snprintf(name, TSR_REALM_SEGMENT_NAME, "tessera-%s.%llu",
+	               index < sizeof(names) / sizeof(names[0]) ? names[index] : "arena",
+	               (unsigned long long)realm->epoch);
 }
 
 bool
@@ -62,8 +64,9 @@ realm_create_segment(struct tsr_realm *realm, uint32_t index, uint64_t bytes,
 {
 	bool const arena = index >= TSR_SEGMENT_ARENA0;
 	bool const large = arena || index == TSR_SEGMENT_CHANNELS;
+	char name[TSR_REALM_SEGMENT_NAME];
 	struct tsr_segment_request const request = {
-		.name = realm_segment_name(index),
+		.name = name,
 		.bytes = bytes,
 		.best = large ? realm->config->backing : TSR_BACKING_4K,
 		.node = tsr_segment_node(realm->daemon->poll_cpu),
@@ -71,9 +74,10 @@ realm_create_segment(struct tsr_realm *realm, uint32_t index, uint64_t bytes,
 	};
 	struct tsr_memory *const segment = &realm->segment[index];
 	char why[REALM_WHY_BYTES];
-	int const error =
-		tsr_segment_create(&realm->daemon->kernel, &request, segment, why, sizeof(why));
+	int error;
 
+	tsr_realm_segment_name(realm, index, name);
+	error = tsr_segment_create(&realm->daemon->kernel, &request, segment, why, sizeof(why));
 	if (error != 0)
 		return tsr_refuse(refusal, error, "realm '%s', %s: %s", realm->entry.name,
 		                  request.name, why);
@@ -94,6 +98,7 @@ realm_write(struct tsr_realm *realm, struct tsr_refusal *refusal)
 	int error;
 
 	geometry.epoch = realm->epoch;
+	geometry.features = realm->config->core_files ? TSR_FEATURE_IN_CORES : 0;
 	geometry.ticks_per_second = realm->daemon->ticks_per_second;
 	memset(geometry.backing, 0, sizeof(geometry.backing));
 	memcpy(geometry.backing, tsr_backing_name(realm->backing),
@@ -102,12 +107,13 @@ realm_write(struct tsr_realm *realm, struct tsr_refusal *refusal)
 	if (error != 0)
 		return tsr_refuse(refusal, error, "realm '%s' could not be laid out",
 		                  realm->entry.name);
+	tsr_map_advise_cores(&realm->map);
 	for (uint32_t i = 0; i < realm->segments_count; i++) {
 		error = tsr_segment_seal(&realm->segment[i], tsr_realm_daemon_writes(i));
 		if (error != 0)
-			return tsr_refuse(refusal, error, "realm '%s', %s could not be sealed: %s",
-			                  realm->entry.name, realm_segment_name(i),
-			                  strerror(-error));
+			return tsr_refuse(refusal, error,
+			                  "realm '%s', segment %u could not be sealed: %s",
+			                  realm->entry.name, i, strerror(-error));
 	}
 	return 0;
 }

@@ -60,16 +60,19 @@ static int
 realm_copy_segment(struct tsr_realm *realm, uint32_t index, int fd, char *why, size_t why_bytes)
 {
 	struct tsr_memory const old = {.fd = fd, .bytes = realm->estate.head->bytes[index]};
+	char name[TSR_REALM_SEGMENT_NAME];
 	struct tsr_segment_request const request = {
-		.name = index == TSR_SEGMENT_DIRECTORY ? "tessera-directory" : "tessera-blocks",
+		.name = name,
 		.bytes = old.bytes,
 		.best = TSR_BACKING_4K,
 		.node = tsr_segment_node(realm->daemon->poll_cpu),
 		.daemon_writes = true,
 	};
 	struct tsr_memory *const segment = &realm->segment[index];
-	int error = tsr_segment_create(&realm->daemon->kernel, &request, segment, why, why_bytes);
+	int error;
 
+	tsr_realm_segment_name(realm, index, name);
+	error = tsr_segment_create(&realm->daemon->kernel, &request, segment, why, why_bytes);
 	if (error != 0)
 		return error;
 	error = segment->bytes == old.bytes ? tsr_segment_read(&old, segment->base) : -EINVAL;
@@ -130,6 +133,7 @@ realm_open_memory(struct tsr_realm *realm, char *why, size_t why_bytes)
 		(void)snprintf(why, why_bytes, "the directory is damaged: its geometry");
 		return error;
 	}
+	tsr_map_advise_cores(&realm->map);
 	tsr_kept_name_bell(realm, name);
 	item = tsr_store_find(&realm->daemon->store, name);
 	if (item == NULL || item->fd <= 0) {

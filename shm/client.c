@@ -125,7 +125,10 @@ client_map(struct tsr_map *map, struct tsr_proto_attach_reply const *reply, int 
 			return -ENOBUFS;
 	}
 	map->segments_count = reply->segments;
-	return tsr_map_bind(map);
+	error = tsr_map_bind(map);
+	if (error == 0)
+		tsr_map_advise_cores(map);
+	return error;
 }
 
 static int

@@ -338,6 +338,7 @@ format_directory(struct tsr_directory *directory, struct tsr_realm_geometry cons
 	directory->first_lap = g->first_lap;
 	memcpy(directory->name, g->name, sizeof(directory->name));
 	memcpy(directory->backing, g->backing, sizeof(directory->backing));
+	directory->features = g->features;
 	(void)geometry_classes(g, directory->klass, &directory->tickets, &tickets_bytes);
 	directory->ranges_offset = tickets_bytes - format_ranges_bytes(g, directory->tickets);
 }

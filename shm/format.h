@@ -28,6 +28,7 @@ struct tsr_realm_geometry {
 	struct tsr_class_config klass[TSR_CLASSES_MAX];
 	uint32_t regions;        /* at a time; 0 .. TSR_REGIONS_MAX */
 	uint32_t region_tickets; /* of all regions together; 0 .. TSR_REGION_TICKETS_MAX */
+	uint64_t features;       /* TSR_FEATURE_* */
 	uint64_t epoch;
 	uint64_t ticks_per_second;
 	uint64_t first_lap;        /* tests of wrap-around; else 0 */

@@ -261,8 +261,8 @@ struct tsr_directory {
 	uint32_t layout_version;
 	uint32_t header_bytes;
 	uint64_t layout_hash;
-	uint64_t features;
-	uint64_t epoch; /* of the realm: another one is another realm */
+	uint64_t features; /* TSR_FEATURE_* */
+	uint64_t epoch;    /* of the realm: another one is another realm */
 	uint64_t ticks_per_second;
 	_Atomic uint64_t state; /* TSR_REALM_* */
 	uint32_t tickets;
@@ -300,6 +300,9 @@ struct tsr_pulse {
 };
 
 static_assert(sizeof(struct tsr_pulse) == 64, "layout");
+
+/* A core file of whoever has it mapped holds all of the realm but what is in its arenas. */
+#define TSR_FEATURE_IN_CORES UINT64_C(1)
 
 #define TSR_REALM_LIVING    UINT64_C(0)
 #define TSR_REALM_CONDEMNED UINT64_C(1) /* its memory can't be trusted: detach */

@@ -186,7 +186,18 @@ mapping_place(void *at, uint64_t bytes, int fd, bool writable)
 	return -errno;
 }
 
-/* Not for forked children, nor for core dumps. */
+void
+tsr_map_advise_cores(struct tsr_map const *map)
+{
+	bool const in_cores = (map->directory->features & TSR_FEATURE_IN_CORES) != 0;
+
+	for (uint32_t i = 0; in_cores && i < TSR_SEGMENT_ARENA0; i++) {
+		if (map->segment[i].base != NULL)
+			(void)madvise(map->segment[i].base, map->segment[i].bytes, MADV_DODUMP);
+	}
+}
+
+/* Not for forked children, nor, unless the realm says so, for core dumps. */
 static void
 mapping_advise(void *at, uint64_t bytes)
 {

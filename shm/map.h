@@ -82,6 +82,10 @@ TSR_MUST_CHECK
 int tsr_mapping_open(struct tsr_mapping *mapping, int fd, uint64_t bytes, uint32_t page_log2,
                      bool writable);
 
+/* tsr_map_advise_cores - bound: what core files of this process hold of it is what the directory
+ * says: all but arenas, or nothing */
+void tsr_map_advise_cores(struct tsr_map const *map);
+
 /* tsr_mapping_replace - the same for reading, where @mapping is: whoever reads it meanwhile sees
  * the one or the other. Return: 0; what mmap(2) gave. */
 TSR_MUST_CHECK

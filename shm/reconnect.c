@@ -87,6 +87,8 @@ reconnect_map_all(struct tsr_attachment *attachment, struct tsr_proto_reattach_r
 	for (int i = 0; error == 0 && i < 2; i++)
 		error = reconnect_map(&attachment->map.segment[segment[i]], reply->bytes[i],
 		                      fds[i]);
+	if (error == 0 && attachment->map.segment[TSR_SEGMENT_DIRECTORY].base != NULL)
+		tsr_map_advise_cores(&attachment->map);
 	return error;
 }
 

@@ -217,6 +217,7 @@ static const struct {
 	{"realms.demo.regions=3", NULL, "3", false},
 	{"realms.demo.region_tickets=99", NULL, "99", false},
 	{"realms.demo.foreign_regions=true", "false", "true", true},
+	{"realms.demo.core_files=false", "true", "false", false},
 	{"realms.demo.first_lap=9", "0", "9", false},
 	{"realms.demo.first_generation=9", NULL, "9", false},
 	{"realms.demo.classes=64:9,128:3", NULL, "64:9,128:3", false},
