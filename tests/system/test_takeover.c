@@ -974,6 +974,72 @@ taken_over(char const *const *sets)
 	return status.taken_over_ns;
 }
 
+#define MUCH (UINT32_C(1) << 20)
+
+/* Fills a channel (word 0), and, told to (word 1), removes it (word 2), until told (word 3). */
+static int
+remover(struct child_report *report, void *arg)
+{
+	struct tsr_attach_options const options = daemon_options(&daemon_);
+	struct tsr_channel_options const shape = {.size = sizeof(shape), .capacity = MUCH};
+	unsigned const rounds = *(unsigned const *)arg;
+	struct tsr_client client;
+	struct tsr_sender sender;
+	struct tsr_msg msg;
+
+	child_ok(report, tsr_attach(&options, &client));
+	for (uint64_t round = 1; round <= rounds; round++) {
+		child_ok(report, tsr_channel_create(client, "much", &shape));
+		child_ok(report, tsr_sender_open(client, "much", NULL, &sender));
+		for (int i = 0; i < 8000; i++) {
+			child_ok(report, tsr_alloc(client, 64, &msg));
+			child_ok(report, tsr_send(sender, &msg, TSR_NOWAIT));
+		}
+		child_ok(report, tsr_sender_close(sender));
+		report_set(report, 0, round);
+		child_check(report, report_await(report, 1, round, 30000));
+		child_ok(report, tsr_channel_remove(client, "much"));
+		report_set(report, 2, round);
+		child_check(report, report_await(report, 3, round, 30000));
+	}
+	child_ok(report, tsr_detach(client));
+	return 0;
+}
+
+/* Its messages, its memory and its name: nothing of it is left, wherever it was cut short. */
+Test(takeover, channel_that_was_being_removed_is_removed_by_the_next_daemon)
+{
+	char const *const sets[] = {"realms.demo.slots=1114112", NULL};
+	unsigned rounds = test_nightly() ? 100 : 6;
+	uint64_t seed = test_seed();
+	unsigned between = 0;
+	struct child child;
+
+	holder_start(&holder_);
+	heir_start(&daemon_, &holder_, sets);
+	child_start(&child, remover, &rounds);
+	for (uint64_t round = 1; round <= rounds; round++) {
+		uint64_t const until = test_random(&seed) % 8000000;
+		uint64_t since;
+
+		cr_assert(report_await(child.report, 0, round, 20000), "%s", child.report->text);
+		report_set(child.report, 1, round);
+		since = tsr_now_ns();
+		while (tsr_now_ns() - since < until)
+			;
+		between += atomic_load(&child.report->word[2]) < round;
+		daemon_kill(&daemon_);
+		heir_start(&daemon_, &holder_, sets);
+		cr_assert(report_await(child.report, 2, round, 20000), "%s", child.report->text);
+		daemon_balanced(&daemon_, "demo");
+		test_same(daemon_ledger(&daemon_, "demo").in_channels, 0);
+		report_set(child.report, 3, round);
+	}
+	child_join(&child);
+	cr_log_info("%u of %u killed in the middle of it", between, rounds);
+	takeover_teardown();
+}
+
 /* 1 GiB, 16,384 tickets, 100 clients: the best of three, for others use this machine, too. */
 Test(takeover, of_one_gibibyte_and_a_hundred_clients_takes_less_than_100_ms, .timeout = 120)
 {
