@@ -47,6 +47,7 @@ struct tsr_connection {
 	struct tsr_proto_feed feed; /* asked for, while `follows` */
 	bool follows;               /* a reply to FEED waits for news */
 	bool tentative;         /* its member has come back, and has not yet said that it knows */
+	bool unsure;            /* its member was let in, and has not yet said that it knows */
 	struct tsr_chore chore; /* what it waits for, unread */
 	uint32_t adopted;       /* 1 + index of an end that waits to be asked for; 0: none */
 	/* Packets that wait for room in the socket; each begins with its length. */

@@ -202,6 +202,7 @@ attach_enter(struct tsr_connection *connection, struct tsr_proto_attach const *a
 	error = observer ? attach_reply_observer(connection, &attach->head, realm)
 	                 : attach_reply(connection, &attach->head, connection->member);
 	if (error == 0) {
+		connection->unsure = !observer;
 		attach_tell(connection, observer);
 		return 0;
 	}

@@ -183,6 +183,9 @@ tsr_request_dispatch(struct tsr_connection *connection, void const *packet, size
 	struct tsr_proto_head head = {0};
 
 	connection->tentative = false;
+	if (connection->unsure && connection->member != NULL)
+		tsr_member_confirm(connection->member);
+	connection->unsure = false;
 	connection->chore = (struct tsr_chore){.step = NULL};
 	tsr_request_end_feed(connection);
 	if (bytes >= sizeof(head))

@@ -335,6 +335,9 @@ successor_serve(struct tsr_source *source, uint32_t events)
 	error = successor_judge(successor, status, &refusal);
 	if (error == 0 && successor->server->stopping)
 		error = tsr_refuse(&refusal, -ENOTCONN, "UPGRADE while the daemon stops");
+	/* It may have gone meanwhile. */
+	if (error == 0)
+		error = upgrade_check_store(successor->server->daemon, &refusal);
 	if (successor->connection != NULL && error == 0)
 		successor_follow(successor);
 	else if (successor->connection != NULL)

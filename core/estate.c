@@ -213,7 +213,7 @@ tsr_estate_enter(struct tsr_estate const *estate, uint16_t id,
 	record->flags = client->flags;
 	memcpy(record->name, client->name, sizeof(record->name));
 	/* [C1] pairs with [C2]: a record with a state is complete. */
-	tsr_st_rel(&record->state, TSR_ESTATE_ATTACHED);
+	tsr_st_rel(&record->state, TSR_ESTATE_ATTACHING);
 	return record;
 }
 

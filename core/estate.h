@@ -48,9 +48,10 @@ struct tsr_estate_client {
 
 static_assert(sizeof(struct tsr_estate_client) == 128, "layout");
 
-#define TSR_ESTATE_FREE     UINT64_C(0)
-#define TSR_ESTATE_ATTACHED UINT64_C(1)
-#define TSR_ESTATE_CLOSING  UINT64_C(2) /* it hung up without a goodbye */
+#define TSR_ESTATE_FREE      UINT64_C(0)
+#define TSR_ESTATE_ATTACHED  UINT64_C(1)
+#define TSR_ESTATE_CLOSING   UINT64_C(2) /* it hung up without a goodbye */
+#define TSR_ESTATE_ATTACHING UINT64_C(3) /* it has not said yet that it knows, nor used anything */
 
 struct tsr_estate_region {
 	alignas(TSR_CACHELINE) _Atomic uint64_t id; /* of the region; 0: none */
@@ -221,7 +222,7 @@ tsr_estate_row(struct tsr_estate const *estate, uint16_t id)
 	return estate->head == NULL ? NULL : estate->ends + (size_t)(id - 1) * TSR_ESTATE_ROW;
 }
 
-/* tsr_estate_enter - a client, from here on; its row is empty. */
+/* tsr_estate_enter - a client that is attaching, from here on; its row is empty. */
 struct tsr_estate_client *tsr_estate_enter(struct tsr_estate const *estate, uint16_t id,
                                            struct tsr_estate_client const *client);
 

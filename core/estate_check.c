@@ -102,7 +102,7 @@ check_client(struct check const *check, uint32_t id)
 
 	if (state == TSR_ESTATE_FREE)
 		return 0;
-	if (state > TSR_ESTATE_CLOSING || client->serial == 0 || client->pid == 0 ||
+	if (state > TSR_ESTATE_ATTACHING || client->serial == 0 || client->pid == 0 ||
 	    !check_text(client->name) || (client->flags & ~TSR_PROTO_ATTACH_FENCED) != 0)
 		return check_fails(check, "is an impossible client", id);
 	if (ends > TSR_ESTATE_ROW)

@@ -180,6 +180,15 @@ free_member:
 }
 
 void
+tsr_member_confirm(struct tsr_member *member)
+{
+	tsr_realm_lock(member->realm);
+	if (member->state == TSR_MEMBER_ATTACHED && member->estate != NULL)
+		tsr_st_rlx(&member->estate->state, TSR_ESTATE_ATTACHED);
+	tsr_realm_unlock(member->realm);
+}
+
+void
 tsr_member_closing(struct tsr_member *member)
 {
 	member->state = TSR_MEMBER_CLOSING;

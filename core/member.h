@@ -157,6 +157,9 @@ bool tsr_member_is_swept(struct tsr_member const *member);
 TSR_MUST_CHECK
 bool tsr_member_tidy(struct tsr_member *member, uint32_t *work);
 
+/* tsr_member_confirm - it knows that it is attached. Context: the control thread. */
+void tsr_member_confirm(struct tsr_member *member);
+
 /* tsr_member_row - for the feed: something about the client. */
 struct tsr_proto_row_feed tsr_member_row(struct tsr_member const *member, enum tsr_feed_kind kind);
 

@@ -286,6 +286,14 @@ tsr_takeover_members(struct tsr_realm *realm, char *why, size_t why_bytes)
 
 		if (state == TSR_ESTATE_FREE)
 			continue;
+		/* The answer did not reach it, or it would have said so before it used anything. */
+		if (state == TSR_ESTATE_ATTACHING) {
+			tsr_st_rlx(&realm->estate.clients[id - 1].state, TSR_ESTATE_FREE);
+			tsr_log(TSR_LOG_INFO,
+			        "client %u of realm '%s' was just attaching: its id is free", id,
+			        realm->entry.name);
+			continue;
+		}
 		error = tables_member(realm, (uint16_t)id, state);
 		if (error != 0)
 			return tables_fail(error, why, why_bytes, "client", id);

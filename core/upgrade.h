@@ -9,7 +9,7 @@
  *	asked		does a store keep every realm? does the other binary, run with our own
  *			arguments and --can-take-over LAYOUT, say that it can? if not: refused, and
  *			nothing was touched (core/control_upgrade.c)
- *	leaving		between two requests: nothing is half done. Our listening socket goes into
+ *	leaving		between two requests, or two steps of one. Our listening socket goes into
  *			the store under a name that says who left and when, so that those who
  *			connect meanwhile wait in its queue
  *	gone		the process becomes the other binary; or, where a supervisor has the store

@@ -21,6 +21,7 @@
 #include "shm/scope.h"
 
 #define CLIENT_DEADLINE_MS 5000
+#define CLIENT_PAUSE_NS    2000000 /* between two attempts to attach */
 
 /* What handles are looked up in before the first attach: nothing. */
 static struct tsr_process client_no_process;
@@ -159,6 +160,40 @@ tsr_attachment_classes(struct tsr_attachment *attachment)
 	                                 : TSR_LINES_MAX;
 }
 
+/*
+ * Who hangs up without a goodbye is killed: so one that had no memory is said again. The second of
+ * two that came through is refused, and harmless.
+ */
+static int
+client_say_goodbye(struct tsr_control *control)
+{
+	uint64_t const deadline_ns = tsr_deadline_in_ms(CLIENT_DEADLINE_MS);
+	struct tsr_proto_plain request = {0};
+	struct tsr_proto_plain reply;
+	int error;
+
+	do
+		error = tsr_control_ask(control, TSR_PROTO_DETACH, &request, sizeof(request),
+		                        &reply, sizeof(reply), NULL, deadline_ns);
+	while ((error == -ENOMEM || error == -ENOBUFS) && !control->refused &&
+	       tsr_now_ns() < deadline_ns);
+	return error;
+}
+
+/* Say that the answer came: a daemon that takes over gives the id of who did not to somebody else.
+ * Nothing was used under it before. */
+static int
+client_confirm(struct tsr_attachment *attachment, uint64_t deadline_ns)
+{
+	struct tsr_proto_plain ping = {0}, pong;
+
+	tsr_reconnect_watch(attachment);
+	if (attachment->observer)
+		return 0;
+	return tsr_control_ask(&attachment->control, TSR_PROTO_PING, &ping, sizeof(ping), &pong,
+	                       sizeof(pong), NULL, deadline_ns);
+}
+
 /* Ask for the realm, map what comes. */
 static int
 client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
@@ -195,18 +230,24 @@ client_join(struct tsr_attachment *attachment, struct tsr_proto_attach *request,
 	if (!attachment->observer)
 		attachment->state = &attachment->map.states[reply.client_id - 1];
 	memcpy(attachment->name, request->name, sizeof(attachment->name));
-	tsr_reconnect_watch(attachment);
+	error = client_confirm(attachment, deadline_ns);
+	if (error != 0) {
+		tsr_region_views_destroy(attachment);
+		client_unmap(&attachment->map);
+		/* To the one that let us in, if it is there still. */
+		attachment->control.renew = NULL;
+		(void)!client_say_goodbye(&attachment->control);
+		return error;
+	}
 	TSR_TRACE(attach, attachment->map.directory->name, request->name, attachment->me);
 	tsr_attachment_classes(attachment);
 	return 0;
 }
 
 static int
-client_attach(struct tsr_attachment *attachment, struct tsr_attach_options const *options)
+client_attach(struct tsr_attachment *attachment, struct tsr_attach_options const *options,
+              uint64_t deadline_ns)
 {
-	uint64_t const deadline_ns = options->deadline_ns != 0
-	                                     ? options->deadline_ns
-	                                     : tsr_deadline_in_ms(CLIENT_DEADLINE_MS);
 	struct tsr_proto_attach request = {0};
 	int error;
 
@@ -232,6 +273,26 @@ client_attach(struct tsr_attachment *attachment, struct tsr_attach_options const
 		tsr_control_close(&attachment->control);
 	}
 	return error;
+}
+
+/* A daemon that leaves in the middle of it may be followed by another one. */
+static int
+client_attach_to_any(struct tsr_attachment *attachment, struct tsr_attach_options const *options)
+{
+	uint64_t const deadline_ns = options->deadline_ns != 0
+	                                     ? options->deadline_ns
+	                                     : tsr_deadline_in_ms(CLIENT_DEADLINE_MS);
+	struct timespec const pause = {.tv_nsec = CLIENT_PAUSE_NS};
+	int error;
+
+	for (;;) {
+		*attachment = (struct tsr_attachment){.control = {.fd = -1}, .traced = TSR_TRACED};
+		error = client_attach(attachment, options, deadline_ns);
+		if (error != -ENOTCONN || attachment->control.refused ||
+		    tsr_now_ns() + CLIENT_PAUSE_NS >= deadline_ns)
+			return error;
+		(void)nanosleep(&pause, NULL);
+	}
 }
 
 /* A free place in the table. The process lock is held. */
@@ -271,10 +332,8 @@ tsr_attach(const struct tsr_attach_options *options, struct tsr_client *out)
 	error = tsr_trace_load();
 	if (error == 0)
 		error = client_place(&attachment, &index);
-	if (error == 0) {
-		*attachment = (struct tsr_attachment){.control = {.fd = -1}, .traced = TSR_TRACED};
-		error = client_attach(attachment, options);
-	}
+	if (error == 0)
+		error = client_attach_to_any(attachment, options);
 	if (error == 0) {
 		attachment->handle = tsr_handle_new(index);
 		out->handle = attachment->handle;
@@ -302,29 +361,8 @@ client_forget(struct tsr_attachment *attachment)
 		if (tap->attachment != attachment || tap->handle == 0)
 			continue;
 		tap->handle = 0;
-		if (tap->event.number != 0)
-			(void)close(tap->event.fd);
+		tsr_tap_event_drop(tap, true);
 	}
-}
-
-/*
- * Who hangs up without a goodbye is killed: so one that had no memory is said again. The second of
- * two that came through is refused, and harmless.
- */
-static int
-client_say_goodbye(struct tsr_control *control)
-{
-	uint64_t const deadline_ns = tsr_deadline_in_ms(CLIENT_DEADLINE_MS);
-	struct tsr_proto_plain request = {0};
-	struct tsr_proto_plain reply;
-	int error;
-
-	do
-		error = tsr_control_ask(control, TSR_PROTO_DETACH, &request, sizeof(request),
-		                        &reply, sizeof(reply), NULL, deadline_ns);
-	while ((error == -ENOMEM || error == -ENOBUFS) && !control->refused &&
-	       tsr_now_ns() < deadline_ns);
-	return error;
 }
 
 int

@@ -206,6 +206,10 @@ struct tsr_tap_own {
 	uint64_t segment;
 	uint32_t ticket; /* TSR_TICKETS_MAX: it is the first segment */
 	struct tsr_event_own event;
+	/* An observer's: an epoll(7) set with the event's descriptor, which is what is waited on,
+	 * and the daemon that this is of. */
+	int event_set;
+	uint64_t event_instance;
 	struct tsr_channel channel;
 };
 
@@ -336,8 +340,10 @@ int tsr_end_open_replies(struct tsr_client client, const char *name,
 /* tsr_end_inlined - for which inlined calls an end is, once it is in no scope */
 uint8_t tsr_end_inlined(struct tsr_end const *end);
 
-/* tsr_event_drop - close an event of the attachment, if there is one. The process lock is held. */
+/* tsr_event_drop - close an event of the attachment, if there is one. The process lock is held.
+ * tsr_tap_event_drop - that of a tap; @told: the daemon need not be told. */
 void tsr_event_drop(struct tsr_attachment *attachment, struct tsr_event_own *event);
+void tsr_tap_event_drop(struct tsr_tap_own *own, bool told);
 
 /* tsr_end_woke - the end woke so many of the other side: tell of it, and count. Context: cold. */
 TSR_COLD void tsr_end_woke(struct tsr_end *end, unsigned woken);

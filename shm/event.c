@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "shm/kind.h"
@@ -62,19 +63,26 @@ event_open(struct tsr_attachment *attachment, struct tsr_event_own *event, uint6
 	return 0;
 }
 
-/* Take the signals that have come, then ask for the next. */
+/* Take the signals that have come, then ask for the next. The process lock is held. */
 static int
-event_arm(struct tsr_attachment *attachment, struct tsr_event_own const *event)
+event_arm_locked(struct tsr_attachment *attachment, struct tsr_event_own const *event)
 {
 	char signals[EVENT_DRAIN_BYTES];
-	int error;
 
 	if (event->number == 0)
 		return -EINVAL;
 	while (read(event->fd, signals, sizeof(signals)) == (ssize_t)sizeof(signals))
 		continue;
+	return event_ask(attachment, TSR_PROTO_EVENT_ARM, event->number);
+}
+
+static int
+event_arm(struct tsr_attachment *attachment, struct tsr_event_own const *event)
+{
+	int error;
+
 	(void)pthread_mutex_lock(&tsr_process_lock);
-	error = event_ask(attachment, TSR_PROTO_EVENT_ARM, event->number);
+	error = event_arm_locked(attachment, event);
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return error;
 }
@@ -150,21 +158,116 @@ tsr_sender_arm(struct tsr_sender sender, int *ready)
 	return ready == NULL ? -EINVAL : event_arm_end(sender.handle, TSR_SIDE_SENDER, ready);
 }
 
+/*
+ * An observer is nobody to the daemon: one that takes the realm over knows nothing of its events,
+ * and numbers them from 1 again. They are opened anew, behind a descriptor that stays what it is.
+ */
+static bool
+tap_event_is_stale(struct tsr_tap_own const *own)
+{
+	return own->event_set > 0 && own->event_instance != own->attachment->control.instance;
+}
+
+void
+tsr_tap_event_drop(struct tsr_tap_own *own, bool told)
+{
+	if (own->event.number == 0)
+		return;
+	/* What its number means to another daemon is not ours to close. */
+	if (told || tap_event_is_stale(own)) {
+		(void)close(own->event.fd);
+		own->event.number = 0;
+	} else {
+		tsr_event_drop(own->attachment, &own->event);
+	}
+	if (own->event_set > 0)
+		(void)close(own->event_set);
+	own->event_set = 0;
+}
+
+/* One of the daemon's that there is now, in our set. The process lock is held. */
+static int
+tap_event_open(struct tsr_tap_own *own)
+{
+	struct tsr_attachment *const attachment = own->attachment;
+	struct epoll_event event = {.events = EPOLLIN};
+	struct tsr_event_own fresh = {.number = 0};
+	int error = event_open(attachment, &fresh, own->channel.id, TSR_SIDE_RECEIVER);
+
+	if (error != 0)
+		return error;
+	if (epoll_ctl(own->event_set, EPOLL_CTL_ADD, fresh.fd, &event) != 0) {
+		error = errno == ENOMEM ? -ENOMEM : -ENOBUFS;
+		tsr_event_drop(attachment, &fresh);
+		return error;
+	}
+	if (own->event.number != 0) {
+		(void)epoll_ctl(own->event_set, EPOLL_CTL_DEL, own->event.fd, NULL);
+		(void)close(own->event.fd);
+	}
+	own->event = fresh;
+	own->event_instance = attachment->control.instance;
+	return 0;
+}
+
+/* The process lock is held. */
+static int
+tap_event_make(struct tsr_tap_own *own, int *fd)
+{
+	int error = 0;
+
+	if (!own->attachment->observer) {
+		error = event_open(own->attachment, &own->event, own->channel.id,
+		                   TSR_SIDE_RECEIVER);
+		*fd = own->event.fd;
+		return error;
+	}
+	if (own->event_set <= 0) {
+		own->event_set = epoll_create1(EPOLL_CLOEXEC);
+		if (own->event_set < 0)
+			return errno == ENOMEM ? -ENOMEM : -ENOBUFS;
+		error = tap_event_open(own);
+		if (error != 0) {
+			(void)close(own->event_set);
+			own->event_set = 0;
+		}
+	}
+	*fd = own->event_set;
+	return error;
+}
+
 int
 tsr_tap_event(struct tsr_tap tap, int *fd)
 {
 	struct tsr_tap_own *own;
 	int error = -ENOTCONN;
+	int found = -1;
 
 	if (fd == NULL)
 		return -EINVAL;
 	(void)pthread_mutex_lock(&tsr_process_lock);
 	own = tsr_tap_get(tap);
 	if (own != NULL)
-		error = event_open(own->attachment, &own->event, own->channel.id,
-		                   TSR_SIDE_RECEIVER);
+		error = tap_event_make(own, &found);
 	if (error == 0)
-		*fd = own->event.fd;
+		*fd = found;
+	(void)pthread_mutex_unlock(&tsr_process_lock);
+	return error;
+}
+
+/* Of an observer that may have come back to another daemon, perhaps only to ask this. */
+static int
+tap_event_arm(struct tsr_tap_own *own)
+{
+	int error = 0;
+
+	(void)pthread_mutex_lock(&tsr_process_lock);
+	do {
+		if (tap_event_is_stale(own))
+			error = tap_event_open(own);
+		if (error == 0)
+			error = event_arm_locked(own->attachment, &own->event);
+	} while ((error == 0 || error == -ESTALE) && tap_event_is_stale(own));
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return error;
 }
@@ -183,7 +286,7 @@ tsr_tap_arm(struct tsr_tap tap, int *ready)
 		*ready = 1;
 		return 0;
 	}
-	error = event_arm(own->attachment, &own->event);
+	error = tap_event_arm(own);
 	if (error != 0)
 		return error;
 	*ready = tsr_tap_look(own);

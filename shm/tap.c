@@ -415,7 +415,7 @@ tsr_tap_close(struct tsr_tap tap)
 	own = tsr_tap_get(tap);
 	if (own != NULL) {
 		own->handle = 0;
-		tsr_event_drop(own->attachment, &own->event);
+		tsr_tap_event_drop(own, false);
 	}
 	(void)pthread_mutex_unlock(&tsr_process_lock);
 	return own == NULL ? -ENOTCONN : 0;

@@ -140,7 +140,7 @@ test_case(estate, impossible_clients)
 	struct tsr_estate_client *const client = &estate_.clients[0];
 
 	enter(1, 0);
-	tsr_st_rlx(&client->state, 3);
+	tsr_st_rlx(&client->state, TSR_ESTATE_ATTACHING + 1);
 	doubted("impossible client");
 	tsr_st_rlx(&client->state, TSR_ESTATE_CLOSING);
 	believed();

@@ -22,6 +22,7 @@
 #include "tests/support/check.h"
 #include "tests/support/child.h"
 #include "tests/support/holder.h"
+#include "tests/support/raw.h"
 
 /*
  * The daemon is killed while a holder keeps its realms: clients go on exchanging messages, lose
@@ -669,6 +670,31 @@ test_case(takeover, an_end_with_an_event_is_closed_by_the_next_daemon)
 	daemon_balanced(&daemon_, "demo");
 }
 
+/* The daemon has let it in, and dies before it can have used anything. */
+test_case(takeover, an_attach_that_was_under_way_leaves_no_id)
+{
+	uint64_t const deadline = test_deadline(5000);
+	int const raw = raw_attach(&daemon_);
+	struct tsr_client client;
+
+	test_same(daemon_status(&daemon_).clients, 1);
+	test_same(holder_count(&holder_, "tsr.client."), 1);
+	succeed();
+	daemon_log_has(&daemon_, "client 1 of realm 'demo' was just attaching");
+	test_same(daemon_status(&daemon_).clients, 0);
+	test_same(holder_count(&holder_, "tsr.client."), 0);
+	close(raw);
+	/* Who has said that it knows has it. */
+	client = daemon_attach(&daemon_, 0);
+	succeed();
+	test_same(daemon_status(&daemon_).clients, 1);
+	test_ok(tsr_channel_create(client, "there", NULL));
+	test_ok(tsr_channel_remove(client, "there"));
+	test_ok(tsr_detach(client));
+	while (daemon_status(&daemon_).clients != 0)
+		cr_assert(!test_passed(deadline), "it stays");
+}
+
 /* An observer comes back as a new one, and sees what the next daemon writes. */
 test_case(takeover, an_observer_comes_back)
 {
@@ -693,6 +719,70 @@ test_case(takeover, an_observer_comes_back)
 	test_ok(tsr_channel_remove(client, "seen"));
 	test_is(tsr_tap_open(watcher, "seen", &oldest, &tap), -ENOENT);
 	test_ok(tsr_detach(watcher));
+	test_ok(tsr_detach(client));
+}
+
+/* Sent to @i: only who looks there is told. */
+static void
+told_alone(struct tsr_client client, struct tsr_sender const *sender, struct tsr_tap const *tap,
+           int const *fd, int i)
+{
+	struct tsr_copy copy;
+	struct tsr_msg msg;
+	char bytes[64];
+	int ready;
+
+	test_ok(tsr_alloc(client, sizeof(bytes), &msg));
+	test_ok(tsr_send(sender[i], &msg, TSR_NOWAIT));
+	cr_assert_eq(polled(fd[i], 10000), POLLIN);
+	cr_assert_eq(polled(fd[1 - i], 0), 0);
+	test_ok(tsr_read_copy(tap[i], bytes, sizeof(bytes), &copy));
+	test_ok(tsr_tap_arm(tap[i], &ready));
+	test_same(ready, 0);
+	cr_assert_eq(polled(fd[i], 0), 0);
+}
+
+/* The daemon numbers them anew: what the next one calls the first may have been the second. */
+test_case(takeover, an_observers_event_descriptors_stay_what_they_are)
+{
+	struct tsr_client const client = daemon_attach(&daemon_, 0);
+	struct tsr_client const watcher = daemon_attach(&daemon_, TSR_ATTACH_OBSERVER);
+	char const *const names[] = {"one", "two"};
+	struct tsr_sender sender[2];
+	struct tsr_tap tap[2];
+	int fd[2], again, ready;
+
+	for (int i = 0; i < 2; i++) {
+		test_ok(tsr_sender_open(client, names[i], NULL, &sender[i]));
+		test_ok(tsr_tap_open(watcher, names[i], NULL, &tap[i]));
+		test_ok(tsr_tap_event(tap[i], &fd[i]));
+		test_ok(tsr_tap_arm(tap[i], &ready));
+		test_same(ready, 0);
+	}
+	for (int round = 0; round < 3; round++) {
+		succeed();
+		for (int i = 1; i >= 0; i--) {
+			/* It is told that it is time to look. */
+			cr_assert_neq(polled(fd[i], 10000), 0);
+			test_ok(tsr_tap_arm(tap[i], &ready));
+			test_same(ready, 0);
+			test_ok(tsr_tap_event(tap[i], &again));
+			test_same(again, fd[i]);
+			cr_assert_eq(polled(fd[i], 0), 0);
+		}
+		for (int i = 0; i < 2; i++)
+			told_alone(client, sender, tap, fd, i);
+	}
+	/* What closes is not somebody else's. */
+	succeed();
+	test_ok(tsr_tap_arm(tap[0], &ready));
+	test_ok(tsr_tap_close(tap[1]));
+	test_ok(tsr_tap_open(watcher, names[1], NULL, &tap[1]));
+	test_ok(tsr_tap_event(tap[1], &fd[1]));
+	told_alone(client, sender, tap, fd, 0);
+	test_ok(tsr_detach(watcher));
+	for (int i = 0; i < 2; i++)
+		test_ok(tsr_sender_close(sender[i]));
 	test_ok(tsr_detach(client));
 }
 
