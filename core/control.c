@@ -267,6 +267,7 @@ server_timer(struct tsr_server *server)
 	tsr_upgrade_expire(server, now);
 	server_arm_refusals(server, tsr_refusals_expire(&server->refusals, now));
 	server_look(server, now);
+	tsr_server_try_store(server, now);
 	server_watchdog(server, now);
 }
 

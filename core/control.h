@@ -58,7 +58,8 @@ struct tsr_server {
 	struct tsr_refusals refusals;
 	struct tsr_source store;  /* the holder has hung up */
 	struct tsr_source holder; /* one may have come */
-	uint64_t store_again_ns;  /* when one that hung up was last tried again */
+	uint64_t store_again_ns;  /* twice that passes before one that hung is tried again */
+	uint64_t store_due_ns;    /* when; 0: not */
 	unsigned char packet[TSR_PROTO_PACKET_MAX];
 };
 
@@ -90,6 +91,9 @@ void tsr_server_arm(struct tsr_server *server, uint64_t deadline_ns);
  * epoll_ctl(2) gave. */
 TSR_MUST_CHECK
 int tsr_server_watch_store(struct tsr_server *server);
+
+/* tsr_server_try_store - if it is time to try a holder again. The control thread. */
+void tsr_server_try_store(struct tsr_server *server, uint64_t now_ns);
 
 /* tsr_server_tell - a refusal or a drop, by tsr_refusals_add(). The control thread. */
 void tsr_server_tell(struct tsr_server *server, struct tsr_proto_row_feed const *row);

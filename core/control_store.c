@@ -11,7 +11,9 @@
 #include "core/kept.h"
 #include "core/realm.h"
 
-#define STORE_AGAIN_NS UINT64_C(10000000000) /* between two looks at one that hung up */
+/* Until the next attempt with one that does not answer: each holds everybody up for a second. */
+#define STORE_AGAIN_NS     UINT64_C(1000000000)
+#define STORE_AGAIN_MAX_NS UINT64_C(64000000000)
 
 static int
 store_watch(struct tsr_server *server, int fd, uint32_t events, struct tsr_source *source)
@@ -41,6 +43,15 @@ store_keep_realm(struct tsr_realm *realm, void *argument)
 		              realm->entry.name);
 }
 
+static void
+store_later(struct tsr_server *server)
+{
+	if (server->store_again_ns < STORE_AGAIN_MAX_NS)
+		server->store_again_ns *= 2;
+	server->store_due_ns = tsr_now_ns() + server->store_again_ns;
+	tsr_server_arm(server, server->store_due_ns);
+}
+
 /* Nothing is kept: if a holder is there, it gets all there is. */
 static void
 store_try(struct tsr_server *server)
@@ -52,9 +63,11 @@ store_try(struct tsr_server *server)
 		error = store_watch(server, store->fd, EPOLLRDHUP, &server->store);
 	if (error == 0)
 		tsr_daemon_each_realm(server->daemon, store_keep_realm, NULL);
-	else if (error != -ENOENT)
-		tsr_log(TSR_LOG_WARNING, "the holder that is there can't be used: %s",
-		        strerror(-error));
+	if (error == 0 || error == -ENOENT)
+		return;
+	tsr_log(TSR_LOG_WARNING, "the holder that is there can't be used, it is tried again: %s",
+	        strerror(-error));
+	store_later(server);
 }
 
 static void
@@ -70,17 +83,27 @@ static void
 store_gone(struct tsr_source *source, uint32_t events)
 {
 	struct tsr_server *const server = TSR_CONTAINER_OF(source, struct tsr_server, store);
-	uint64_t const now = tsr_now_ns();
 
 	(void)events;
 	/* It may be another one by now. */
 	if (!tsr_store_is_lost(&server->daemon->store))
 		return;
 	store_drop(server);
-	if (now - server->store_again_ns < STORE_AGAIN_NS || server->stopping)
+	store_later(server);
+}
+
+void
+tsr_server_try_store(struct tsr_server *server, uint64_t now_ns)
+{
+	if (server->store_due_ns == 0)
 		return;
-	server->store_again_ns = now;
-	store_try(server);
+	if (now_ns < server->store_due_ns) {
+		tsr_server_arm(server, server->store_due_ns);
+		return;
+	}
+	server->store_due_ns = 0;
+	if (!server->stopping && tsr_store_is_lost(&server->daemon->store))
+		store_try(server);
 }
 
 static void
@@ -95,6 +118,8 @@ store_holder(struct tsr_source *source, uint32_t events)
 		return;
 	if (tsr_store_is(store) != TSR_STORE_NONE)
 		store_drop(server);
+	server->store_due_ns = 0;
+	server->store_again_ns = STORE_AGAIN_NS / 2;
 	store_try(server);
 }
 
@@ -106,6 +131,7 @@ tsr_server_watch_store(struct tsr_server *server)
 
 	server->store.serve = store_gone;
 	server->holder.serve = store_holder;
+	server->store_again_ns = STORE_AGAIN_NS / 2;
 	/* Not what the holder answers, which whoever asked waits for, but its end. */
 	error = store_watch(server, store->fd, EPOLLRDHUP, &server->store);
 	return error != 0 ? error : store_watch(server, store->watch, EPOLLIN, &server->holder);

@@ -430,7 +430,6 @@ life_visit(struct life *life)
 
 	life_does(life, "visit");
 	error = tsr_region_create(life->client, 65536, NULL, &region);
-
 	if (error == 0)
 		error = tsr_region_alloc(region, 0, 64, &msg);
 	if (error == 0)
@@ -458,9 +457,8 @@ static void
 life_attach(struct life *life)
 {
 	uint64_t const deadline = tsr_deadline_in_ms(20000);
-	int error;
-
 	uint64_t cut;
+	int error;
 
 	while ((cut = atomic_load(&crowd->cut)) == CUT_BEGUN)
 		poll(NULL, 0, 1);
@@ -613,6 +611,11 @@ crowd_kill_holder(void)
 {
 	daemon_kill(crowd_holder);
 	crowd_keeps(0);
+}
+
+void
+crowd_start_holder(void)
+{
 	holder_again(crowd_holder);
 	crowd_keeps(1);
 }

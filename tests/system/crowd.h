@@ -46,8 +46,9 @@ void crowd_check(void);
 void crowd_kill_daemon(void);
 void crowd_start_daemon(void);
 
-/* crowd_kill_holder - assert that the daemon notices, start another, and await that it keeps. */
+/* The holder's death, and that the daemon notices; another one, and that it keeps the realm. */
 void crowd_kill_holder(void);
+void crowd_start_holder(void);
 
 /* crowd_stand_still - until crowd_go_on() nobody does anything. */
 void crowd_stand_still(void);

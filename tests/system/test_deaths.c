@@ -57,6 +57,18 @@ die_daemon(struct dead *dead)
 	test_same(daemon_status(&daemon_).realms_taken, 1);
 }
 
+/* And be in the middle of their repair when there is another. */
+static void
+die_holder(struct dead *dead)
+{
+	crowd_kill_holder();
+	dead->kills++;
+	dead->holders++;
+	while (one_in(2))
+		die_client(dead);
+	crowd_start_holder();
+}
+
 static void
 die_one(struct dead *dead)
 {
@@ -68,9 +80,7 @@ die_one(struct dead *dead)
 	if (one_in(DAEMON_SHARE)) {
 		die_daemon(dead);
 	} else if (one_in(HOLDER_SHARE)) {
-		crowd_kill_holder();
-		dead->kills++;
-		dead->holders++;
+		die_holder(dead);
 	} else {
 		die_client(dead);
 	}
