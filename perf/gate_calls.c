@@ -61,19 +61,25 @@ gate_empty(void)
 static const struct gate_way {
 	const char *name;
 	uint32_t channel_flags;
+	uint32_t kind; /* TSR_KIND_*; 0: buffered */
 	int (*round)(void);
 } gate_ways[] = {
-	{"one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, gate_one},
-	{"many", 0, gate_one},
-	{"batch", 0, gate_batch},
-	{"empty", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, gate_empty},
+	{"one", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, 0, gate_one},
+	{"many", 0, 0, gate_one},
+	{"batch", 0, 0, gate_batch},
+	{"empty", TSR_CHANNEL_ONE_SENDER | TSR_CHANNEL_ONE_RECEIVER, 0, gate_empty},
+	{"broadcast", TSR_CHANNEL_ONE_SENDER, TSR_KIND_BROADCAST, gate_one},
 };
 
 static int
 gate_open(struct gate_way const *way)
 {
 	struct tsr_channel_options const channel = {
-		.size = sizeof(channel), .capacity = 1024, .flags = way->channel_flags};
+		.size = sizeof(channel),
+		.capacity = 1024,
+		.flags = way->channel_flags,
+		.kind = way->kind,
+	};
 	struct tsr_end_options const options = {.size = sizeof(options), .create = &channel};
 	int error = tsr_attach(NULL, &gate_client);
 
@@ -105,6 +111,6 @@ main(int argc, char **argv)
 		if (strcmp(argv[1], gate_ways[i].name) == 0)
 			return gate_run(&gate_ways[i], strtoul(argv[2], NULL, 10));
 	}
-	(void)fputs("gate-calls one|many|batch|empty COUNT\n", stderr);
+	(void)fputs("gate-calls one|many|batch|empty|broadcast COUNT\n", stderr);
 	return 2;
 }

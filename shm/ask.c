@@ -126,7 +126,7 @@ tsr_asker_open(struct tsr_client client, const char *service, struct tsr_asker *
 		error = -EOPNOTSUPP;
 	}
 	if (error == 0 && request != NULL && reply != NULL) {
-		request->inlined = TSR_END_NOT_INLINED;
+		request->inlined = TSR_END_BY_KIND | TSR_SIDE_SENDER;
 		reply->endless = true;
 		ask_drain(client, own);
 		/* Who had this channel before may still be answered. */
@@ -397,7 +397,7 @@ ask_reply_end(struct tsr_attachment *attachment, uint32_t index, struct tsr_end 
 	*end = tsr_end_get(sender.handle);
 	if (*end == NULL)
 		return -ENOTCONN;
-	(*end)->inlined = TSR_END_NOT_INLINED;
+	(*end)->inlined = TSR_END_BY_KIND | TSR_SIDE_SENDER;
 	return 0;
 }
 

@@ -43,6 +43,7 @@ broadcast_open(struct tsr_end *end, struct tsr_end_options const *options)
 		return tsr_broadcast_join(end, options);
 	if (options->from != 0 || (options->flags & TSR_END_LOSSY) != 0)
 		return -EINVAL;
+	end->own = &tsr_broadcast_shm(&end->channel)->joins;
 	end->writer = (struct tsr_writer){
 		.joins_seen = UINT64_MAX,
 		.enough = TSR_WRITER_RETIRED,

@@ -36,6 +36,8 @@
  *		one position at most: the next one. The reader begins behind what that overwrites.
  *		hold, then the slot (reader); slot, then holds (sender): a full fence on both sides,
  *		[H1] and [H2], so a held ticket is seen by whom it is freed, or not kept.
+ * Speed	the one sender stores what the next slots' lines hold already, many in a row, so
+ *		that it has them when it writes: see broadcast_ask(). Nobody can tell.
  * Progress	send: lock-free; it looks at every cursor only when the slowest that it knows is in
  *		its way. Receive: wait-free, and writes nothing; release writes one word of its own.
  *		A sender that is stopped between claim and publish holds up readers and senders.

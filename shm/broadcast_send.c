@@ -12,8 +12,6 @@
 #include "shm/tap.h"
 #include "shm/ticket.h"
 
-#define BROADCAST_AHEAD 16 /* slots: so far ahead lines are fetched */
-
 int64_t
 tsr_broadcast_behind(struct tsr_channel const *channel, uint64_t position, uint32_t *slowest)
 {
@@ -93,7 +91,7 @@ static inline bool
 broadcast_has_room(struct tsr_end const *end)
 {
 	/* [J2] pairs with [J1]: behind this look at most one claim is made. */
-	uint64_t const joins = tsr_ld_acq(&tsr_broadcast_shm(&end->channel)->joins);
+	uint64_t const joins = tsr_ld_acq((_Atomic uint64_t const *)end->own);
 
 	return tsr_likely(joins == end->writer.joins_seen) && tsr_likely(broadcast_is_free(end));
 }
@@ -187,29 +185,65 @@ broadcast_free(struct tsr_end *end, struct tsr_magazine *magazines, uint64_t nam
 	tsr_fence_rel();
 }
 
+/* All of it goes into the magazine of its class, in which there is room for it. The oldest last: it
+ * is used first, and its lines have come by now. */
+static void
+broadcast_free_all(struct tsr_end *end, struct tsr_magazine *magazine)
+{
+	struct tsr_writer *const own = &end->writer;
+	struct tsr_ticket *const tickets = end->map->tickets;
+	uint64_t const *name = &own->name[own->retired];
+	uint64_t *out = &magazine->name[magazine->count];
+	uint16_t const me = end->me;
+
+	do {
+		name--;
+		*out++ = tsr_ticket_release(&tickets[tsr_name_index(*name)], *name, me);
+	} while (name != own->name);
+	/* [V3] pairs with [V2]: who copies sees that it is no longer shared; no instruction. */
+	tsr_fence_rel();
+	magazine->count += own->retired;
+	own->retired = 0;
+}
+
+/* Likewise one by one, but for what somebody holds, wherever they belong. */
+static void
+broadcast_free_some(struct tsr_end *end, struct tsr_magazine *magazines, uint64_t const *holders)
+{
+	struct tsr_writer *const own = &end->writer;
+	uint16_t first = own->retired; /* of those that are kept */
+
+	for (uint16_t i = own->retired; i-- > 0;) {
+		if (holders != NULL && tsr_broadcast_held(&end->channel, holders, own->name[i]))
+			own->name[--first] = own->name[i];
+		else
+			broadcast_free(end, magazines, own->name[i]);
+	}
+	own->retired -= first;
+	if (own->retired > 0)
+		memmove(own->name, &own->name[first], own->retired * sizeof(own->name[0]));
+}
+
 /* Free what is out of its slot and not held. One fence for all of them. */
 static void
 broadcast_flush(struct tsr_end *end)
 {
 	struct tsr_writer *const own = &end->writer;
 	struct tsr_magazine *const magazines = tsr_magazines_open(end->attachment);
-	uint32_t first = own->retired; /* of those that are kept */
+	struct tsr_magazine *const magazine = magazines != NULL ? &magazines[own->klass] : NULL;
 	uint64_t holders[TSR_CURSOR_WORDS];
 	bool held;
 
 	/* [H2] pairs with [H1]: the slots were claimed before the holds are looked at. */
 	tsr_fence_sc();
 	held = tsr_broadcast_holders(&end->channel, holders);
-	/* The oldest last: it is used first, and its lines have come by now. */
-	for (uint32_t i = own->retired; i-- > 0;) {
-		if (tsr_unlikely(held) && tsr_broadcast_held(&end->channel, holders, own->name[i]))
-			own->name[--first] = own->name[i];
-		else
-			broadcast_free(end, magazines, own->name[i]);
-	}
-	own->retired -= first;
-	if (tsr_unlikely(own->retired > 0))
-		memmove(own->name, &own->name[first], own->retired * sizeof(own->name[0]));
+	if (tsr_likely(!held) && tsr_likely(!own->mixed) && own->retired > 0 &&
+	    tsr_likely(magazine != NULL) &&
+	    tsr_likely(magazine->count + own->retired <= magazine->limit) && !TSR_TRACED)
+		broadcast_free_all(end, magazine);
+	else
+		broadcast_free_some(end, magazines, held ? holders : NULL);
+	own->mixed = own->mixed && own->retired > 0;
 }
 
 /* The daemon is responsible for what is left. */
@@ -237,6 +271,7 @@ broadcast_size(struct tsr_end *end, uint16_t klass)
 {
 	struct tsr_writer *const own = &end->writer;
 
+	own->mixed = own->retired > 0;
 	own->klass = klass;
 	own->enough = TSR_WRITER_RETIRED;
 	if (klass < end->map->classes_count && end->map->klass[klass].batch < own->enough)
@@ -245,10 +280,9 @@ broadcast_size(struct tsr_end *end, uint16_t klass)
 
 /* The slot is ours, and the ticket @name in it: from here on it is ours to free. */
 TSR_INLINE void
-broadcast_take_out(struct tsr_end *end, uint64_t name)
+broadcast_take_out(struct tsr_end *end, struct tsr_map const *map, uint64_t name)
 {
 	struct tsr_writer *const own = &end->writer;
-	struct tsr_map const *const map = end->map;
 	uint32_t const index = tsr_name_index(name);
 	struct tsr_block const *const block = &map->blocks[index];
 	struct tsr_ticket *const ticket = &map->tickets[index];
@@ -269,11 +303,40 @@ broadcast_take_out(struct tsr_end *end, uint64_t name)
 	tsr_barrier_compiler();
 }
 
+/*
+ * The one sender asks for the lines that it will write until the next time. Readers have them, too,
+ * and a store to such a line holds up all stores behind it until the line is ours alone; stores in
+ * a row wait together. So these come in a row, and change nothing (doc/performance.md, point 11).
+ */
+static void
+broadcast_ask(struct tsr_end *end)
+{
+	struct tsr_map const *const map = end->map;
+	uint64_t const until = end->position + end->writer.enough;
+
+	if (!end->alone || (int64_t)(end->writer.limit - until) < 0)
+		return;
+	for (uint64_t position = end->position; position != until; position++) {
+		struct tsr_slot *const slot = &end->slots[position & end->mask];
+		uint64_t const name = tsr_ld_rlx(&slot->name);
+		uint32_t const index = tsr_name_index(name);
+
+		if (position % (TSR_CACHELINE / sizeof(*slot)) == 0)
+			tsr_st_rlx(&slot->stamp, tsr_ld_rlx(&slot->stamp));
+		/* What is ready is the slot's; of another the daemon may be responsible by now. */
+		if (tsr_slot_phase(tsr_ld_rlx(&slot->word)) == TSR_READY &&
+		    index < map->tickets_count &&
+		    tsr_word_is_shared(tsr_ld_rlx(&map->tickets[index].word), name))
+			tsr_st_rlx(&map->tickets[index].tag, end->channel_id);
+	}
+}
+
 /* Free those of the tickets that are out of their slots that can be. */
 static void
 broadcast_tidy(struct tsr_end *end)
 {
 	broadcast_flush(end);
+	broadcast_ask(end);
 	if (end->writer.retired > TSR_WRITER_RETIRED / 2)
 		broadcast_bequeath(end); /* or they would be looked at with every message */
 }
@@ -296,41 +359,29 @@ tsr_broadcast_wake_senders(struct tsr_end *end, struct tsr_wait_side const *send
 		tsr_count(&end->attachment->state->wakes, 1);
 }
 
-/* Readers have the lines that come next: the slot's, and of a nearer one its old ticket's. */
-TSR_INLINE void
-broadcast_fetch(struct tsr_end const *end)
-{
-	struct tsr_slot *const far = &end->slots[(end->position + BROADCAST_AHEAD) & end->mask];
-	struct tsr_slot const *const near =
-		&end->slots[(end->position + BROADCAST_AHEAD / 2) & end->mask];
-	uint32_t const index = tsr_name_index(tsr_ld_rlx(&near->name));
-
-	tsr_prefetch_write(far);
-	if (index < end->map->tickets_count) {
-		tsr_prefetch_write(&end->map->tickets[index]);
-		tsr_prefetch_read(&end->map->blocks[index]);
-	}
-}
-
-/* The slot at our position is claimed: @word is what it was. */
+/* The slot at our position is claimed: @word is what it was. What both sides of a barrier use is
+ * loaded once. */
 TSR_INLINE void
 broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct tsr_zdesc zdesc)
 {
+	struct tsr_map const *const map = end->map;
+	uint64_t const position = end->position;
+	uint64_t const ready = end->expect | TSR_READY;
+
 	/* [V3] pairs with [V2]: who copies sees the claim if it sees what follows. */
 	tsr_fence_rel();
-	if (tsr_slot_phase(word) == TSR_READY)
-		broadcast_take_out(end, tsr_ld_rlx(&slot->name));
+	if (tsr_likely(tsr_slot_phase(word) == TSR_READY))
+		broadcast_take_out(end, map, tsr_ld_rlx(&slot->name));
 	tsr_st_rlx(&slot->name, zdesc.name);
 	tsr_st_rlx(&slot->range, zdesc.range);
-	tsr_st_rlx(&slot->stamp, ((uint32_t)end->position & end->stamp_mask) == end->stamp_mask
+	tsr_st_rlx(&slot->stamp, ((uint32_t)position & end->stamp_mask) == end->stamp_mask
 	                                 ? tsr_clock_ticks()
 	                                 : 0);
-	tsr_ticket_share(&end->map->tickets[tsr_name_index(zdesc.name)], zdesc.name,
-	                 end->channel_id);
+	tsr_ticket_share(&map->tickets[tsr_name_index(zdesc.name)], zdesc.name, end->channel_id);
 	if (TSR_TRACED)
 		tsr_buffered_tell_send(end, zdesc.name, zdesc.range);
 	/* [S2] pairs with [R1] and [B7]: zdesc, ticket word and payload come first. */
-	tsr_st_rel(&slot->word, end->expect | TSR_READY);
+	tsr_st_rel(&slot->word, ready);
 	tsr_end_step(end);
 	tsr_barrier_compiler();
 	/* [K2] pairs with [W1]: either we see the sleepers' bit or they see our slot. */
@@ -338,9 +389,8 @@ broadcast_fill(struct tsr_end *end, struct tsr_slot *slot, uint64_t word, struct
 		broadcast_wake(end);
 	/* [K2] pairs with [W1]: likewise, for a sender that has come round to our slot. */
 	if (!end->alone && tsr_unlikely(tsr_ld_rlx(&end->shm->senders_waiting) != 0))
-		tsr_broadcast_wake_senders(end, &end->mine, end->position - 1);
+		tsr_broadcast_wake_senders(end, &end->mine, position);
 	tsr_metrics_moved(end->metrics, tsr_range_length(zdesc.range));
-	broadcast_fetch(end);
 	if (tsr_unlikely(end->writer.retired >= end->writer.enough))
 		broadcast_tidy(end);
 }
@@ -407,25 +457,26 @@ broadcast_send(struct tsr_end *end, struct tsr_zdesc zdesc)
 }
 
 int
-tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc)
+tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *given)
 {
+	struct tsr_zdesc const zdesc = *given;
 	struct tsr_slot *const slot = tsr_end_slot(end);
 	struct tsr_ticket *ticket;
 	uint64_t word;
-	int error = tsr_ticket_own_range(end->map, *zdesc, end->me, &ticket);
+	int const error = tsr_ticket_own_range(end->map, zdesc, end->me, &ticket);
 
 	if (tsr_unlikely(error != 0))
 		return error;
-	if (tsr_unlikely(tsr_name_index(zdesc->name) >= end->map->tickets_count))
+	if (tsr_unlikely(tsr_name_index(zdesc.name) >= end->map->tickets_count))
 		return -EOPNOTSUPP; /* of a region: readers would have to map it first */
 	if (tsr_unlikely(!broadcast_has_room(end)))
-		return broadcast_send(end, *zdesc);
+		return broadcast_send(end, zdesc);
 	/* [B7] pairs with [S2]: which ticket is there. */
 	word = tsr_ld_acq(&slot->word);
 	if (tsr_unlikely(!broadcast_claimable(end, word)) ||
 	    tsr_unlikely(!broadcast_claim(end, slot, word)))
-		return broadcast_send(end, *zdesc);
-	broadcast_fill(end, slot, word, *zdesc);
+		return broadcast_send(end, zdesc);
+	broadcast_fill(end, slot, word, zdesc);
 	return 0;
 }
 

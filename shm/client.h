@@ -96,13 +96,16 @@ struct tsr_reader {
 struct tsr_writer {
 	uint64_t limit; /* the first position that a reader is in the way of, as far as known */
 	uint64_t joins_seen; /* when that was found out */
-	uint32_t retired;    /* tickets that are out of their slots, ours to free: */
+	uint16_t retired;    /* tickets that are out of their slots, ours to free: */
 	uint16_t enough;     /* so many are freed together, */
 	uint16_t klass;      /* of the class of the last */
+	bool mixed;          /* and others of other classes */
 	uint64_t name[TSR_WRITER_RETIRED];
 };
 
-#define TSR_END_TRACED      UINT8_C(0xf0) /* | its side */
+/* For which inlined calls an end is, if not for those of its side: | its side */
+#define TSR_END_TRACED      UINT8_C(0xf0) /* as before, but told of */
+#define TSR_END_BY_KIND     UINT8_C(0xe0) /* one try by its kind is all that most calls need */
 #define TSR_END_NOT_INLINED UINT8_C(0xfe)
 
 /* One open end. The first line is all that a message needs when nobody is in its way. */
@@ -111,12 +114,12 @@ struct tsr_end {
 	struct tsr_slot *slots;
 	struct tsr_channel_shm *shm;
 	struct tsr_map const *map;
-	uint64_t position; /* where it looks next */
-	uint64_t expect;   /* the word it hopes for: empty (senders) or ready, of that lap */
-	uint32_t mask;     /* capacity - 1 */
-	uint16_t me;       /* client id */
-	bool alone;        /* the one end of its side: no claim, no take */
-	uint8_t inlined;   /* its side, for inlined calls; or TSR_END_TRACED | that, _NOT_INLINED */
+	uint64_t position;   /* where it looks next */
+	uint64_t expect;     /* the word it hopes for: empty (senders) or ready, of that lap */
+	uint32_t mask;       /* capacity - 1 */
+	uint16_t me;         /* client id */
+	bool alone;          /* the one end of its side: no claim, no take */
+	uint8_t inlined;     /* its side, for inlined calls; or TSR_END_* */
 	uint32_t stamp_mask; /* stamp when all these bits of the position are set */
 	uint32_t channel_id;
 	/* The second line: what the sender knows ahead, and what a miss needs. */

@@ -152,7 +152,7 @@ tsr_end_inlined(struct tsr_end const *end)
 	/* What a receiver holds of a channel that requeues must be noted. */
 	if (!end->kind->inlined ||
 	    (end->side == TSR_SIDE_RECEIVER && tsr_requeue_is_on(&end->channel)))
-		return TSR_END_NOT_INLINED;
+		return (uint8_t)(TSR_END_BY_KIND | end->side);
 	return end->attachment->traced ? (uint8_t)(TSR_END_TRACED | end->side) : end->side;
 }
 

@@ -314,38 +314,45 @@ message_send(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 	return message_told("tsr_send", tsr_message_count(end, error));
 }
 
-/* Of a kind that has no inlined form: one try is all that most sends of a whole range need. */
+/* The same of another end: what the sample has is told of between two stores of the long way. */
 TSR_APART static int
-message_send_kind(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+message_send_apart(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 {
-	int error;
-
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_END_NOT_INLINED) ||
-	    tsr_unlikely(end->side != TSR_SIDE_SENDER) || tsr_unlikely(end->scope != NULL) ||
-	    tsr_unlikely(msg->length != tsr_range_length(msg->zdesc.range)))
-		return message_send(end, msg, deadline_ns);
-	error = end->kind->try_send(end, &msg->zdesc);
-	return tsr_likely(error == 0) ? 0
-	                              : message_send_on(end, msg, &msg->zdesc, deadline_ns, error);
-}
-
-/* What the sample has is told of between two stores of the long way. */
-TSR_APART static int
-message_send_warm(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
-{
-	struct tsr_end *const end = tsr_end_get(sender.handle);
 	uint64_t const name = msg->zdesc.name;
 	enum tsr_fast fast;
 	uint64_t range;
 
 	if (end == NULL || end->inlined != (TSR_END_TRACED | TSR_SIDE_SENDER) ||
 	    !tsr_message_range(msg, &range) || tsr_trace_has(name))
-		return message_send_kind(end, msg, deadline_ns);
+		return message_send(end, msg, deadline_ns);
 	fast = tsr_buffered_send_fast(end, name, range);
 	if (tsr_likely(fast == TSR_FAST_DONE))
 		return 0;
 	return fast == TSR_FAST_MISS ? message_send(end, msg, deadline_ns)
 	                             : tsr_message_after(end, fast, msg);
+}
+
+/* Of a kind that has no inlined form one try is all that most sends of a whole range need. */
+TSR_APART static int
+message_send_by_kind(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	int error;
+
+	if (tsr_unlikely(msg->length != tsr_range_length(msg->zdesc.range)))
+		return message_send(end, msg, deadline_ns);
+	error = end->kind->try_send(end, &msg->zdesc);
+	return tsr_likely(error == 0) ? 0
+	                              : message_send_on(end, msg, &msg->zdesc, deadline_ns, error);
+}
+
+TSR_APART static int
+message_send_warm(struct tsr_sender sender, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	struct tsr_end *const end = tsr_end_get(sender.handle);
+
+	return end != NULL && end->inlined == (TSR_END_BY_KIND | TSR_SIDE_SENDER)
+	               ? message_send_by_kind(end, msg, deadline_ns)
+	               : message_send_apart(end, msg, deadline_ns);
 }
 
 /* Who looks and finds nothing has not failed. */
@@ -368,21 +375,6 @@ message_recv(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 	return message_received(end, error);
 }
 
-/* Of a kind that has no inlined form: one whole try is all that most receives need. */
-TSR_APART static int
-message_recv_kind(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
-{
-	int error;
-
-	if (tsr_unlikely(end == NULL) || tsr_unlikely(end->inlined != TSR_END_NOT_INLINED) ||
-	    tsr_unlikely(end->side != TSR_SIDE_RECEIVER) || tsr_unlikely(end->scope != NULL))
-		return message_recv(end, msg, deadline_ns);
-	error = end->kind->try_recv(end, msg);
-	if (tsr_likely(error == 0))
-		return 0;
-	return message_received(end, message_go_on(end, NULL, msg, deadline_ns, error));
-}
-
 /* Of a traced end, what is not simply received. */
 TSR_COLD static int
 message_recv_traced(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns,
@@ -398,15 +390,15 @@ message_recv_traced(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_
 	return 0;
 }
 
+/* The end is not for the inlined form, nor for its kind's try alone. */
 TSR_APART static int
-message_recv_warm(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+message_recv_apart(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
 {
-	struct tsr_end *const end = tsr_end_get(receiver.handle);
 	enum tsr_fast fast;
 	uint64_t word;
 
 	if (end == NULL || end->inlined != (TSR_END_TRACED | TSR_SIDE_RECEIVER))
-		return message_recv_kind(end, msg, deadline_ns);
+		return message_recv(end, msg, deadline_ns);
 	word = tsr_buffered_look(end);
 	fast = tsr_buffered_recv_fast(end, word, msg);
 	if (tsr_likely(fast == TSR_FAST_DONE) && !tsr_trace_has(msg->zdesc.name))
@@ -415,6 +407,27 @@ message_recv_warm(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t de
 	if (fast == TSR_FAST_MISS && deadline_ns == TSR_NOWAIT && tsr_buffered_idle(end, word))
 		return -EAGAIN;
 	return message_recv_traced(end, msg, deadline_ns, fast);
+}
+
+/* Of a kind that has no inlined form one whole try is all that most receives need. */
+TSR_APART static int
+message_recv_by_kind(struct tsr_end *end, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	int const error = end->kind->try_recv(end, msg);
+
+	if (tsr_likely(error == 0))
+		return 0;
+	return message_received(end, message_go_on(end, NULL, msg, deadline_ns, error));
+}
+
+TSR_APART static int
+message_recv_warm(struct tsr_receiver receiver, struct tsr_msg *msg, uint64_t deadline_ns)
+{
+	struct tsr_end *const end = tsr_end_get(receiver.handle);
+
+	return end != NULL && end->inlined == (TSR_END_BY_KIND | TSR_SIDE_RECEIVER)
+	               ? message_recv_by_kind(end, msg, deadline_ns)
+	               : message_recv_apart(end, msg, deadline_ns);
 }
 
 int

@@ -33,7 +33,7 @@ request_open(enum world_client id)
 		.sender = world.sender[id][0],
 		.receiver = world.receiver[id][REQUEST_REPLIES],
 	};
-	world_end(id, 0, TSR_SIDE_SENDER)->inlined = TSR_END_NOT_INLINED;
+	world_end(id, 0, TSR_SIDE_SENDER)->inlined = TSR_END_BY_KIND | TSR_SIDE_SENDER;
 	request_reply_end()->endless = true;
 }
 

@@ -21,7 +21,7 @@ gate() {
 	TESSERA_GATE_PRELOAD=$TESSERA_BUILD/tests/perf/slow_send.so gate
 	echo "$output"
 	[ "$status" -eq 1 ]
-	[[ $output == *"one    tsr_send"*SLOWER* ]]
+	[[ $output == *"one       tsr_send"*SLOWER* ]]
 	[[ $output == *"calls take more than 5 % more instructions"* ]]
 }
 

@@ -134,8 +134,8 @@ open_ends(void)
 	own->handle = asker.handle;
 	twin_is(local_receiver(client[2], &twin.channel, &options, &service), 0);
 	twin_is(local_sender(client[2], &replies, &options, back), 0);
-	end_of(own->sender.handle)->inlined = TSR_END_NOT_INLINED;
-	end_of(back->handle)->inlined = TSR_END_NOT_INLINED;
+	end_of(own->sender.handle)->inlined = TSR_END_BY_KIND | TSR_SIDE_SENDER;
+	end_of(back->handle)->inlined = TSR_END_BY_KIND | TSR_SIDE_SENDER;
 	end_of(own->receiver.handle)->endless = true;
 }
 
