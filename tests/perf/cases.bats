@@ -80,3 +80,10 @@ measure_alike() {
 	jq -es 'map(.case) | contains(["rtt:clients 1", "rtt:clients 1000", "rtt:clients 1000 flat"])' figures
 	jq -es 'map(select(.case == "rtt:clients 1000 flat").baseline.name) == ["rtt:clients 1"]' figures
 }
+
+@test "a round trip among idle channels, beside one of a single" {
+	measure rtt:channels
+	jq -es 'map(.case) | contains(["rtt:channels 1", "rtt:channels 1000", "rtt:channels 100000"])' figures
+	jq -es 'all(.ours.median > 0 and .baseline.median > 0)' figures
+	jq -es 'map(select(.case | endswith(" flat")).baseline.name) | all(. == "rtt:channels 1")' figures
+}
