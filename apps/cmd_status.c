@@ -2,9 +2,14 @@
 /* Copyright (c) 2026 The Tessera Authors */
 /* tessera status: how the daemon and its realms are. */
 
+#include <linux/capability.h>
+
 #include "apps/cli.h"
 #include "apps/rows.h"
 #include "apps/table.h"
+
+#define STATUS_CAPABILITY_BYTES   8
+#define STATUS_CAPABILITIES_BYTES (64 * STATUS_CAPABILITY_BYTES)
 
 static const struct tsr_column status_facts[] = {
 	{"release", "release", TSR_CELL_TEXT},
@@ -26,6 +31,10 @@ static const struct tsr_column status_facts[] = {
 	{"refused", "requests refused", TSR_CELL_COUNT},
 	{"compat", "older kernel's fallbacks", TSR_CELL_TEXT},
 	{"systemd", "started by systemd", TSR_CELL_TEXT},
+	{"sandbox", "sandbox", TSR_CELL_TEXT},
+	{"sandbox_seccomp", "  seccomp", TSR_CELL_TEXT},
+	{"sandbox_landlock_abi", "  Landlock ABI", TSR_CELL_TEXT},
+	{"capabilities", "  capabilities", TSR_CELL_TEXT},
 	{"reload", "configuration", TSR_CELL_TEXT},
 	{"reload_age_ns", "  that long ago", TSR_CELL_NS},
 	{"reload_text", "  by", TSR_CELL_TEXT},
@@ -156,6 +165,41 @@ status_fill_takeover(const struct tsr_proto_status_reply *reply, json_t *out)
 	tsr_report_set(out, "clients_away", json_integer(reply->clients_away));
 }
 
+/* By name those that a daemon may keep; the rest by number. */
+static json_t *
+status_capabilities(uint64_t mask)
+{
+	char text[STATUS_CAPABILITIES_BYTES] = "";
+	size_t used = 0;
+
+	for (unsigned i = 0; i < 64 && used + STATUS_CAPABILITY_BYTES < sizeof(text); i++) {
+		const char *const before = used == 0 ? "" : " ";
+
+		if ((mask >> i & 1) == 0)
+			continue;
+		if (i == CAP_CHOWN || i == CAP_KILL)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", before,
+			                         i == CAP_KILL ? "kill" : "chown");
+		else
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%u", before,
+			                         i);
+	}
+	return json_string(mask == 0 ? "none" : text);
+}
+
+static void
+status_fill_sandbox(const struct tsr_proto_status_reply *reply, json_t *out)
+{
+	static const char *const modes[] = {"off", "log", "on", "?"};
+
+	tsr_report_set(out, "sandbox",
+	               json_string(modes[reply->sandbox & TSR_STATUS_SANDBOX_MODE]));
+	tsr_report_set(out, "sandbox_seccomp",
+	               json_boolean(reply->sandbox & TSR_STATUS_SANDBOX_SECCOMP));
+	tsr_report_set(out, "sandbox_landlock_abi", json_integer(reply->landlock));
+	tsr_report_set(out, "capabilities", status_capabilities(reply->capabilities));
+}
+
 static void
 status_fill_reload(const struct tsr_proto_status_reply *reply, json_t *out)
 {
@@ -196,6 +240,7 @@ tsr_cmd_status(int argc, char **argv)
 		goto close;
 	}
 	status_fill(&reply, report);
+	status_fill_sandbox(&reply, report);
 	status_fill_reload(&reply, report);
 	status_fill_takeover(&reply, report);
 	tsr_report_set(report, "socket", json_string(control.path));

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/landlock.h>
 #include <linux/membarrier.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,21 @@ kernel_newer(struct tsr_doctor *doctor)
 	                                               : ": fallbacks are used for those missing");
 }
 
+/* What the daemon shuts itself in with. */
+static void
+kernel_sandbox(struct tsr_doctor *doctor)
+{
+	uint32_t const trap = SECCOMP_RET_TRAP;
+	bool const calls = syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &trap) == 0;
+	long const abi =
+		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+	tsr_doctor_found(doctor, calls && abi > 0 ? TSR_FINDING_OK : TSR_FINDING_WARN, "sandbox",
+	                 DOCTOR_UPGRADE, "seccomp %s, Landlock ABI %ld%s", calls ? "yes" : "no",
+	                 abi > 0 ? abi : 0L,
+	                 calls && abi > 0 ? "" : ": the daemon is less shut in");
+}
+
 void
 tsr_doctor_kernel(struct tsr_doctor *doctor)
 {
@@ -111,6 +128,7 @@ tsr_doctor_kernel(struct tsr_doctor *doctor)
 	kernel_pidfd(doctor);
 	kernel_membarrier(doctor);
 	kernel_newer(doctor);
+	kernel_sandbox(doctor);
 }
 
 /* Reserved pages of one size. Return: whether there are any. */

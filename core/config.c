@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/config_key.h"
+#include "core/helper.h"
 
 #define CONFIG_WHY_BYTES  256
 #define CONFIG_LINE_BYTES 512
@@ -32,13 +33,20 @@ config_complain(struct tsr_config_sink *sink, const char *format, ...)
 	sink->complain(sink->argument, line);
 }
 
+/* The file that it stands in. */
+static const char *
+config_file_of(struct tsr_config_sink const *sink, config_setting_t const *setting)
+{
+	const char *const included = config_setting_source_file(setting);
+
+	return included != NULL ? included : sink->file;
+}
+
 /* A complaint about one place of the file. */
 static void
 config_complain_at(struct tsr_config_sink *sink, config_setting_t const *setting, const char *why)
 {
-	const char *const file = config_setting_source_file(setting);
-
-	config_complain(sink, "%s:%u: %s", file != NULL ? file : "configuration",
+	config_complain(sink, "%s:%u: %s", config_file_of(sink, setting),
 	                (unsigned)config_setting_source_line(setting), why);
 }
 
@@ -68,6 +76,7 @@ tsr_config_default(struct tsr_config *config)
 		.socket_group = (gid_t)-1,
 		.log_level = TSR_LOG_INFO,
 		.poll_cpu = -1,
+		.sandbox = TSR_SANDBOX_DEFAULT,
 		.connections_per_user = 256,
 		.events_per_user = 1024,
 		.bytes_per_user = UINT64_C(64) << 20,
@@ -263,7 +272,7 @@ config_read_realm(struct tsr_config *config, config_setting_t *group, struct tsr
 		return;
 	}
 	(void)snprintf(realm->where, sizeof(realm->where), "%.*s:%u",
-	               (int)sizeof(realm->where) - 16, config_setting_source_file(group),
+	               (int)sizeof(realm->where) - 16, config_file_of(sink, group),
 	               (unsigned)config_setting_source_line(group));
 	for (int i = 0; i < config_setting_length(group); i++) {
 		config_setting_t *const member = config_setting_get_elem(group, (unsigned)i);
@@ -323,21 +332,27 @@ int
 tsr_config_read(struct tsr_config *config, const char *path, struct tsr_config_sink *sink)
 {
 	unsigned const before = sink->mistakes;
+	int const fd = tsr_helper_open(path);
+	FILE *const stream = fd < 0 ? NULL : fdopen(fd, "r");
 	config_t file;
 
-	if (access(path, R_OK) != 0) {
-		int const error = -errno;
+	if (stream == NULL) {
+		int const error = fd < 0 ? fd : -errno;
 
-		config_complain(sink, "%s: cannot be read: %s", path, strerror(errno));
+		if (fd >= 0)
+			(void)close(fd);
+		config_complain(sink, "%s: cannot be read: %s", path, strerror(-error));
 		return error;
 	}
+	sink->file = path;
 	config_init(&file);
-	if (config_read_file(&file, path) != CONFIG_TRUE)
+	if (config_read(&file, stream) != CONFIG_TRUE)
 		config_complain(sink, "%s:%d: %s", path, config_error_line(&file),
 		                config_error_text(&file));
 	else
 		config_read_root(config, config_root_setting(&file), sink);
 	config_destroy(&file);
+	(void)fclose(stream);
 	return sink->mistakes == before ? 0 : -EINVAL;
 }
 

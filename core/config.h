@@ -15,6 +15,7 @@
 
 #include "core/log.h"
 #include "core/postmortem.h"
+#include "core/sandbox.h"
 #include "core/segment.h"
 #include "shm/format.h"
 
@@ -41,6 +42,7 @@ struct tsr_config {
 	bool isolated;
 	int poll_cpu; /* -1: not pinned */
 	bool compat;  /* behave as on Linux 6.1 */
+	enum tsr_sandbox_mode sandbox;
 	uint32_t connections_per_user;
 	uint32_t events_per_user;
 	uint64_t bytes_per_user;
@@ -68,6 +70,7 @@ struct tsr_config_sink {
 	tsr_config_complain_fn *complain;
 	void *argument;
 	unsigned mistakes;
+	const char *file; /* that is being read */
 };
 
 /*

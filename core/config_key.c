@@ -5,11 +5,11 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/helper.h"
 
 #define CONFIG_CPUS_MAX 4095
 
@@ -33,6 +33,7 @@ static const struct tsr_config_key config_globals[] = {
 	GLOBAL("poll.isolated", BOOL, isolated, 0, 0, LIVE),
 	GLOBAL("poll.cpu", INT, poll_cpu, -1, CONFIG_CPUS_MAX, RESTART),
 	GLOBAL("compat.kernel", KERNEL, compat, 0, 0, LIVE),
+	GLOBAL("sandbox.mode", SANDBOX, sandbox, 0, 0, RESTART),
 	GLOBAL("limits.connections_per_user", U32, connections_per_user, 1, 65536, LIVE),
 	GLOBAL("limits.events_per_user", U32, events_per_user, 0, 65536, LIVE),
 	GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX, LIVE),
@@ -113,13 +114,15 @@ config_key_bytes(struct tsr_config_key const *key)
 	case TSR_CONFIG_USER:
 	case TSR_CONFIG_GROUP:
 	case TSR_CONFIG_BACKING:
+	case TSR_CONFIG_SANDBOX:
 		break;
 	}
 	return sizeof(uint32_t);
 }
 
 static_assert(sizeof(mode_t) == sizeof(uint32_t) && sizeof(uid_t) == sizeof(uint32_t) &&
-                      sizeof(enum tsr_backing) == sizeof(uint32_t),
+                      sizeof(enum tsr_backing) == sizeof(uint32_t) &&
+                      sizeof(enum tsr_sandbox_mode) == sizeof(uint32_t),
               "sizes of values");
 
 bool
@@ -175,6 +178,10 @@ tsr_config_key_format(struct tsr_config_key const *key, void const *object, char
 	case TSR_CONFIG_BACKING:
 		(void)snprintf(out, out_bytes, "%s",
 		               tsr_backing_name(*(enum tsr_backing const *)at));
+		return;
+	case TSR_CONFIG_SANDBOX:
+		(void)snprintf(out, out_bytes, "%s",
+		               tsr_sandbox_mode_name(*(enum tsr_sandbox_mode const *)at));
 		return;
 	}
 }
@@ -292,25 +299,21 @@ config_store_identity(struct tsr_config_key const *key, unsigned *to,
                       struct tsr_config_value const *value, char *why, size_t why_bytes)
 {
 	bool const user = key->type == TSR_CONFIG_USER;
-	struct passwd const *passwd = NULL;
-	struct group const *group = NULL;
 	int64_t number;
+	int error = -ENOENT;
 
 	if (config_take_number(value, false, &number) == 0 && number >= 0 && number < UINT32_MAX) {
 		*to = (unsigned)number;
 		return 0;
 	}
-	if (config_is_text(value) && user)
-		passwd = getpwnam(value->text);
-	else if (config_is_text(value))
-		group = getgrnam(value->text);
-	if (passwd == NULL && group == NULL) {
-		(void)snprintf(why, why_bytes, "%s names no %s of this system: \"%s\"", key->path,
-		               user ? "user" : "group", config_is_text(value) ? value->text : "?");
-		return -EINVAL;
-	}
-	*to = passwd != NULL ? passwd->pw_uid : group->gr_gid;
-	return 0;
+	if (config_is_text(value))
+		error = tsr_helper_find(user, value->text, to);
+	if (error == 0)
+		return 0;
+	(void)snprintf(why, why_bytes, "%s names no %s of this system: \"%s\"%s", key->path,
+	               user ? "user" : "group", config_is_text(value) ? value->text : "?",
+	               error == -ENOENT ? "" : " (who finds names does not answer)");
+	return -EINVAL;
 }
 
 static int
@@ -328,6 +331,10 @@ config_store_text(struct tsr_config_key const *key, void *to, struct tsr_config_
 	} else if (key->type == TSR_CONFIG_BACKING) {
 		expected = "auto, 1G, 2M, thp or 4K";
 		if (text != NULL && tsr_backing_find(text, to) == 0)
+			return 0;
+	} else if (key->type == TSR_CONFIG_SANDBOX) {
+		expected = "on, log or off";
+		if (text != NULL && tsr_sandbox_mode_find(text, to) == 0)
 			return 0;
 	} else if (key->type == TSR_CONFIG_KERNEL) {
 		expected = "\"6.1\" (all fallbacks) or \"\" (what the kernel offers)";
@@ -370,6 +377,7 @@ tsr_config_key_store(struct tsr_config_key const *key, void *object,
 	case TSR_CONFIG_PATH:
 	case TSR_CONFIG_LEVEL:
 	case TSR_CONFIG_BACKING:
+	case TSR_CONFIG_SANDBOX:
 	case TSR_CONFIG_KERNEL:
 		return config_store_text(key, to, value, why, why_bytes);
 	}

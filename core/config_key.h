@@ -24,7 +24,8 @@ enum tsr_config_type {
 	TSR_CONFIG_USER,  /* uid_t, name or number */
 	TSR_CONFIG_GROUP, /* gid_t, name or number */
 	TSR_CONFIG_BACKING,
-	TSR_CONFIG_KERNEL, /* bool: "6.1" or "" */
+	TSR_CONFIG_KERNEL,  /* bool: "6.1" or "" */
+	TSR_CONFIG_SANDBOX, /* enum tsr_sandbox_mode */
 };
 
 /* One key: where its value goes, and what it may be. */

@@ -287,6 +287,7 @@ server_thread(void *argument)
 	struct tsr_server *const server = argument;
 	struct epoll_event events[SERVER_EVENTS_MAX];
 
+	(void)pthread_setname_np(pthread_self(), "control");
 	tsr_registry_thread_begin();
 	server->watchdog_ns = tsr_systemd_watchdog_ns();
 	server->watchdog_rounds = UINT64_MAX;
@@ -355,7 +356,6 @@ tsr_server_start(struct tsr_server *server, struct tsr_refusal *refusal)
 	if (error != 0)
 		return tsr_refuse(refusal, -error, "the control thread could not be made: %s",
 		                  strerror(error));
-	(void)pthread_setname_np(server->thread, "control");
 	server->running = true;
 	return 0;
 }

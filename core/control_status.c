@@ -60,6 +60,21 @@ status_reload(struct tsr_reload const *reload, struct tsr_proto_status_reply *re
 	memcpy(reply->reload_text, reload->text, sizeof(reply->reload_text));
 }
 
+static void
+status_sandbox(struct tsr_sandbox const *sandbox, struct tsr_proto_status_reply *reply)
+{
+	static const uint32_t modes[] = {
+		[TSR_SANDBOX_ON] = TSR_STATUS_SANDBOX_ON,
+		[TSR_SANDBOX_LOG] = TSR_STATUS_SANDBOX_LOG,
+		[TSR_SANDBOX_OFF] = TSR_STATUS_SANDBOX_OFF,
+	};
+
+	reply->sandbox =
+		modes[sandbox->mode] | (sandbox->filtered ? TSR_STATUS_SANDBOX_SECCOMP : 0);
+	reply->capabilities = sandbox->capabilities;
+	reply->landlock = sandbox->landlock;
+}
+
 void
 tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 {
@@ -96,6 +111,7 @@ tsr_status_take(struct tsr_daemon *daemon, struct tsr_proto_status_reply *reply)
 	reply->taken_over_ns = tsr_counter_read(&daemon->taken_over_ns);
 	reply->upgraded_ns = tsr_counter_read(&daemon->inherited.gap_ns);
 	memcpy(reply->upgraded_from, daemon->inherited.from, sizeof(reply->upgraded_from));
+	status_sandbox(&daemon->sandbox, reply);
 	status_realms(daemon, reply);
 	status_reload(&daemon->reload, reply);
 	(void)snprintf(reply->release, sizeof(reply->release), "%s", TSR_VERSION);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include "core/control_request.h"
 #include "core/counter.h"
+#include "core/helper.h"
 #include "core/realm.h"
 #include "core/upgrade.h"
 
@@ -34,6 +36,7 @@ struct tsr_successor {
 	int answer; /* a pipe: all that it says; at most what fits into it */
 	uint64_t deadline_ns;
 	bool late;
+	char said[UPGRADE_ANSWER_BYTES];
 	struct tsr_proto_upgrade_reply reply; /* if it can */
 };
 
@@ -127,15 +130,22 @@ upgrade_choose(struct tsr_daemon *daemon, struct tsr_proto_upgrade const *reques
                struct tsr_successor *successor, struct tsr_refusal *refusal)
 {
 	const char *const own = daemon->start->path;
-	const char *const binary = request->binary[0] != '\0' ? request->binary : own;
+	const char *binary = request->binary[0] != '\0' ? request->binary : own;
 	bool const supervised =
 		tsr_store_is(&daemon->store) == TSR_STORE_SYSTEMD || daemon->rundir.from_systemd;
 
+	if (!supervised && daemon->sandbox.mode != TSR_SANDBOX_OFF)
+		return tsr_refuse(refusal, -EOPNOTSUPP,
+		                  "the sandbox lets the daemon run nothing, so a supervisor must "
+		                  "start the other binary: run it under systemd, or with "
+		                  "sandbox.mode = off");
 	if (supervised && !upgrade_same_file(binary, own))
 		return tsr_refuse(refusal, -EOPNOTSUPP,
 		                  "the supervisor starts %s: install the new one there, and name "
 		                  "none",
 		                  own);
+	/* Where there are two names for it, ours. */
+	binary = supervised ? own : binary;
 	successor->reply.how = supervised ? TSR_UPGRADE_RESTART : TSR_UPGRADE_EXEC;
 	(void)snprintf(successor->reply.binary, sizeof(successor->reply.binary), "%s", binary);
 	return 0;
@@ -202,6 +212,26 @@ successor_ask(struct tsr_successor *successor, struct tsr_start const *start, in
 
 static void successor_serve(struct tsr_source *source, uint32_t events);
 
+/* The same by the helper, which was forked while that could be done. */
+static int
+successor_ask_aside(struct tsr_successor *successor, struct tsr_refusal *refusal)
+{
+	struct tsr_server *const server = successor->server;
+	struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = &successor->source}};
+	char layout[TSR_LAYOUT_BYTES];
+	int error;
+
+	tsr_upgrade_layout(layout);
+	error = tsr_helper_check(server->daemon->asker, layout);
+	if (error == 0 &&
+	    epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->daemon->asker, &event) != 0)
+		error = -errno;
+	return error == 0 ? 0
+	                  : tsr_refuse(refusal, -EPROTO,
+	                               "%s can't be asked, and nothing was touched: %s",
+	                               successor->reply.binary, strerror(-error));
+}
+
 /* Run it, and hear when it has answered. */
 static int
 successor_start(struct tsr_successor *successor, struct tsr_refusal *refusal)
@@ -211,6 +241,8 @@ successor_start(struct tsr_successor *successor, struct tsr_refusal *refusal)
 	int out[2];
 	int error;
 
+	if (server->daemon->asker >= 0)
+		return successor_ask_aside(successor, refusal);
 	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0)
 		return tsr_refuse(refusal, -ENOBUFS, "pipe: %s", strerror(errno));
 	successor->answer = out[0];
@@ -264,9 +296,8 @@ tsr_request_upgrade(struct tsr_connection *connection, void const *packet,
 static int
 successor_judge(struct tsr_successor *successor, int status, struct tsr_refusal *refusal)
 {
-	char text[UPGRADE_ANSWER_BYTES] = "";
-	bool const can = read(successor->answer, text, sizeof(text) - 1) > 0 &&
-	                 tsr_upgrade_understand(text, successor->reply.release);
+	char *const text = successor->said;
+	bool const can = tsr_upgrade_understand(text, successor->reply.release);
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0 && can)
 		return 0;
@@ -319,6 +350,29 @@ successor_follow(struct tsr_successor *successor)
 	tsr_server_leave(successor->server, &row, why);
 }
 
+/* What it said, and how it ended. Return: false: it has not yet. */
+static bool
+successor_hear(struct tsr_successor *successor, int *status)
+{
+	struct tsr_server *const server = successor->server;
+	int const asker = server->daemon->asker;
+	ssize_t got;
+
+	if (asker >= 0) {
+		(void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, asker, NULL);
+		*status = tsr_helper_checked(asker, successor->said, sizeof(successor->said));
+		/* The helper gives it no longer than we do. */
+		successor->late = WIFSIGNALED(*status) && WTERMSIG(*status) == SIGKILL;
+		return true;
+	}
+	if (waitpid(successor->pid, status, WNOHANG) != successor->pid)
+		return false;
+	successor->pid = 0;
+	got = read(successor->answer, successor->said, sizeof(successor->said) - 1);
+	successor->said[got > 0 ? got : 0] = '\0';
+	return true;
+}
+
 /* It has ended. */
 static void
 successor_serve(struct tsr_source *source, uint32_t events)
@@ -329,9 +383,8 @@ successor_serve(struct tsr_source *source, uint32_t events)
 	int status, error;
 
 	(void)events;
-	if (waitpid(successor->pid, &status, WNOHANG) != successor->pid)
+	if (!successor_hear(successor, &status))
 		return;
-	successor->pid = 0;
 	error = successor_judge(successor, status, &refusal);
 	if (error == 0 && successor->server->stopping)
 		error = tsr_refuse(&refusal, -ENOTCONN, "UPGRADE while the daemon stops");
@@ -362,7 +415,7 @@ tsr_upgrade_expire(struct tsr_server *server, uint64_t now_ns)
 {
 	struct tsr_successor *const successor = server->successor;
 
-	if (successor == NULL)
+	if (successor == NULL || successor->deadline_ns == 0)
 		return;
 	if (now_ns < successor->deadline_ns) {
 		tsr_server_arm(server, successor->deadline_ns);

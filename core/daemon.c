@@ -4,6 +4,7 @@
 #include "core/daemon.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,9 @@
 #include "core/death.h"
 #include "core/eal.h"
 #include "core/guard.h"
+#include "core/helper.h"
 #include "core/realm.h"
+#include "core/sandbox_daemon.h"
 #include "core/systemd.h"
 #include "core/takeover.h"
 #include "core/telemetry.h"
@@ -300,6 +303,9 @@ daemon_prepare(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 
 	(void)umask(077);
 	daemon_block_signals();
+	error = tsr_daemon_shed(daemon, refusal);
+	if (error != 0)
+		return error;
 	/* Before EAL: a provider has threads of its own, which are not to be pinned. */
 	if (tsr_trace_load() != 0)
 		return tsr_refuse(refusal, -EOPNOTSUPP, "%s", tsr_last_hint());
@@ -319,6 +325,8 @@ daemon_begin(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 		daemon->config->socket[0] != '\0' ? daemon->config->socket : NULL;
 	int error = tsr_rundir_open(&daemon->rundir, socket, refusal->text, sizeof(refusal->text));
 
+	if (error == 0)
+		error = tsr_daemon_stay(daemon, refusal);
 	if (error != 0)
 		return error;
 	error = tsr_store_open(&daemon->store, daemon->rundir.socket);
@@ -343,6 +351,68 @@ daemon_begin(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	return error;
 }
 
+/* The poll core's thread, and whether it could shut itself in. */
+struct daemon_poll {
+	struct tsr_daemon *daemon;
+	struct tsr_refusal *refusal;
+	sem_t decided;
+	int error;
+};
+
+static void *
+daemon_poll(void *argument)
+{
+	struct daemon_poll *const poll = argument;
+	struct tsr_daemon *const daemon = poll->daemon;
+	int error;
+
+	/* By itself: to name another thread takes a file that is out of reach. */
+	(void)pthread_setname_np(pthread_self(), "poll");
+	error = tsr_sandbox_calls(&daemon->sandbox, TSR_SANDBOX_POLL, false, poll->refusal);
+
+	poll->error = error;
+	(void)sem_post(&poll->decided);
+	if (error != 0)
+		return NULL;
+	tsr_registry_thread_begin();
+	tsr_poll_core_run(&daemon->poll);
+	tsr_registry_thread_end();
+	tsr_postmortem_close(&daemon->postmortem);
+	return NULL;
+}
+
+/* From where the main thread is, which may be pinned; that one goes wherever it may then. */
+static int
+daemon_start_poll(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
+{
+	struct daemon_poll poll = {.daemon = daemon, .refusal = refusal};
+	int error;
+
+	(void)sem_init(&poll.decided, 0, 0);
+	error = pthread_create(&daemon->poll_thread, NULL, daemon_poll, &poll);
+	if (error != 0) {
+		(void)sem_destroy(&poll.decided);
+		return tsr_refuse(refusal, -error, "the poll core's thread could not be made: %s",
+		                  strerror(error));
+	}
+	daemon->polling = true;
+	while (sem_wait(&poll.decided) != 0)
+		;
+	(void)sem_destroy(&poll.decided);
+	(void)sched_setaffinity(0, sizeof(daemon->cpus), &daemon->cpus);
+	return poll.error;
+}
+
+static void
+daemon_stop_poll(struct tsr_daemon *daemon)
+{
+	if (!daemon->polling)
+		return;
+	tsr_poll_core_stop(&daemon->poll);
+	(void)pthread_join(daemon->poll_thread, NULL);
+	daemon->polling = false;
+}
+
 int
 tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
                  struct tsr_config_sources const *sources, struct tsr_start const *start,
@@ -356,7 +426,10 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 	                              .begun_ns = tsr_now_ns(),
 	                              .rundir = {.lock = -1, .listener = -1},
 	                              .reload = {.watch = {.fd = -1}},
+	                              .asker = -1,
+	                              .postmortem = {.recorder = -1},
 	                              .poll = {.epoll = -1, .doorbell = -1}};
+	daemon->reload.sources = sources;
 	error = daemon_prepare(daemon, refusal);
 	if (error != 0)
 		return error;
@@ -364,6 +437,10 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 	error = daemon_begin(daemon, refusal);
 	if (error == 0)
 		error = tsr_telemetry_start(daemon, refusal);
+	if (error == 0)
+		error = tsr_daemon_shut_in(daemon, refusal);
+	if (error == 0)
+		error = daemon_start_poll(daemon, refusal);
 	if (error == 0)
 		tsr_upgrade_tell(daemon);
 	if (error != 0) {
@@ -380,7 +457,8 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 void
 tsr_daemon_run(struct tsr_daemon *daemon)
 {
-	tsr_poll_core_run(&daemon->poll);
+	tsr_postmortem_serve(&daemon->postmortem);
+	daemon_stop_poll(daemon);
 }
 
 void
@@ -424,6 +502,7 @@ daemon_dissolve_realm(struct tsr_realm *realm, void *argument)
 void
 tsr_daemon_stop(struct tsr_daemon *daemon)
 {
+	daemon_stop_poll(daemon);
 	if (!daemon->leaving_all) {
 		tsr_store_clear(&daemon->store);
 		if (daemon->realms.table != NULL)
@@ -454,5 +533,8 @@ tsr_daemon_stop(struct tsr_daemon *daemon)
 		tsr_eal_stop();
 	tsr_store_close(&daemon->store);
 	tsr_rundir_close(&daemon->rundir);
+	tsr_helper_finder_end();
+	if (daemon->asker >= 0)
+		(void)close(daemon->asker);
 	tsr_registry_thread_end();
 }

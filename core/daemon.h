@@ -6,7 +6,8 @@
 /*
  * The daemon as a whole: what its threads share, its start and its end.
  *
- * Two threads: the main one is the poll core (and reaps), the other one serves the control socket.
+ * Three threads: the poll core (which reaps), the control thread (the socket), and the main one,
+ * which starts and stops all and in between writes what is kept of deaths.
  *
  *	state			guarded by
  *	realms, clients		registries: looked up by both without a lock
@@ -34,6 +35,7 @@
 #include "core/registry.h"
 #include "core/reload.h"
 #include "core/rundir.h"
+#include "core/sandbox.h"
 #include "core/store.h"
 #include "core/upgrade.h"
 #include "shm/proto.h"
@@ -46,9 +48,13 @@ struct tsr_server;
 struct tsr_daemon {
 	struct tsr_config const *config; /* in force; the control thread's while that runs */
 	struct tsr_kernel kernel;
+	struct tsr_sandbox sandbox;
 	struct tsr_rundir rundir;
 	struct tsr_store store;
 	struct tsr_poll_core poll;
+	pthread_t poll_thread;
+	bool polling; /* it is there */
+	int asker;    /* helper: see helper.h; -1: what is to be run is run by ourselves */
 	struct tsr_quota quota;
 	struct tsr_feed feed;
 	struct tsr_errands errands;
@@ -94,15 +100,15 @@ struct tsr_daemon {
  * @start:	how this process was started; stays the caller's, and must outlive the daemon
  * @refusal:	on failure, what was missing
  *
- * Context: the thread that will be the poll core, before any other. Return: 0; a negative errno,
- * and no file, socket or mapping is left.
+ * Context: the main thread, before any other. Return: 0, and it serves; a negative errno, and no
+ * file, socket or mapping is left.
  */
 TSR_MUST_CHECK
 int tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
                      struct tsr_config_sources const *sources, struct tsr_start const *start,
                      struct tsr_refusal *refusal);
 
-/* tsr_daemon_run - until SIGTERM, SIGINT or a request to stop. */
+/* tsr_daemon_run - until SIGTERM, SIGINT or a request to stop. Context: the main thread. */
 void tsr_daemon_run(struct tsr_daemon *daemon);
 
 /* tsr_daemon_stop - tell the clients, remove and unmap everything. */

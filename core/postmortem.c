@@ -13,9 +13,8 @@
 #include "core/postmortem_folder.h"
 #include "core/row.h"
 
-#define POSTMORTEM_MAX         4
-#define POSTMORTEM_COPY_MAX    (UINT64_C(64) << 20) /* more takes too long under the lock */
-#define POSTMORTEM_STACK_BYTES ((size_t)256 << 10)
+#define POSTMORTEM_MAX      4
+#define POSTMORTEM_COPY_MAX (UINT64_C(64) << 20) /* more takes too long under the lock */
 
 int
 tsr_postmortem_create(struct tsr_postmortem *postmortem, struct tsr_config const *config,
@@ -32,24 +31,12 @@ tsr_postmortem_create(struct tsr_postmortem *postmortem, struct tsr_config const
 		                  "user %u",
 		                  folder, strerror(errno), (unsigned)geteuid());
 	*postmortem = (struct tsr_postmortem){.trace = config->postmortem_trace,
-	                                      .keep = config->postmortem_keep};
+	                                      .keep = config->postmortem_keep,
+	                                      .recorder = postmortem->recorder};
 	memcpy(postmortem->folder, config->postmortem_folder, sizeof(postmortem->folder));
 	(void)pthread_mutex_init(&postmortem->lock, NULL);
-	(void)pthread_cond_init(&postmortem->idle, NULL);
+	(void)pthread_cond_init(&postmortem->news, NULL);
 	return 0;
-}
-
-void
-tsr_postmortem_destroy(struct tsr_postmortem *postmortem)
-{
-	if (postmortem->keep == 0)
-		return; /* never created */
-	(void)pthread_mutex_lock(&postmortem->lock);
-	while (postmortem->pending > 0)
-		(void)pthread_cond_wait(&postmortem->idle, &postmortem->lock);
-	(void)pthread_mutex_unlock(&postmortem->lock);
-	(void)pthread_cond_destroy(&postmortem->idle);
-	(void)pthread_mutex_destroy(&postmortem->lock);
 }
 
 /* One more is under way, if there may be. */
@@ -71,7 +58,6 @@ postmortem_end(struct tsr_postmortem *postmortem)
 {
 	(void)pthread_mutex_lock(&postmortem->lock);
 	postmortem->pending--;
-	(void)pthread_cond_signal(&postmortem->idle);
 	(void)pthread_mutex_unlock(&postmortem->lock);
 }
 
@@ -240,10 +226,9 @@ postmortem_take_events(struct tsr_remains *remains)
 	}
 }
 
-static void *
-postmortem_thread(void *argument)
+static void
+postmortem_write(struct tsr_remains *remains)
 {
-	struct tsr_remains *const remains = argument;
 	struct tsr_proto_row_client const *const victim = &remains->victim;
 	struct tsr_proto_row_feed row = {.kind = TSR_FEED_KEEP, .uid = victim->uid};
 	char path[TSR_POSTMORTEM_PATH_MAX];
@@ -265,31 +250,64 @@ postmortem_thread(void *argument)
 		              "%s",
 		              victim->id, victim->name, row.realm, path, strerror(-error));
 	tsr_postmortem_drop(remains);
-	return NULL;
 }
 
 void
 tsr_postmortem_keep(struct tsr_remains *remains)
 {
-	pthread_attr_t attributes;
-	pthread_t thread;
-	int error;
+	struct tsr_postmortem *postmortem;
+	struct tsr_remains **last;
 
 	if (remains == NULL)
 		return;
 	postmortem_take_events(remains);
-	error = pthread_attr_init(&attributes);
-	if (error == 0) {
-		(void)pthread_attr_setstacksize(&attributes, POSTMORTEM_STACK_BYTES);
-		(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-		/* Not where the poll core may have been pinned. */
-		(void)pthread_attr_setaffinity_np(&attributes, sizeof(remains->daemon->cpus),
-		                                  &remains->daemon->cpus);
-		error = pthread_create(&thread, &attributes, postmortem_thread, remains);
-		(void)pthread_attr_destroy(&attributes);
+	postmortem = &remains->daemon->postmortem;
+	(void)pthread_mutex_lock(&postmortem->lock);
+	for (last = &postmortem->first; *last != NULL; last = &(*last)->next)
+		;
+	*last = remains;
+	(void)pthread_cond_signal(&postmortem->news);
+	(void)pthread_mutex_unlock(&postmortem->lock);
+}
+
+void
+tsr_postmortem_serve(struct tsr_postmortem *postmortem)
+{
+	struct tsr_remains *remains;
+
+	(void)pthread_mutex_lock(&postmortem->lock);
+	while ((remains = postmortem->first) != NULL || !postmortem->closed) {
+		if (remains == NULL) {
+			(void)pthread_cond_wait(&postmortem->news, &postmortem->lock);
+			continue;
+		}
+		postmortem->first = remains->next;
+		(void)pthread_mutex_unlock(&postmortem->lock);
+		postmortem_write(remains);
+		(void)pthread_mutex_lock(&postmortem->lock);
 	}
-	if (error == 0)
-		return;
-	tsr_log(TSR_LOG_WARNING, "a death could not be kept: %s", strerror(error));
-	tsr_postmortem_drop(remains);
+	(void)pthread_mutex_unlock(&postmortem->lock);
+}
+
+void
+tsr_postmortem_close(struct tsr_postmortem *postmortem)
+{
+	(void)pthread_mutex_lock(&postmortem->lock);
+	postmortem->closed = true;
+	(void)pthread_cond_signal(&postmortem->news);
+	(void)pthread_mutex_unlock(&postmortem->lock);
+}
+
+void
+tsr_postmortem_destroy(struct tsr_postmortem *postmortem)
+{
+	if (postmortem->keep != 0) { /* it was created */
+		/* The daemon may never have run, or deaths may have come after. */
+		tsr_postmortem_close(postmortem);
+		tsr_postmortem_serve(postmortem);
+		(void)pthread_cond_destroy(&postmortem->news);
+		(void)pthread_mutex_destroy(&postmortem->lock);
+	}
+	if (postmortem->recorder >= 0)
+		(void)close(postmortem->recorder);
 }

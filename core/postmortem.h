@@ -11,9 +11,9 @@
  *		dump --save` writes it; `events`, see below; with postmortem.trace also `trace`,
  *		what LTTng's session has, and `lttng.log`, what `lttng` said. It appears as a whole.
  * Progress	the copy is made before anything is repaired, under the realm's lock: about a
- *		millisecond for 4 MiB. Everything else is done by a thread that nobody waits for but
- *		the end of the daemon. While POSTMORTEM_MAX are under way, more deaths are repaired
- *		and not kept.
+ *		millisecond for 4 MiB. Everything else is done by the main thread, one death after
+ *		the other; nobody waits for it but the end of the daemon. While POSTMORTEM_MAX are
+ *		under way, more deaths are repaired and not kept.
  * Trust	copied under the realm's guard. Folders that were not made here are left alone.
  */
 
@@ -38,8 +38,12 @@ struct tsr_postmortem {
 	bool trace;                                 /* what LTTng's session has, too */
 	uint32_t keep;                              /* so many folders */
 	pthread_mutex_t lock;
-	pthread_cond_t idle;
-	uint32_t pending; /* under the lock */
+	pthread_cond_t news;
+	int recorder; /* helper: see helper.h; -1: none */
+	/* Under the lock. */
+	uint32_t pending;          /* between take and the end of it */
+	struct tsr_remains *first; /* to be written */
+	bool closed;               /* no more will come */
 };
 
 /* The file `events`: this, then rows as the feed has them, oldest first. */
@@ -61,8 +65,13 @@ TSR_MUST_CHECK
 int tsr_postmortem_create(struct tsr_postmortem *postmortem, struct tsr_config const *config,
                           struct tsr_refusal *refusal);
 
-/* tsr_postmortem_destroy - wait for those under way, ten seconds at most for each. */
+/* tsr_postmortem_destroy - write what is left: ten seconds at most for each. */
 void tsr_postmortem_destroy(struct tsr_postmortem *postmortem);
+
+/* tsr_postmortem_serve - write what is to be kept, until tsr_postmortem_close(). Context: the main
+ * thread; the other one any. */
+void tsr_postmortem_serve(struct tsr_postmortem *postmortem);
+void tsr_postmortem_close(struct tsr_postmortem *postmortem);
 
 /*
  * tsr_postmortem_take - copy what is there of the member's realm, before it is repaired
@@ -71,7 +80,8 @@ void tsr_postmortem_destroy(struct tsr_postmortem *postmortem);
  */
 struct tsr_remains *tsr_postmortem_take(struct tsr_member const *member);
 
-/* tsr_postmortem_keep - write it, with what the feed has said by now. Context: without locks. */
+/* tsr_postmortem_keep - have it written, with what the feed has said by now. Context: without
+ * locks. */
 void tsr_postmortem_keep(struct tsr_remains *remains);
 
 /* tsr_postmortem_drop - it was no death. NULL is fine. */

@@ -7,22 +7,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/daemon.h"
 #include "core/file.h"
+#include "core/helper.h"
 
 #define FOLDER_DATE_BYTES 20 /* "20261120T171500.123Z" */
-#define FOLDER_LTTNG_MS   10000
-#define FOLDER_LOOK_MS    20
 #define FOLDER_NAME_BYTES (TSR_NAME_BYTES + FOLDER_DATE_BYTES + 16)
 #define FOLDER_BESIDE     ".new"
 #define FOLDER_MODE       0700
@@ -142,45 +138,6 @@ folder_write_events(int folder, struct tsr_remains const *remains)
 	return close(fd) != 0 && error == 0 ? -errno : error;
 }
 
-/* Give it its time, then end it. */
-static void
-folder_await(pid_t pid)
-{
-	struct timespec const look = {.tv_nsec = FOLDER_LOOK_MS * 1000000L};
-
-	for (int ms = 0; ms < FOLDER_LTTNG_MS; ms += FOLDER_LOOK_MS) {
-		if (waitpid(pid, NULL, WNOHANG) != 0)
-			return;
-		(void)nanosleep(&look, NULL);
-	}
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, 0);
-}
-
-/* What LTTng's session still has. Without one the folder has no `trace`, and the log says why. */
-static void
-folder_record(const char *path)
-{
-	char url[TSR_POSTMORTEM_PATH_MAX + 16], log[TSR_POSTMORTEM_PATH_MAX + 16];
-	char program[] = "lttng", alone[] = "--no-sessiond", snapshot[] = "snapshot";
-	char record[] = "record", session[] = "--session=" TSR_POSTMORTEM_SESSION;
-	char *const argv[] = {program, alone, snapshot, record, session, url, NULL};
-	posix_spawn_file_actions_t actions;
-	pid_t pid;
-
-	(void)snprintf(url, sizeof(url), "file://%s/trace", path);
-	(void)snprintf(log, sizeof(log), "%s/lttng.log", path);
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return;
-	(void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	(void)posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, log, O_WRONLY | O_CREAT,
-	                                       0600);
-	(void)posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-	if (posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ) == 0)
-		folder_await(pid);
-	(void)posix_spawn_file_actions_destroy(&actions);
-}
-
 static int
 folder_fill(const char *path, struct tsr_remains const *remains)
 {
@@ -192,7 +149,7 @@ folder_fill(const char *path, struct tsr_remains const *remains)
 		return -errno;
 	/* First: it goes on, and forgets. */
 	if (postmortem->trace)
-		folder_record(path);
+		tsr_helper_record(postmortem->recorder, path);
 	error = folder_write_state(folder, remains);
 	if (error == 0)
 		error = folder_write_events(folder, remains);

@@ -13,6 +13,7 @@
 #define TSR_POSTMORTEM_PATH_MAX 320
 
 struct tsr_remains {
+	struct tsr_remains *next; /* to be written */
 	struct tsr_daemon *daemon;
 	struct tsr_dump dump;
 	struct tsr_proto_row_client victim;
@@ -24,7 +25,7 @@ struct tsr_remains {
  * tsr_postmortem_write - write all of it, remove what is more than is to be kept
  * @path:	set: where it lies, or would
  *
- * Context: a thread of its own; blocks on the disk, up to 10 s on `lttng`. Return: 0; a negative
+ * Context: the main thread; blocks on the disk, up to 10 s on `lttng`. Return: 0; a negative
  * errno, and nothing is left.
  */
 TSR_MUST_CHECK

@@ -333,21 +333,31 @@ struct tsr_proto_status_reply {
 	uint32_t reload_restart;  /* values of the file that wait for a restart */
 	char reload_text[TSR_PROTO_TEXT_BYTES]; /* of the last one: who asked; why it was refused */
 	/* Take-over. */
-	uint32_t store;        /* TSR_STATUS_STORE_* */
-	uint32_t stored;       /* descriptors that it keeps */
-	uint32_t realms_kept;  /* by it: a successor could take them over */
-	uint32_t realms_taken; /* over from another daemon, at the start */
-	uint32_t clients_away; /* of these, that have not come back yet */
-	uint32_t reserved;
+	uint32_t store;         /* TSR_STATUS_STORE_* */
+	uint32_t stored;        /* descriptors that it keeps */
+	uint32_t realms_kept;   /* by it: a successor could take them over */
+	uint32_t realms_taken;  /* over from another daemon, at the start */
+	uint32_t clients_away;  /* of these, that have not come back yet */
+	uint32_t sandbox;       /* TSR_STATUS_SANDBOX_* */
 	uint64_t taken_over_ns; /* from the descriptors to the first that was served; 0: not yet */
 	/* 0: it did not follow another one by UPGRADE; else how long nobody served in between. */
 	uint64_t upgraded_ns;
 	char upgraded_from[32]; /* its release */
+	/* The sandbox. */
+	uint64_t capabilities; /* that the daemon has: bit n is capability n */
+	uint32_t landlock;     /* the ABI in force; 0: none */
+	uint32_t reserved;
 };
 
 #define TSR_STATUS_STORE_NONE    UINT32_C(0)
 #define TSR_STATUS_STORE_SYSTEMD UINT32_C(1)
 #define TSR_STATUS_STORE_HOLDER  UINT32_C(2)
+
+#define TSR_STATUS_SANDBOX_OFF     UINT32_C(0) /* of the low two bits */
+#define TSR_STATUS_SANDBOX_LOG     UINT32_C(1)
+#define TSR_STATUS_SANDBOX_ON      UINT32_C(2)
+#define TSR_STATUS_SANDBOX_MODE    UINT32_C(3)
+#define TSR_STATUS_SANDBOX_SECCOMP UINT32_C(4) /* each thread has a list of system calls */
 
 #define TSR_STATUS_COMPAT   UINT32_C(1) /* runs with the fallbacks of an older kernel */
 #define TSR_STATUS_SYSTEMD  UINT32_C(2)

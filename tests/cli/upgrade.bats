@@ -66,7 +66,7 @@ refused() {
 }
 
 @test "without a store it is refused, and told how to get one" {
-	start_daemon
+	start_daemon --set sandbox.mode=off
 	refused "tesserad --holder"
 	"$TESSERA" stop
 	# One that has room for one of two realms.
@@ -76,12 +76,19 @@ refused() {
 	refused "is not kept"
 }
 
-@test "what can't take over is refused before anything is touched" {
+@test "in a sandbox only a supervisor can start the other binary" {
 	start_holder
 	start_daemon
+	refused "sandbox.mode = off"
+	refused "run it under systemd" "$TESSERAD"
+}
+
+@test "what can't take over is refused before anything is touched" {
+	start_holder
+	start_daemon --set sandbox.mode=off
 	start_load
 	refused "status 0" /bin/true
-	refused "status 0, --can-take-over" /bin/echo
+	refused "status 0, --set sandbox.mode=off --can-take-over" /bin/echo
 	refused "No such file" "$BATS_TEST_TMPDIR/nothing"
 	: >plain
 	refused "Permission denied" plain
@@ -107,7 +114,7 @@ refused() {
 @test "one after the other takes over under load, and nothing is lost" {
 	start_holder
 	# What was said of the start by hand does not count for what it becomes.
-	start_daemon --fresh
+	start_daemon --set sandbox.mode=off --fresh
 	start_load
 	cp "$TESSERAD" other
 	for round in 1 2; do
@@ -147,7 +154,7 @@ refused() {
 
 @test "a binary that is gone when its turn comes leaves the old one in place" {
 	start_holder
-	start_daemon
+	start_daemon --set sandbox.mode=off
 	start_load
 	wrapper gone <<<'rm -f "$0"'
 	run --separate-stderr "$TESSERA" upgrade gone
@@ -165,7 +172,7 @@ refused() {
 
 @test "one that fails when it is there already is told of, and clients wait for the next" {
 	start_holder
-	start_daemon
+	start_daemon --set sandbox.mode=off
 	start_load
 	wrapper fails <<<'[[ $* == *--can-take-over* ]] || exit 1'
 	run --separate-stderr "$TESSERA" upgrade fails
@@ -174,7 +181,7 @@ refused() {
 	[[ $stderr == *"ended before it served"*"start a daemon again, '"*"tesserad &'"* ]]
 	wait "$daemon" || true
 	still_flows meanwhile
-	start_daemon
+	start_daemon --set sandbox.mode=off
 	"$TESSERA" --json status | jq -e '.realms_taken == 1 and .clients == 2'
 	still_flows last
 	end_load

@@ -198,6 +198,7 @@ static const struct {
 	{"poll.isolated=true", "false", "true", true},
 	{"poll.cpu=0", "-1", "0", false},
 	{"compat.kernel=6.1", "\"\"", "\"6.1\"", true},
+	{"sandbox.mode=log", NULL, "log", false},
 	{"limits.connections_per_user=5", "256", "5", true},
 	{"limits.bytes_per_user=1M", "67108864", "1048576", true},
 	{"limits.events_per_user=7", NULL, "7", true},

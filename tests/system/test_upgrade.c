@@ -36,13 +36,16 @@
 static struct daemon holder_;
 static struct daemon daemon_;
 
+/* In a sandbox it runs nothing: tests/cli/upgrade.bats says how it refuses. */
+static char const *const free_[] = {"sandbox.mode=off", NULL};
+
 TestSuite(upgrade, .timeout = 60);
 
 static void
 upgrade_setup(void)
 {
 	holder_start(&holder_);
-	heir_start(&daemon_, &holder_, NULL);
+	heir_start(&daemon_, &holder_, free_);
 }
 
 static void
@@ -376,7 +379,7 @@ test_case(upgrade, a_foreign_listener_leaves_what_is_kept)
 	daemon_log_has(&daemon_, "a living process");
 	test_same(holder_count(&holder_, TSR_STORE_PREFIX), kept);
 	close(foreign);
-	heir_start(&daemon_, &holder_, NULL);
+	heir_start(&daemon_, &holder_, free_);
 	test_same(daemon_status(&daemon_).realms_taken, 1);
 	test_ok(tsr_detach(client));
 }
@@ -413,7 +416,7 @@ cpus_of_control(void)
 /* The poll core is pinned; what follows it is not to be as a whole. */
 Test(upgrade, the_successor_may_run_where_the_first_one_might)
 {
-	char const *const sets[] = {"poll.cpu=0", NULL};
+	char const *const sets[] = {"poll.cpu=0", "sandbox.mode=off", NULL};
 	cpu_set_t before, after;
 
 	holder_start(&holder_);
@@ -471,5 +474,5 @@ test_case(upgrade, who_ends_it_while_it_leaves_ends_the_successor)
 	daemon_log_has(&daemon_, "upgraded: release");
 	daemon_log_has(&daemon_, "stopping: SIGTERM");
 	test_same(holder_count(&holder_, TSR_STORE_PREFIX), 0);
-	heir_start(&daemon_, &holder_, NULL);
+	heir_start(&daemon_, &holder_, free_);
 }
