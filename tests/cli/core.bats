@@ -118,7 +118,7 @@ start_sender() {
 	until_true 5 sent files 8
 	written "$sender"
 	# The tessera that sends has one block in its own buffer, the arena has eight.
-	[ "$(grep -aco "$(head -c 64 /dev/zero | tr '\0' Q)" "$core")" -le 2 ]
+	[ "$(grep -ao "$(head -c 64 /dev/zero | tr '\0' Q)" "$core" | wc -l)" -le 2 ]
 	exec 7>&-
 	"$TESSERA" stop
 	rm -rf "$BATS_TEST_TMPDIR/pipe" "$core"
@@ -153,6 +153,23 @@ start_sender() {
 	run "$BATS_TEST_DIRNAME/hostile-core" "$TESSERA" "$core" "${TESSERA_SEED:-$RANDOM}" "$count"
 	echo "$output"
 	[ "$status" -eq 0 ]
+	# One segment of it was not written.
+	json dump "$core"
+	python3 - "$core" "$(value '.segments[1].bytes')" <<-'END'
+		import struct, sys
+		with open(sys.argv[1], "r+b") as file:
+		    head = file.read(64)
+		    at, = struct.unpack_from("<Q", head, 32)
+		    for place in range(at, at + 56 * struct.unpack_from("<H", head, 56)[0], 56):
+		        file.seek(place)
+		        kind, size = struct.unpack("<I28xQ16x", file.read(56))
+		        if kind == 1 and size == int(sys.argv[2]):
+		            file.seek(place + 32)
+		            file.write(bytes(8))
+	END
+	run --separate-stderr "$TESSERA" dump "$core"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"some of its memory was not to be written into it"* ]]
 	truncate -s $(($(stat -c %s "$core") / 2)) "$core"
 	run --separate-stderr "$TESSERA" dump "$core"
 	[ "$status" -eq 1 ]

@@ -116,13 +116,17 @@ step(struct tsr_upkeep *upkeep, uint32_t words)
 	return error == 1;
 }
 
-Test(upkeep, ring_is_whole_after_each_step)
+/* The newest segment is so many behind the first one, or before it. */
+static void
+whole(uint32_t ahead)
 {
 	struct tsr_upkeep upkeep = {.channels = true};
 	uint32_t steps = 0, before;
 
 	make(TSR_KIND_UNLIMITED, CAPACITY);
 	pass(MESSAGES);
+	for (uint32_t i = 0; i < ahead; i++)
+		pass(CAPACITY - 1);
 	before = segments();
 	cr_assert_geq(before, SEGMENTS);
 	leave();
@@ -140,6 +144,12 @@ Test(upkeep, ring_is_whole_after_each_step)
 	come();
 	pass(3 * MESSAGES);
 	pair_leave();
+}
+
+Test(upkeep, ring_is_whole_after_each_step)
+{
+	for (uint32_t ahead = 0; ahead <= SEGMENTS + 1; ahead++)
+		whole(ahead);
 }
 
 Test(upkeep, who_comes_between_two_steps_finds_the_channel_as_it_is)

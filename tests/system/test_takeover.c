@@ -1085,6 +1085,7 @@ remover(struct child_report *report, void *arg)
 	struct tsr_attach_options const options = daemon_options(&daemon_);
 	struct tsr_channel_options const shape = {.size = sizeof(shape), .capacity = MUCH};
 	unsigned const rounds = *(unsigned const *)arg;
+	struct tsr_receiver receiver;
 	struct tsr_client client;
 	struct tsr_sender sender;
 	struct tsr_msg msg;
@@ -1093,11 +1094,18 @@ remover(struct child_report *report, void *arg)
 	for (uint64_t round = 1; round <= rounds; round++) {
 		child_ok(report, tsr_channel_create(client, "much", &shape));
 		child_ok(report, tsr_sender_open(client, "much", NULL, &sender));
-		for (int i = 0; i < 8000; i++) {
+		child_ok(report, tsr_receiver_open(client, "much", NULL, &receiver));
+		/* What stays lies at the end of the ring: it is come to last. */
+		for (uint32_t i = 0; i < MUCH; i++) {
 			child_ok(report, tsr_alloc(client, 64, &msg));
 			child_ok(report, tsr_send(sender, &msg, TSR_NOWAIT));
+			if (i >= MUCH - 8000)
+				continue;
+			child_ok(report, tsr_recv(receiver, &msg, TSR_NOWAIT));
+			child_ok(report, tsr_release(client, &msg));
 		}
 		child_ok(report, tsr_sender_close(sender));
+		child_ok(report, tsr_receiver_close(receiver));
 		report_set(report, 0, round);
 		child_check(report, report_await(report, 1, round, 30000));
 		child_ok(report, tsr_channel_remove(client, "much"));
