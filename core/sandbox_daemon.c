@@ -3,6 +3,7 @@
 
 #include "core/sandbox_daemon.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,6 +149,8 @@ tsr_daemon_shut_in(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	if (sandbox->mode == TSR_SANDBOX_OFF)
 		return 0;
 	sandbox->tracing = tsr_trace != NULL;
+	/* libc loads it for a thread that is cancelled, as LTTng's are at the end. */
+	(void)dlopen("libgcc_s.so.1", RTLD_NOW);
 	error = tsr_sandbox_calls(sandbox, TSR_SANDBOX_DAEMON, true, refusal);
 	if (error == 0)
 		error = tsr_errand_do(&daemon->errands, sandbox_control, &errand);
