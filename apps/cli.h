@@ -78,6 +78,7 @@ int tsr_cmd_ping(int argc, char **argv);
 int tsr_cmd_pub(int argc, char **argv);
 int tsr_cmd_realms(int argc, char **argv);
 int tsr_cmd_recv(int argc, char **argv);
+int tsr_cmd_quota(int argc, char **argv);
 int tsr_cmd_regions(int argc, char **argv);
 int tsr_cmd_reload(int argc, char **argv);
 int tsr_cmd_report(int argc, char **argv);

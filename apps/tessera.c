@@ -36,6 +36,7 @@ static const struct tsr_command tessera_commands[] = {
 	{"clients", "who is attached", tsr_cmd_clients},
 	{"channels", "what channels there are", tsr_cmd_channels},
 	{"regions", "what memory lies beside the arenas", tsr_cmd_regions},
+	{"quota", "what each user has taken of the daemon, and may take", tsr_cmd_quota},
 	{"channel", "create or remove a channel", tsr_cmd_channel},
 	{"send", "standard input into a channel", tsr_cmd_send},
 	{"recv", "a channel to standard output", tsr_cmd_recv},

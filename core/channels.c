@@ -178,12 +178,33 @@ channels_format_work(void *argument)
 	return 0;
 }
 
+static void
+channels_discharge(struct tsr_quota *quota, struct tsr_channel_record const *record)
+{
+	tsr_quota_give(quota, record->creator, TSR_QUOTA_BYTES, record->bytes);
+	tsr_quota_give(quota, record->creator, TSR_QUOTA_CHANNELS, 1);
+}
+
+int
+tsr_channels_charge(struct tsr_quota *quota, struct tsr_channel_record const *record, char *why)
+{
+	int error = tsr_quota_take(quota, record->creator, TSR_QUOTA_CHANNELS, 1, why);
+
+	if (error != 0)
+		return error;
+	error = tsr_quota_take(quota, record->creator, TSR_QUOTA_BYTES, record->bytes, why);
+	if (error != 0)
+		tsr_quota_give(quota, record->creator, TSR_QUOTA_CHANNELS, 1);
+	return error;
+}
+
 /* Index, memory and quota for a channel. */
 static int
 channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record,
                  struct tsr_shape const *shape, struct tsr_refusal *refusal)
 {
 	struct tsr_quota *const quota = &realm->daemon->quota;
+	char why[TSR_QUOTA_WHY_BYTES];
 	int error;
 
 	if (!channels_fits(realm, shape))
@@ -199,16 +220,13 @@ channels_reserve(struct tsr_realm *realm, struct tsr_channel_record *record,
 		                  "channel '%s': realm '%s' has all of its %u channels; raise "
 		                  "'channels' in the configuration",
 		                  record->name, realm->entry.name, realm->map.channels_count);
-	error = tsr_quota_take_bytes(quota, record->creator, record->bytes);
+	error = tsr_channels_charge(quota, record, why);
 	if (error != 0)
-		return tsr_refuse(refusal, error,
-		                  "channel '%s' needs %llu bytes: user %u would exceed "
-		                  "limits.bytes_per_user (%llu)",
-		                  record->name, (unsigned long long)record->bytes, record->creator,
-		                  (unsigned long long)quota->bytes_limit);
+		return tsr_refuse(refusal, error, "channel '%s' of %llu bytes: %s", record->name,
+		                  (unsigned long long)record->bytes, why);
 	error = tsr_area_alloc(&realm->area, record->bytes, &record->offset);
 	if (error != 0) {
-		tsr_quota_give_bytes(quota, record->creator, record->bytes);
+		channels_discharge(quota, record);
 		return tsr_refuse(
 			refusal, error,
 			"channel '%s': no %u slots in a row are free in realm '%s'; raise "
@@ -223,7 +241,7 @@ static void
 channels_unreserve(struct tsr_realm *realm, struct tsr_channel_record const *record)
 {
 	(void)tsr_area_free(&realm->area, record->offset);
-	tsr_quota_give_bytes(&realm->daemon->quota, record->creator, record->bytes);
+	channels_discharge(&realm->daemon->quota, record);
 }
 
 /* What a successor must know of it beside what the directory says. */

@@ -42,6 +42,12 @@ TSR_MUST_CHECK
 int tsr_channels_get(struct tsr_realm *realm, struct tsr_channel_wish const *wish, uid_t uid,
                      struct tsr_channel_record **out, struct tsr_refusal *refusal);
 
+/* tsr_channels_charge - count a channel, with its bytes, as its maker's; tsr_quota_take(). It is
+ * given back with the channel. */
+TSR_MUST_CHECK
+int tsr_channels_charge(struct tsr_quota *quota, struct tsr_channel_record const *record,
+                        char *why);
+
 /* tsr_channels_find, tsr_channels_by_id - one that is there. Return: 0; -ENOENT. */
 TSR_MUST_CHECK
 int tsr_channels_find(struct tsr_realm *realm, const char *name, struct tsr_channel_record **out,

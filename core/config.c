@@ -68,6 +68,23 @@ config_realm_default(const char *name)
 	return realm;
 }
 
+/* One user gets a sixteenth of what all get, but of channels: their realm bounds these. */
+static const struct tsr_quota_limits config_limits = {
+	.user = {[TSR_QUOTA_CONNECTIONS] = 256,
+                 [TSR_QUOTA_EVENTS] = 1024,
+                 [TSR_QUOTA_CHANNELS] = TSR_CHANNELS_MAX,
+                 [TSR_QUOTA_BYTES] = UINT64_C(64) << 20,
+                 [TSR_QUOTA_REGIONS] = 64,
+                 [TSR_QUOTA_REGION_BYTES] = UINT64_C(1) << 30},
+	.all = {[TSR_QUOTA_CONNECTIONS] = 4096,
+                [TSR_QUOTA_EVENTS] = 16384,
+                [TSR_QUOTA_CHANNELS] = 16 * TSR_CHANNELS_MAX,
+                [TSR_QUOTA_BYTES] = UINT64_C(1) << 30,
+                [TSR_QUOTA_REGIONS] = 1024,
+                [TSR_QUOTA_REGION_BYTES] = UINT64_C(16) << 30},
+	.rate = {[TSR_QUOTA_REQUESTS] = 50000, [TSR_QUOTA_LOG_LINES] = 1000},
+};
+
 int
 tsr_config_default(struct tsr_config *config)
 {
@@ -77,11 +94,7 @@ tsr_config_default(struct tsr_config *config)
 		.log_level = TSR_LOG_INFO,
 		.poll_cpu = -1,
 		.sandbox = TSR_SANDBOX_DEFAULT,
-		.connections_per_user = 256,
-		.events_per_user = 1024,
-		.bytes_per_user = UINT64_C(64) << 20,
-		.regions_per_user = 64,
-		.region_bytes_per_user = UINT64_C(1) << 30,
+		.limits = config_limits,
 		.postmortem_keep = 16,
 	};
 	config->realms = calloc(TSR_REALMS_ROOM, sizeof(config->realms[0]));

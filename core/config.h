@@ -15,6 +15,7 @@
 
 #include "core/log.h"
 #include "core/postmortem.h"
+#include "core/quota.h"
 #include "core/sandbox.h"
 #include "core/segment.h"
 #include "shm/format.h"
@@ -43,11 +44,7 @@ struct tsr_config {
 	int poll_cpu; /* -1: not pinned */
 	bool compat;  /* behave as on Linux 6.1 */
 	enum tsr_sandbox_mode sandbox;
-	uint32_t connections_per_user;
-	uint32_t events_per_user;
-	uint64_t bytes_per_user;
-	uint32_t regions_per_user;
-	uint64_t region_bytes_per_user;
+	struct tsr_quota_limits limits;
 	char postmortem_folder[TSR_POSTMORTEM_FOLDER_MAX + 1]; /* "": nothing is kept */
 	bool postmortem_trace;
 	uint32_t postmortem_keep;

@@ -22,6 +22,13 @@
 		path, TSR_CONFIG_##type, offsetof(struct tsr_config_realm, member), min, max, live \
 	}
 
+/* Of one user, and of all. */
+#define LIMITS(name, amount, min, max)                                                            \
+	GLOBAL("limits." name "_per_user", U64, limits.user[TSR_QUOTA_##amount], min, max, LIVE), \
+		GLOBAL("limits." name, U64, limits.all[TSR_QUOTA_##amount], min, max, LIVE)
+#define RATE(name, what, min, max) \
+	GLOBAL("limits." name, U64, limits.rate[TSR_QUOTA_##what], min, max, LIVE)
+
 #define LIVE    true
 #define RESTART false
 
@@ -34,11 +41,14 @@ static const struct tsr_config_key config_globals[] = {
 	GLOBAL("poll.cpu", INT, poll_cpu, -1, CONFIG_CPUS_MAX, RESTART),
 	GLOBAL("compat.kernel", KERNEL, compat, 0, 0, LIVE),
 	GLOBAL("sandbox.mode", SANDBOX, sandbox, 0, 0, RESTART),
-	GLOBAL("limits.connections_per_user", U32, connections_per_user, 1, 65536, LIVE),
-	GLOBAL("limits.events_per_user", U32, events_per_user, 0, 65536, LIVE),
-	GLOBAL("limits.bytes_per_user", U64, bytes_per_user, 0, INT64_MAX, LIVE),
-	GLOBAL("limits.regions_per_user", U32, regions_per_user, 0, 65536, LIVE),
-	GLOBAL("limits.region_bytes_per_user", U64, region_bytes_per_user, 0, INT64_MAX, LIVE),
+	LIMITS("connections", CONNECTIONS, 1, INT64_C(1) << 20),
+	LIMITS("events", EVENTS, 0, INT64_C(1) << 20),
+	LIMITS("channels", CHANNELS, 0, INT64_C(1) << 32),
+	LIMITS("bytes", BYTES, 0, INT64_MAX),
+	LIMITS("regions", REGIONS, 0, INT64_C(1) << 20),
+	LIMITS("region_bytes", REGION_BYTES, 0, INT64_MAX),
+	RATE("requests_per_second", REQUESTS, 10, 1000000),
+	RATE("log_lines_per_second", LOG_LINES, 1, 1000000),
 	GLOBAL("postmortem.folder", PATH, postmortem_folder, 1, TSR_POSTMORTEM_FOLDER_MAX, RESTART),
 	GLOBAL("postmortem.trace", BOOL, postmortem_trace, 0, 0, RESTART),
 	GLOBAL("postmortem.keep", U32, postmortem_keep, 1, 10000, RESTART),

@@ -20,6 +20,7 @@
 
 #define CONNECTION_OVER_LIMIT_MAX 16
 #define CONNECTION_STALL_NS       UINT64_C(2000000000)
+#define CONNECTION_PAUSE_NS       UINT64_C(10000000) /* not for each of many: they wake us */
 #define CONNECTION_GROUPS_MAX     65536
 #define CONNECTION_TRIES          16
 
@@ -67,6 +68,13 @@ connection_keep_over_limit(struct tsr_server *server, struct tsr_connection *con
 	return true;
 }
 
+static void
+connection_give(struct tsr_connection const *connection)
+{
+	tsr_quota_give(&connection->server->daemon->quota, connection->uid, TSR_QUOTA_CONNECTIONS,
+	               1);
+}
+
 static int
 connection_enter(struct tsr_server *server, struct tsr_connection *connection)
 {
@@ -80,12 +88,12 @@ connection_enter(struct tsr_server *server, struct tsr_connection *connection)
 	connection->pid = peer.pid;
 	connection->uid = peer.uid;
 	connection->gid = peer.gid;
-	if (tsr_quota_take_connection(&server->daemon->quota, peer.uid) != 0 &&
+	if (tsr_quota_take(&server->daemon->quota, peer.uid, TSR_QUOTA_CONNECTIONS, 1, NULL) != 0 &&
 	    !connection_keep_over_limit(server, connection))
 		return -ENOBUFS;
 	if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0) {
 		if (!connection->over_limit)
-			tsr_quota_give_connection(&server->daemon->quota, peer.uid);
+			connection_give(connection);
 		else
 			server->over_limit--;
 		return -errno;
@@ -165,7 +173,7 @@ tsr_connection_close(struct tsr_connection *connection)
 	if (connection->over_limit)
 		server->over_limit--;
 	else
-		tsr_quota_give_connection(&server->daemon->quota, connection->uid);
+		connection_give(connection);
 	*connection->link = connection->next;
 	if (connection->next != NULL)
 		connection->next->link = connection->link;
@@ -345,6 +353,43 @@ connection_receive(struct tsr_connection *connection)
 	connection->fds_count = 0;
 }
 
+/* Out of the epoll, for a hang-up would wake us all the while. */
+static void
+connection_pause(struct tsr_connection *connection, uint64_t until_ns)
+{
+	if (epoll_ctl(connection->server->epoll, EPOLL_CTL_DEL, connection->fd, NULL) != 0)
+		return;
+	connection->paused_until_ns = until_ns;
+	tsr_server_arm(connection->server, until_ns);
+}
+
+static void
+connection_resume(struct tsr_connection *connection)
+{
+	struct epoll_event event = {.events = (connection->out_bytes != 0 ? EPOLLOUT : EPOLLIN) |
+	                                      EPOLLRDHUP,
+	                            .data = {.ptr = &connection->source}};
+
+	if (epoll_ctl(connection->server->epoll, EPOLL_CTL_ADD, connection->fd, &event) == 0)
+		connection->paused_until_ns = 0;
+	else /* no memory just now */
+		connection->paused_until_ns += CONNECTION_PAUSE_NS;
+}
+
+/* Has its user asked so much that this has to wait? */
+static bool
+connection_is_early(struct tsr_connection *connection)
+{
+	uint64_t const now_ns = tsr_now_ns();
+	uint64_t untold;
+
+	if (tsr_quota_pace(&connection->server->daemon->quota, connection->uid, TSR_QUOTA_REQUESTS,
+	                   now_ns, &untold) == 0)
+		return false;
+	connection_pause(connection, now_ns + CONNECTION_PAUSE_NS);
+	return true;
+}
+
 /* Its socket is ready: read and answer one packet, or send what waits. */
 static void
 connection_serve(struct tsr_source *source, uint32_t events)
@@ -360,7 +405,8 @@ connection_serve(struct tsr_source *source, uint32_t events)
 		else
 			connection_flush(connection);
 	} else if ((events & EPOLLIN) != 0) {
-		connection_receive(connection);
+		if (!connection_is_early(connection))
+			connection_receive(connection);
 	} else {
 		connection->broken = true; /* it hung up, and nothing is left to read */
 	}
@@ -453,6 +499,10 @@ tsr_connection_expire(struct tsr_server *server, uint64_t now_ns)
 
 	for (struct tsr_connection *c = server->connections; c != NULL; c = next) {
 		next = c->next;
+		if (c->paused_until_ns != 0 && c->paused_until_ns <= now_ns)
+			connection_resume(c);
+		if (c->paused_until_ns != 0)
+			tsr_server_arm(server, c->paused_until_ns);
 		if (c->out_deadline_ns == 0)
 			continue;
 		if (c->out_deadline_ns > now_ns) {

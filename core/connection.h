@@ -55,6 +55,7 @@ struct tsr_connection {
 	size_t out_bytes;
 	size_t out_sent;
 	uint64_t out_deadline_ns; /* 0: nothing waits */
+	uint64_t paused_until_ns; /* its user asks too much: it is not listened to; 0: it is */
 	/* Of the packet that is being handled. */
 	int fds[TSR_CONNECTION_FDS_MAX];
 	size_t fds_count;
@@ -97,7 +98,8 @@ void tsr_connection_leave_observer(struct tsr_connection *connection);
 struct tsr_realm *tsr_connection_enter_realm(struct tsr_connection const *connection,
                                              struct tsr_refusal *refusal);
 
-/* tsr_connection_expire - a client that does not read its answers is dropped. */
+/* tsr_connection_expire - a client that does not read its answers is dropped, and one that was
+ * paused is listened to again. */
 void tsr_connection_expire(struct tsr_server *server, uint64_t now_ns);
 
 #endif /* TSR_CORE_CONNECTION_H */

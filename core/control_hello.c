@@ -9,16 +9,27 @@
 #include "core/control_request.h"
 #include "shm/layout.h"
 
+/* Who had too many connections may have fewer by now. */
 static int
-hello_check(struct tsr_connection const *connection, struct tsr_proto_hello const *hello,
-            struct tsr_refusal *refusal)
+hello_admit(struct tsr_connection *connection, struct tsr_refusal *refusal)
 {
-	if (connection->over_limit)
-		return tsr_refuse(refusal, -ENOBUFS,
-		                  "user %u has all of its %u connections: close some, or raise "
-		                  "limits.connections_per_user",
-		                  connection->uid,
-		                  connection->server->daemon->quota.connections_limit);
+	char why[TSR_QUOTA_WHY_BYTES];
+	int error;
+
+	if (!connection->over_limit)
+		return 0;
+	error = tsr_quota_take(&connection->server->daemon->quota, connection->uid,
+	                       TSR_QUOTA_CONNECTIONS, 1, why);
+	if (error != 0)
+		return tsr_refuse(refusal, error, "one connection more: %s", why);
+	connection->over_limit = false;
+	connection->server->over_limit--;
+	return 0;
+}
+
+static int
+hello_check(struct tsr_proto_hello const *hello, struct tsr_refusal *refusal)
+{
 	if (hello->magic != TSR_PROTO_MAGIC)
 		return tsr_refuse(refusal, -EPROTO, "HELLO with magic 0x%08x, expected 0x%08x",
 		                  hello->magic, TSR_PROTO_MAGIC);
@@ -58,7 +69,9 @@ tsr_request_hello(struct tsr_connection *connection, void const *packet,
 	int error;
 
 	memcpy(&hello, packet, sizeof(hello));
-	error = hello_check(connection, &hello, refusal);
+	error = hello_admit(connection, refusal);
+	if (error == 0)
+		error = hello_check(&hello, refusal);
 	if (error != 0)
 		return error;
 	connection->pidfd = tsr_kernel_peer_pidfd(&daemon->kernel, connection->fd);

@@ -2,6 +2,7 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ static const uint32_t list_row_bytes[] = {
 	[TSR_LIST_CHANNELS] = sizeof(struct tsr_proto_row_channel),
 	[TSR_LIST_CHANGES] = sizeof(struct tsr_proto_row_change),
 	[TSR_LIST_REGIONS] = sizeof(struct tsr_proto_row_region),
+	[TSR_LIST_QUOTA] = sizeof(struct tsr_proto_row_quota),
 };
 
 #define LIST_WHAT_MAX (sizeof(list_row_bytes) / sizeof(list_row_bytes[0]) - 1)
@@ -331,6 +333,30 @@ list_changes(struct tsr_connection const *connection, struct list_out *out)
 		list_add(out, &changes->row[i]);
 }
 
+/* Everybody's for the daemon's user and root; for others their own. */
+static void
+list_quota(struct tsr_connection const *connection, struct list_out *out)
+{
+	bool const all = connection->uid == 0 || connection->uid == geteuid();
+	struct tsr_quota_line line;
+
+	for (uint32_t i = 0; tsr_quota_line(&connection->server->daemon->quota, i, &line); i++) {
+		struct tsr_proto_row_quota row = {
+			.taken = line.taken,
+			.limit = line.limit,
+			.all_taken = all ? line.all_taken : 0,
+			.all_limit = all ? line.all_limit : 0,
+			.refused = line.refused,
+			.uid = line.uid,
+		};
+
+		if ((line.taken == 0 && line.refused == 0) || (!all && line.uid != connection->uid))
+			continue;
+		(void)snprintf(row.what, sizeof(row.what), "%s", line.what);
+		list_add(out, &row);
+	}
+}
+
 static int
 list_check(struct tsr_connection *connection, struct tsr_proto_list const *request,
            struct tsr_refusal *refusal)
@@ -384,6 +410,8 @@ tsr_request_list(struct tsr_connection *connection, void const *packet, struct t
 	list_begin_packet(&out);
 	if (request.what == TSR_LIST_CHANGES)
 		list_changes(connection, &out);
+	else if (request.what == TSR_LIST_QUOTA)
+		list_quota(connection, &out);
 	else
 		list_all(connection->server->daemon, request.realm, &out);
 	if (out.failed) {

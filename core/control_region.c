@@ -86,6 +86,21 @@ region_withdraw(struct tsr_connection *connection, struct tsr_proto_region_reply
 	tsr_request_upkeep_aside(connection, member->realm);
 }
 
+/* Not even for a moment is more memory made than the user may have. */
+static int
+region_may_be(struct tsr_member const *member, uint64_t bytes, struct tsr_refusal *refusal)
+{
+	struct tsr_quota *const quota = &member->realm->daemon->quota;
+	char why[TSR_QUOTA_WHY_BYTES];
+	int error = tsr_quota_check(quota, member->uid, TSR_QUOTA_REGIONS, 1, why);
+
+	if (error == 0)
+		error = tsr_quota_check(quota, member->uid, TSR_QUOTA_REGION_BYTES, bytes, why);
+	return error == 0 ? 0
+	                  : tsr_refuse(refusal, error, "a region of %llu bytes: %s",
+	                               (unsigned long long)bytes, why);
+}
+
 int
 tsr_request_region_create(struct tsr_connection *connection, void const *packet,
                           struct tsr_refusal *refusal)
@@ -102,14 +117,8 @@ tsr_request_region_create(struct tsr_connection *connection, void const *packet,
 		error = tsr_refuse(refusal, -EINVAL, "a region of %llu bytes, expected 1 to %llu",
 		                   (unsigned long long)request.bytes,
 		                   (unsigned long long)TSR_REGION_BYTES_MAX);
-	/* Not even for a moment is more memory made than the user may have. */
-	if (error == 0 &&
-	    !tsr_quota_has_region(&member->realm->daemon->quota, member->uid, request.bytes))
-		error = tsr_refuse(
-			refusal, -ENOBUFS,
-			"a region of %llu bytes: user %u would exceed limits.regions_per_user or "
-			"limits.region_bytes_per_user",
-			(unsigned long long)request.bytes, member->uid);
+	if (error == 0)
+		error = region_may_be(member, request.bytes, refusal);
 	if (error == 0)
 		error = region_create(member, &request, &reply, &fd, refusal);
 	if (error != 0)

@@ -133,33 +133,20 @@ daemon_create_realms(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	return 0;
 }
 
-void
-tsr_daemon_limits(struct tsr_config const *config, struct tsr_quota *limits)
-{
-	*limits = (struct tsr_quota){
-		.connections_limit = config->connections_per_user,
-		.events_limit = config->events_per_user,
-		.bytes_limit = config->bytes_per_user,
-		.regions_limit = config->regions_per_user,
-		.region_bytes_limit = config->region_bytes_per_user,
-	};
-}
-
 static int
 daemon_create_tables(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 {
-	struct tsr_quota limits;
 	int const error = tsr_postmortem_create(&daemon->postmortem, daemon->config, refusal);
 
 	if (error != 0)
 		return error;
-	tsr_daemon_limits(daemon->config, &limits);
-	tsr_quota_create(&daemon->quota, &limits);
+	tsr_quota_create(&daemon->quota, &daemon->config->limits);
 	if (tsr_feed_create(&daemon->feed) != 0 || tsr_errands_create(&daemon->errands) != 0 ||
 	    tsr_registry_create(&daemon->realms, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->bells, DAEMON_REALM_BUCKETS) != 0 ||
 	    tsr_registry_create(&daemon->clients, DAEMON_CLIENT_BUCKETS) != 0)
 		return tsr_refuse(refusal, -ENOMEM, "no memory for the daemon's tables");
+	daemon->feed.quota = &daemon->quota;
 	if (getrandom(&daemon->instance, DAEMON_KEY_BYTES, 0) != (ssize_t)DAEMON_KEY_BYTES)
 		return tsr_refuse(refusal, -errno, "getrandom: %s", strerror(errno));
 	return 0;
@@ -262,19 +249,10 @@ daemon_start_heir(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	if (error == 0)
 		error = daemon_create_poll(daemon, refusal);
 	if (error == 0) {
-		struct tsr_quota limits;
-
 		/* Who has more than the limits now allow keeps it. */
-		tsr_quota_limit(&daemon->quota, &(struct tsr_quota){
-							.connections_limit = UINT32_MAX,
-							.events_limit = UINT32_MAX,
-							.bytes_limit = UINT64_MAX,
-							.regions_limit = UINT32_MAX,
-							.region_bytes_limit = UINT64_MAX,
-						});
+		tsr_quota_limit(&daemon->quota, NULL);
 		tsr_takeover_run(daemon);
-		tsr_daemon_limits(daemon->config, &limits);
-		tsr_quota_limit(&daemon->quota, &limits);
+		tsr_quota_limit(&daemon->quota, &daemon->config->limits);
 		error = daemon_listen(daemon, refusal);
 	}
 	if (error != 0)

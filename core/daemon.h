@@ -114,9 +114,6 @@ void tsr_daemon_run(struct tsr_daemon *daemon);
 /* tsr_daemon_stop - tell the clients, remove and unmap everything. */
 void tsr_daemon_stop(struct tsr_daemon *daemon);
 
-/* tsr_daemon_limits - the limits in @limits, as the configuration says; nothing else is set. */
-void tsr_daemon_limits(struct tsr_config const *config, struct tsr_quota *limits);
-
 /* tsr_daemon_each_realm - do @act with every living realm, under its lock. */
 void tsr_daemon_each_realm(struct tsr_daemon *daemon,
                            void (*act)(struct tsr_realm *realm, void *argument), void *argument);

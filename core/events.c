@@ -208,22 +208,20 @@ tsr_event_open(struct tsr_realm *realm, struct tsr_channel_record *record, uint3
 {
 	struct tsr_quota *const quota = &realm->daemon->quota;
 	struct tsr_event *const event = calloc(1, sizeof(*event));
+	char why[TSR_QUOTA_WHY_BYTES];
 	int pair[2];
 	int error;
 
 	if (event == NULL)
 		return tsr_refuse(refusal, -ENOMEM, "the daemon has no memory for an event");
-	error = tsr_quota_take_event(quota, uid);
+	error = tsr_quota_take(quota, uid, TSR_QUOTA_EVENTS, 1, why);
 	if (error != 0) {
 		free(event);
-		return tsr_refuse(refusal, error,
-		                  "user %u has all of its %u event descriptors: close some, or "
-		                  "raise limits.events_per_user",
-		                  uid, quota->events_limit);
+		return tsr_refuse(refusal, error, "one event descriptor more: %s", why);
 	}
 	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) != 0) {
 		error = -errno;
-		tsr_quota_give_event(quota, uid);
+		tsr_quota_give(quota, uid, TSR_QUOTA_EVENTS, 1);
 		free(event);
 		return tsr_refuse(refusal, -ENOBUFS, "the daemon is out of descriptors: %s",
 		                  strerror(-error));
@@ -263,7 +261,7 @@ tsr_event_inherit(struct tsr_realm *realm, struct tsr_channel_record *record, ui
 	if (event == NULL)
 		return NULL;
 	*event = (struct tsr_event){.realm = realm, .uid = uid, .fd = fd};
-	(void)!tsr_quota_take_event(&realm->daemon->quota, uid);
+	(void)!tsr_quota_take(&realm->daemon->quota, uid, TSR_QUOTA_EVENTS, 1, NULL);
 	if (record != NULL) {
 		event->side = &record->events[side];
 		event_link(event);
@@ -293,7 +291,7 @@ tsr_event_close(struct tsr_event *event)
 			(void)!tsr_realm_guarded(event->realm, event_rest_work, side);
 	}
 	tsr_kept_event_end(event);
-	tsr_quota_give_event(&event->realm->daemon->quota, event->uid);
+	tsr_quota_give(&event->realm->daemon->quota, event->uid, TSR_QUOTA_EVENTS, 1);
 	(void)close(event->fd);
 	free(event);
 }

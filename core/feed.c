@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/tessera.h"
+
 int
 tsr_feed_create(struct tsr_feed *feed)
 {
@@ -59,6 +61,23 @@ feed_keep(struct tsr_feed *feed, struct tsr_proto_row_feed *row)
 	(void)pthread_mutex_unlock(&feed->lock);
 }
 
+static void
+feed_log(struct tsr_feed *feed, enum tsr_log_level level, struct tsr_proto_row_feed const *row)
+{
+	uint64_t untold = 0;
+
+	if (!tsr_log_shows(level))
+		return;
+	if (feed->quota != NULL && row->uid != UINT32_MAX &&
+	    tsr_quota_pace(feed->quota, row->uid, TSR_QUOTA_LOG_LINES, tsr_now_ns(), &untold) != 0)
+		return;
+	if (untold != 0)
+		tsr_log(TSR_LOG_WARNING,
+		        "%llu lines about user %u were left out (limits.log_lines_per_second)",
+		        (unsigned long long)untold, row->uid);
+	tsr_log(level, "%s", row->text);
+}
+
 void
 tsr_feed_tell(struct tsr_feed *feed, enum tsr_log_level level, struct tsr_proto_row_feed *row,
               const char *format, ...)
@@ -70,7 +89,7 @@ tsr_feed_tell(struct tsr_feed *feed, enum tsr_log_level level, struct tsr_proto_
 	va_end(args);
 	if (row->count == 0)
 		row->count = 1;
-	tsr_log(level, "%s", row->text);
+	feed_log(feed, level, row);
 	feed_keep(feed, row);
 }
 

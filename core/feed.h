@@ -9,8 +9,9 @@
  *
  * Bytes	a ring of rows as they are sent; the row of number n lies at n modulo its size, and
  *		the oldest is forgotten for the newest.
- * Trust	what clients can make happen costs one row and one line each. Refusals, which cost
- *		them least, come through core/refusals.h, where most of them are only counted.
+ * Trust	what clients can make happen costs one row each, and one line of the log until there
+ *		are too many about a user in a second (limits.log_lines_per_second). Refusals, which
+ *		cost them least, come through core/refusals.h, where most of them are only counted.
  * Progress	a lock of its own, held for the copy of a row, and below any other lock. Who waits
  *		for news costs nothing until there are some: then the bell is rung once.
  */
@@ -21,15 +22,17 @@
 #include <stdint.h>
 
 #include "core/log.h"
+#include "core/quota.h"
 #include "shm/proto.h"
 
 struct tsr_feed {
 	pthread_mutex_t lock; /* of everything below but the bell */
 	struct tsr_proto_row_feed *rows;
-	uint64_t next;    /* number of the next event; the first is 1 */
-	uint32_t waiting; /* who want the bell rung */
-	bool rung;        /* and not yet heard */
-	int bell;         /* eventfd: somebody waits, and there is news */
+	uint64_t next;           /* number of the next event; the first is 1 */
+	uint32_t waiting;        /* who want the bell rung */
+	bool rung;               /* and not yet heard */
+	int bell;                /* eventfd: somebody waits, and there is news */
+	struct tsr_quota *quota; /* of lines about a user in the log; NULL: there is none */
 };
 
 /* tsr_feed_create - Return: 0; -ENOMEM; what eventfd(2) gave. */

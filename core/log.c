@@ -126,8 +126,8 @@ log_write(enum tsr_log_level level, const char *format, va_list args)
 		return; /* nowhere to complain */
 }
 
-static bool
-log_wanted(enum tsr_log_level level)
+bool
+tsr_log_shows(enum tsr_log_level level)
 {
 	/* private: between the threads of the daemon */
 	return (int)level <= atomic_load_explicit(&log_level, memory_order_relaxed);
@@ -138,7 +138,7 @@ tsr_log(enum tsr_log_level level, const char *format, ...)
 {
 	va_list args;
 
-	if (!log_wanted(level))
+	if (!tsr_log_shows(level))
 		return;
 	va_start(args, format);
 	log_write(level, format, args);

@@ -11,6 +11,7 @@
  * Progress	one write(2) a line, no lock; lines of several threads don't mix.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "shm/compiler.h"
@@ -27,6 +28,9 @@ enum tsr_log_level {
 void tsr_log_open(enum tsr_log_level level);
 
 void tsr_log_level_set(enum tsr_log_level level);
+
+/* tsr_log_shows - whether lines of that level are written. */
+bool tsr_log_shows(enum tsr_log_level level);
 
 /* tsr_log_level_name - "info". */
 const char *tsr_log_level_name(enum tsr_log_level level);

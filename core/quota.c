@@ -4,29 +4,41 @@
 #include "core/quota.h"
 
 #include <errno.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
+#include "shm/tessera.h"
+
+#define QUOTA_LINES     (TSR_QUOTA_AMOUNTS + TSR_QUOTA_RATES)
+#define QUOTA_SECOND_NS UINT64_C(1000000000)
+
+static const char *const quota_names[QUOTA_LINES] = {
+	[TSR_QUOTA_CONNECTIONS] = "connections",
+	[TSR_QUOTA_EVENTS] = "events",
+	[TSR_QUOTA_CHANNELS] = "channels",
+	[TSR_QUOTA_BYTES] = "bytes",
+	[TSR_QUOTA_REGIONS] = "regions",
+	[TSR_QUOTA_REGION_BYTES] = "region_bytes",
+	[TSR_QUOTA_AMOUNTS + TSR_QUOTA_REQUESTS] = "requests_per_second",
+	[TSR_QUOTA_AMOUNTS + TSR_QUOTA_LOG_LINES] = "log_lines_per_second",
+};
 
 void
-tsr_quota_create(struct tsr_quota *quota, struct tsr_quota const *limits)
+tsr_quota_create(struct tsr_quota *quota, struct tsr_quota_limits const *limits)
 {
-	*quota = (struct tsr_quota){.connections_limit = limits->connections_limit,
-	                            .events_limit = limits->events_limit,
-	                            .bytes_limit = limits->bytes_limit,
-	                            .regions_limit = limits->regions_limit,
-	                            .region_bytes_limit = limits->region_bytes_limit};
+	*quota = (struct tsr_quota){.limits = *limits};
 	(void)pthread_mutex_init(&quota->lock, NULL);
 }
 
 void
-tsr_quota_limit(struct tsr_quota *quota, struct tsr_quota const *limits)
+tsr_quota_limit(struct tsr_quota *quota, struct tsr_quota_limits const *limits)
 {
 	(void)pthread_mutex_lock(&quota->lock);
-	quota->connections_limit = limits->connections_limit;
-	quota->events_limit = limits->events_limit;
-	quota->bytes_limit = limits->bytes_limit;
-	quota->regions_limit = limits->regions_limit;
-	quota->region_bytes_limit = limits->region_bytes_limit;
+	if (limits != NULL)
+		quota->limits = *limits;
+	for (uint32_t i = 0; limits == NULL && i < TSR_QUOTA_AMOUNTS; i++)
+		quota->limits.user[i] = quota->limits.all[i] = UINT64_MAX;
 	(void)pthread_mutex_unlock(&quota->lock);
 }
 
@@ -35,21 +47,36 @@ tsr_quota_destroy(struct tsr_quota *quota)
 {
 	free(quota->users);
 	(void)pthread_mutex_destroy(&quota->lock);
-	*quota = (struct tsr_quota){0};
+	*quota = (struct tsr_quota){.users = NULL};
+}
+
+/* Has nothing, and what it did is long ago. */
+static bool
+quota_user_is_idle(struct tsr_quota_user const *user, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < TSR_QUOTA_AMOUNTS; i++) {
+		if (user->taken[i] != 0)
+			return false;
+	}
+	for (uint32_t i = 0; i < TSR_QUOTA_RATES; i++) {
+		if (user->due_ns[i] > now_ns || user->untold[i] != 0)
+			return false;
+	}
+	return true;
 }
 
 /* The account of a user, under the lock; NULL without memory. */
 static struct tsr_quota_user *
 quota_user(struct tsr_quota *quota, uid_t uid)
 {
-	struct tsr_quota_user *users;
+	uint64_t const now_ns = tsr_now_ns();
 	uint32_t spare = quota->users_count;
+	struct tsr_quota_user *users;
 
 	for (uint32_t i = 0; i < quota->users_count; i++) {
 		if (quota->users[i].uid == uid)
 			return &quota->users[i];
-		if (quota->users[i].connections == 0 && quota->users[i].events == 0 &&
-		    quota->users[i].bytes == 0 && quota->users[i].regions == 0)
+		if (quota_user_is_idle(&quota->users[i], now_ns))
 			spare = i;
 	}
 	if (spare == quota->users_max) {
@@ -67,151 +94,173 @@ quota_user(struct tsr_quota *quota, uid_t uid)
 	return &quota->users[spare];
 }
 
-/* One more of a count, if that is not beyond its limit. */
-static int
-quota_take(struct tsr_quota *quota, uid_t uid, size_t count_offset, uint32_t limit)
+/* What all users have, and how many have some, once @user has. */
+static uint64_t
+quota_all_taken(struct tsr_quota const *quota, struct tsr_quota_user const *user,
+                enum tsr_quota_amount amount, uint64_t *sharers)
 {
-	struct tsr_quota_user *user;
-	uint32_t *count;
-	int error = 0;
+	uint64_t taken = 0;
 
-	(void)pthread_mutex_lock(&quota->lock);
-	user = quota_user(quota, uid);
-	if (user == NULL) {
-		error = -ENOMEM;
-	} else {
-		count = (uint32_t *)(void *)((unsigned char *)user + count_offset);
-		if (*count >= limit)
-			error = -ENOBUFS;
-		else
-			(*count)++;
+	*sharers = 0;
+	for (uint32_t i = 0; i < quota->users_count; i++) {
+		taken += quota->users[i].taken[amount];
+		if (quota->users[i].taken[amount] != 0 || &quota->users[i] == user)
+			++*sharers;
 	}
-	(void)pthread_mutex_unlock(&quota->lock);
-	return error;
+	return taken;
 }
 
-static void
-quota_give(struct tsr_quota *quota, uid_t uid, size_t count_offset)
+/* Would there be room for as much again for each sharer, and one more who comes? */
+static bool
+quota_is_fair(uint64_t share, uint64_t charge, uint64_t sharers, uint64_t left)
 {
-	struct tsr_quota_user *user;
-	uint32_t *count;
+	uint64_t shares;
 
-	(void)pthread_mutex_lock(&quota->lock);
-	user = quota_user(quota, uid);
-	if (user != NULL) {
-		count = (uint32_t *)(void *)((unsigned char *)user + count_offset);
-		if (*count > 0)
-			(*count)--;
-	}
-	(void)pthread_mutex_unlock(&quota->lock);
+	return !__builtin_add_overflow(share, charge, &shares) &&
+	       !__builtin_mul_overflow(shares, sharers + 1, &shares) && shares - share <= left;
 }
 
-int
-tsr_quota_take_connection(struct tsr_quota *quota, uid_t uid)
-{
-	return quota_take(quota, uid, offsetof(struct tsr_quota_user, connections),
-	                  quota->connections_limit);
-}
-
-void
-tsr_quota_give_connection(struct tsr_quota *quota, uid_t uid)
-{
-	quota_give(quota, uid, offsetof(struct tsr_quota_user, connections));
-}
-
-int
-tsr_quota_take_event(struct tsr_quota *quota, uid_t uid)
-{
-	return quota_take(quota, uid, offsetof(struct tsr_quota_user, events), quota->events_limit);
-}
-
-void
-tsr_quota_give_event(struct tsr_quota *quota, uid_t uid)
-{
-	quota_give(quota, uid, offsetof(struct tsr_quota_user, events));
-}
-
-int
-tsr_quota_take_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
-{
-	struct tsr_quota_user *user;
-	int error = 0;
-
-	(void)pthread_mutex_lock(&quota->lock);
-	user = quota_user(quota, uid);
-	if (user == NULL)
-		error = -ENOMEM;
-	else if (bytes > quota->bytes_limit || user->bytes > quota->bytes_limit - bytes)
-		error = -ENOBUFS;
-	else
-		user->bytes += bytes;
-	(void)pthread_mutex_unlock(&quota->lock);
-	return error;
-}
-
-void
-tsr_quota_give_bytes(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
-{
-	struct tsr_quota_user *user;
-
-	(void)pthread_mutex_lock(&quota->lock);
-	user = quota_user(quota, uid);
-	if (user != NULL)
-		user->bytes -= bytes < user->bytes ? bytes : user->bytes;
-	(void)pthread_mutex_unlock(&quota->lock);
-}
-
-/* One region more, under the lock. Return: 0; -ENOBUFS. */
 static int
-quota_region_fits(struct tsr_quota const *quota, struct tsr_quota_user const *user, uint64_t bytes)
+quota_try(struct tsr_quota const *quota, struct tsr_quota_user const *user,
+          enum tsr_quota_amount amount, uint64_t charge, char *why)
 {
-	return user->regions < quota->regions_limit && bytes <= quota->region_bytes_limit &&
-	                       user->region_bytes <= quota->region_bytes_limit - bytes
-	               ? 0
-	               : -ENOBUFS;
+	uint64_t const share = user->taken[amount], limit = quota->limits.user[amount];
+	uint64_t const all = quota->limits.all[amount];
+	bool const ours = user->uid == 0 || user->uid == geteuid();
+	const char *const name = quota_names[amount];
+	uint64_t sharers, taken, left;
+
+	if (charge > limit || share > limit - charge) {
+		if (why != NULL)
+			(void)snprintf(why, TSR_QUOTA_WHY_BYTES,
+			               "user %u would exceed limits.%s_per_user (%ju)", user->uid,
+			               name, (uintmax_t)limit);
+		return -ENOBUFS;
+	}
+	taken = quota_all_taken(quota, user, amount, &sharers);
+	left = taken < all ? all - taken : 0;
+	if (ours ? charge <= left : quota_is_fair(share, charge, sharers, left))
+		return 0;
+	if (why != NULL)
+		(void)snprintf(
+			why, TSR_QUOTA_WHY_BYTES,
+			"user %u would have %ju, more than a fair share of limits.%s (%ju, of "
+			"which %ju are left)",
+			user->uid, (uintmax_t)(share + charge), name, (uintmax_t)all,
+			(uintmax_t)left);
+	return -ENOBUFS;
 }
 
-int
-tsr_quota_take_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+static int
+quota_ask(struct tsr_quota *quota, uid_t uid, enum tsr_quota_amount amount, uint64_t charge,
+          bool take, char *why)
 {
 	struct tsr_quota_user *user;
 	int error = -ENOMEM;
 
 	(void)pthread_mutex_lock(&quota->lock);
 	user = quota_user(quota, uid);
-	if (user != NULL)
-		error = quota_region_fits(quota, user, bytes);
-	if (error == 0) {
-		user->regions++;
-		user->region_bytes += bytes;
+	if (user != NULL) {
+		error = quota_try(quota, user, amount, charge, why);
+		user->refused[amount] += error != 0;
+		if (error == 0 && take)
+			user->taken[amount] += charge;
+	} else if (why != NULL) {
+		(void)snprintf(why, TSR_QUOTA_WHY_BYTES, "no memory for the account of user %u",
+		               uid);
 	}
 	(void)pthread_mutex_unlock(&quota->lock);
 	return error;
 }
 
+int
+tsr_quota_take(struct tsr_quota *quota, uid_t uid, enum tsr_quota_amount amount, uint64_t charge,
+               char why[TSR_QUOTA_WHY_BYTES])
+{
+	return quota_ask(quota, uid, amount, charge, true, why);
+}
+
+int
+tsr_quota_check(struct tsr_quota *quota, uid_t uid, enum tsr_quota_amount amount, uint64_t charge,
+                char why[TSR_QUOTA_WHY_BYTES])
+{
+	return quota_ask(quota, uid, amount, charge, false, why);
+}
+
 void
-tsr_quota_give_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+tsr_quota_give(struct tsr_quota *quota, uid_t uid, enum tsr_quota_amount amount, uint64_t charge)
 {
 	struct tsr_quota_user *user;
 
 	(void)pthread_mutex_lock(&quota->lock);
 	user = quota_user(quota, uid);
-	if (user != NULL && user->regions > 0) {
-		user->regions--;
-		user->region_bytes -= bytes < user->region_bytes ? bytes : user->region_bytes;
-	}
+	if (user != NULL)
+		user->taken[amount] -= charge < user->taken[amount] ? charge : user->taken[amount];
 	(void)pthread_mutex_unlock(&quota->lock);
 }
 
-bool
-tsr_quota_has_region(struct tsr_quota *quota, uid_t uid, uint64_t bytes)
+uint64_t
+tsr_quota_pace(struct tsr_quota *quota, uid_t uid, enum tsr_quota_rate rate, uint64_t now_ns,
+               uint64_t *untold)
 {
-	struct tsr_quota_user const *user;
-	bool has;
+	struct tsr_quota_user *user;
+	uint64_t later_ns = 0;
 
+	*untold = 0;
 	(void)pthread_mutex_lock(&quota->lock);
 	user = quota_user(quota, uid);
-	has = user != NULL && quota_region_fits(quota, user, bytes) == 0;
+	/* Whose account found no memory is not held up for it. */
+	if (user != NULL && user->due_ns[rate] > now_ns + QUOTA_SECOND_NS) {
+		later_ns = user->due_ns[rate] - QUOTA_SECOND_NS;
+		user->beyond[rate]++;
+		user->untold[rate]++;
+	} else if (user != NULL) {
+		if (user->due_ns[rate] < now_ns)
+			user->due_ns[rate] = now_ns;
+		user->due_ns[rate] += QUOTA_SECOND_NS / quota->limits.rate[rate];
+		*untold = user->untold[rate];
+		user->untold[rate] = 0;
+	}
 	(void)pthread_mutex_unlock(&quota->lock);
-	return has;
+	return later_ns;
+}
+
+/* So much of its second's worth is used up. */
+static uint64_t
+quota_rate_taken(struct tsr_quota const *quota, struct tsr_quota_user const *user,
+                 enum tsr_quota_rate rate)
+{
+	uint64_t const now_ns = tsr_now_ns();
+	uint64_t const each_ns = QUOTA_SECOND_NS / quota->limits.rate[rate];
+
+	return user->due_ns[rate] > now_ns ? (user->due_ns[rate] - now_ns) / each_ns : 0;
+}
+
+bool
+tsr_quota_line(struct tsr_quota *quota, uint32_t index, struct tsr_quota_line *out)
+{
+	uint32_t const what = index % QUOTA_LINES;
+	struct tsr_quota_user const *user;
+	uint64_t sharers;
+	bool found;
+
+	(void)pthread_mutex_lock(&quota->lock);
+	found = index / QUOTA_LINES < quota->users_count;
+	if (found) {
+		user = &quota->users[index / QUOTA_LINES];
+		*out = (struct tsr_quota_line){.uid = user->uid, .what = quota_names[what]};
+	}
+	if (found && what < TSR_QUOTA_AMOUNTS) {
+		out->taken = user->taken[what];
+		out->limit = quota->limits.user[what];
+		out->all_taken = quota_all_taken(quota, user, what, &sharers);
+		out->all_limit = quota->limits.all[what];
+		out->refused = user->refused[what];
+	} else if (found) {
+		out->taken = quota_rate_taken(quota, user, what - TSR_QUOTA_AMOUNTS);
+		out->limit = quota->limits.rate[what - TSR_QUOTA_AMOUNTS];
+		out->refused = user->beyond[what - TSR_QUOTA_AMOUNTS];
+	}
+	(void)pthread_mutex_unlock(&quota->lock);
+	return found;
 }

@@ -88,6 +88,30 @@ region_bequeath(struct tsr_realm *realm, struct tsr_region_record const *region)
 	tsr_estate_enter_region(&realm->estate, region->number, region->id, &record);
 }
 
+static void
+regions_discharge(struct tsr_realm const *realm, struct tsr_region_record const *region)
+{
+	struct tsr_quota *const quota = &realm->daemon->quota;
+
+	tsr_quota_give(quota, region->uid, TSR_QUOTA_REGION_BYTES, region->memory.bytes);
+	tsr_quota_give(quota, region->uid, TSR_QUOTA_REGIONS, 1);
+}
+
+int
+tsr_regions_charge(struct tsr_realm *realm, struct tsr_region_record const *region, char *why)
+{
+	struct tsr_quota *const quota = &realm->daemon->quota;
+	int error = tsr_quota_take(quota, region->uid, TSR_QUOTA_REGIONS, 1, why);
+
+	if (error != 0)
+		return error;
+	error = tsr_quota_take(quota, region->uid, TSR_QUOTA_REGION_BYTES, region->memory.bytes,
+	                       why);
+	if (error != 0)
+		tsr_quota_give(quota, region->uid, TSR_QUOTA_REGIONS, 1);
+	return error;
+}
+
 /* Without a word to shared memory: out of the table. */
 static void
 region_forget(struct tsr_realm *realm, struct tsr_region_record *region)
@@ -97,7 +121,7 @@ region_forget(struct tsr_realm *realm, struct tsr_region_record *region)
 	table->record[region->number] = NULL;
 	table->count--;
 	(void)tsr_area_free(&table->tickets, region->first_ticket - realm->map.tickets_count);
-	tsr_quota_give_region(&realm->daemon->quota, region->uid, region->memory.bytes);
+	regions_discharge(realm, region);
 	if (region->memory.fd >= 0)
 		tsr_close_aside(region->memory.fd);
 	free(region);
@@ -261,7 +285,7 @@ static int
 regions_reserve(struct tsr_realm *realm, struct tsr_region_record *region,
                 struct tsr_refusal *refusal)
 {
-	struct tsr_quota *const quota = &realm->daemon->quota;
+	char why[TSR_QUOTA_WHY_BYTES];
 	uint32_t const count = realm->map.regions_count;
 	uint64_t first;
 	int error;
@@ -277,17 +301,13 @@ regions_reserve(struct tsr_realm *realm, struct tsr_region_record *region,
 		                  "realm '%s' has all of its %u regions; raise 'regions' in the "
 		                  "configuration",
 		                  realm->entry.name, count);
-	error = tsr_quota_take_region(quota, region->uid, region->memory.bytes);
+	error = tsr_regions_charge(realm, region, why);
 	if (error != 0)
-		return tsr_refuse(
-			refusal, error,
-			"a region of %llu bytes: user %u would exceed limits.regions_per_user (%u) "
-			"or limits.region_bytes_per_user (%llu)",
-			(unsigned long long)region->memory.bytes, region->uid, quota->regions_limit,
-			(unsigned long long)quota->region_bytes_limit);
+		return tsr_refuse(refusal, error, "a region of %llu bytes: %s",
+		                  (unsigned long long)region->memory.bytes, why);
 	error = tsr_area_alloc(&realm->regions.tickets, region->tickets, &first);
 	if (error != 0) {
-		tsr_quota_give_region(quota, region->uid, region->memory.bytes);
+		regions_discharge(realm, region);
 		return tsr_refuse(refusal, error,
 		                  "no %u tickets in a row are free for a region in realm '%s'; "
 		                  "raise 'region_tickets' (%u) in the configuration",

@@ -88,6 +88,11 @@ int tsr_regions_enter(struct tsr_realm *realm, struct tsr_member const *member,
                       struct tsr_region_memory const *memory, uint32_t tickets,
                       struct tsr_region_record **out, struct tsr_refusal *refusal);
 
+/* tsr_regions_charge - count a region as its user's; tsr_quota_take(). It is given back with the
+ * region. */
+TSR_MUST_CHECK
+int tsr_regions_charge(struct tsr_realm *realm, struct tsr_region_record const *region, char *why);
+
 /* tsr_regions_find - by number and id; NULL: there is none such. */
 struct tsr_region_record *tsr_regions_find(struct tsr_realm const *realm, uint32_t number,
                                            uint64_t id);

@@ -226,11 +226,9 @@ reload_commit(struct reload_attempt *attempt)
 {
 	struct tsr_daemon *const daemon = attempt->daemon;
 	struct tsr_config *const config = daemon->reload.config;
-	struct tsr_quota limits;
 
 	tsr_log_level_set(attempt->next.log_level);
-	tsr_daemon_limits(&attempt->next, &limits);
-	tsr_quota_limit(&daemon->quota, &limits);
+	tsr_quota_limit(&daemon->quota, &attempt->next.limits);
 	tsr_poll_core_isolate(&daemon->poll, attempt->next.isolated);
 	daemon->kernel.compat = attempt->next.compat;
 	for (uint32_t i = 0; i < attempt->next.realms_count; i++)

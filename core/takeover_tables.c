@@ -74,7 +74,7 @@ tables_channel(struct tsr_realm *realm, uint32_t index, struct tsr_estate_channe
 		return error;
 	}
 	/* Whoever made it, it counts; limits are not in force yet. */
-	(void)!tsr_quota_take_bytes(&realm->daemon->quota, record->creator, record->bytes);
+	(void)!tsr_channels_charge(&realm->daemon->quota, record, NULL);
 	realm->channels[index] = record;
 	realm->channels_count++;
 	return 0;
@@ -362,7 +362,7 @@ tables_region(struct tsr_realm *realm, uint32_t number)
 		free(region);
 		return error;
 	}
-	(void)!tsr_quota_take_region(&realm->daemon->quota, region->uid, region->memory.bytes);
+	(void)!tsr_regions_charge(realm, region, NULL);
 	realm->regions.record[number] = region;
 	realm->regions.count++;
 	return 0;

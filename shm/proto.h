@@ -370,6 +370,7 @@ enum tsr_proto_list_what {
 	TSR_LIST_CHANNELS = 3,
 	TSR_LIST_CHANGES = 4, /* of the last reload; the daemon's user and root */
 	TSR_LIST_REGIONS = 8,
+	TSR_LIST_QUOTA = 9, /* all of it for the daemon's user and root, one's own for others */
 };
 
 struct tsr_proto_list {
@@ -455,6 +456,18 @@ struct tsr_proto_row_region {
 	uint32_t uid;
 	uint32_t tickets;
 	uint32_t tickets_out; /* held by clients or channels */
+};
+
+/* What a user has taken of one thing. */
+struct tsr_proto_row_quota {
+	char what[32]; /* "connections", "requests_per_second" */
+	uint64_t taken;
+	uint64_t limit;
+	uint64_t all_taken; /* by all users; 0 for who may not know it, and of rates */
+	uint64_t all_limit;
+	uint64_t refused; /* of rates: had to wait, or was left out */
+	uint32_t uid;
+	uint32_t reserved;
 };
 
 enum tsr_proto_change {

@@ -34,7 +34,7 @@ _tessera_options()
 
 _tessera()
 {
-	local commands="demo doctor status stat hz bw delay metrics events why top realms clients channels regions channel send recv pub sub ping tickets dump ledger reload
+	local commands="demo doctor status stat hz bw delay metrics events why top realms clients channels regions quota channel send recv pub sub ping tickets dump ledger reload
 		evict report trace upgrade stop help"
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command="" word index

@@ -2,7 +2,6 @@
 /* Copyright (c) 2026 The Tessera Authors */
 
 #include "core/area.h"
-#include "core/quota.h"
 #include "tests/support/check.h"
 
 /* What the daemon keeps to itself about who has what: pieces of a segment, and what a user took. */
@@ -96,74 +95,4 @@ Test(area, random_pieces_never_overlap_and_all_of_it_comes_back)
 	}
 	test_ok(tsr_area_alloc(&area, 64 * 1024, &offset));
 	tsr_area_destroy(&area);
-}
-
-Test(area, each_user_has_a_quota_of_its_own)
-{
-	struct tsr_quota const limits = {.connections_limit = 2,
-	                                 .events_limit = 3,
-	                                 .bytes_limit = 1000,
-	                                 .regions_limit = 2,
-	                                 .region_bytes_limit = 100};
-	struct tsr_quota quota;
-
-	tsr_quota_create(&quota, &limits);
-	for (uid_t uid = 0; uid < 100; uid++) {
-		test_ok(tsr_quota_take_connection(&quota, uid));
-		test_ok(tsr_quota_take_connection(&quota, uid));
-		test_is(tsr_quota_take_connection(&quota, uid), -ENOBUFS);
-		for (int i = 0; i < 3; i++)
-			test_ok(tsr_quota_take_event(&quota, uid));
-		test_is(tsr_quota_take_event(&quota, uid), -ENOBUFS);
-		test_ok(tsr_quota_take_bytes(&quota, uid, 600));
-		test_is(tsr_quota_take_bytes(&quota, uid, 401), -ENOBUFS);
-		test_is(tsr_quota_take_bytes(&quota, uid, UINT64_MAX - 10), -ENOBUFS);
-		test_ok(tsr_quota_take_bytes(&quota, uid, 400));
-		test_ok(tsr_quota_take_region(&quota, uid, 60));
-		test_is(tsr_quota_take_region(&quota, uid, 41), -ENOBUFS);
-		test_is(tsr_quota_take_region(&quota, uid, UINT64_MAX - 10), -ENOBUFS);
-		cr_assert(tsr_quota_has_region(&quota, uid, 40));
-		test_ok(tsr_quota_take_region(&quota, uid, 30));
-		test_is(tsr_quota_take_region(&quota, uid, 1), -ENOBUFS);
-		cr_assert(!tsr_quota_has_region(&quota, uid, 1));
-	}
-	for (uid_t uid = 0; uid < 100; uid++) {
-		tsr_quota_give_connection(&quota, uid);
-		test_ok(tsr_quota_take_connection(&quota, uid));
-		test_is(tsr_quota_take_connection(&quota, uid), -ENOBUFS);
-		tsr_quota_give_event(&quota, uid);
-		test_ok(tsr_quota_take_event(&quota, uid));
-		test_is(tsr_quota_take_event(&quota, uid), -ENOBUFS);
-		tsr_quota_give_bytes(&quota, uid, 600);
-		test_ok(tsr_quota_take_bytes(&quota, uid, 600));
-		tsr_quota_give_region(&quota, uid, 60);
-		test_ok(tsr_quota_take_region(&quota, uid, 70));
-		test_is(tsr_quota_take_region(&quota, uid, 1), -ENOBUFS);
-	}
-	tsr_quota_destroy(&quota);
-}
-
-Test(area, more_is_never_given_back_than_was_taken)
-{
-	struct tsr_quota const limits = {.connections_limit = 1,
-	                                 .events_limit = 1,
-	                                 .bytes_limit = 100,
-	                                 .regions_limit = 1,
-	                                 .region_bytes_limit = 100};
-	struct tsr_quota quota;
-
-	tsr_quota_create(&quota, &limits);
-	tsr_quota_give_connection(&quota, 5);
-	tsr_quota_give_event(&quota, 5);
-	tsr_quota_give_bytes(&quota, 5, 1000);
-	test_ok(tsr_quota_take_connection(&quota, 5));
-	test_is(tsr_quota_take_connection(&quota, 5), -ENOBUFS);
-	test_ok(tsr_quota_take_event(&quota, 5));
-	test_is(tsr_quota_take_event(&quota, 5), -ENOBUFS);
-	test_ok(tsr_quota_take_bytes(&quota, 5, 100));
-	test_is(tsr_quota_take_bytes(&quota, 5, 1), -ENOBUFS);
-	tsr_quota_give_region(&quota, 5, 1000);
-	test_ok(tsr_quota_take_region(&quota, 5, 50));
-	test_is(tsr_quota_take_region(&quota, 5, 0), -ENOBUFS);
-	tsr_quota_destroy(&quota);
 }

@@ -90,8 +90,8 @@ test_case(config, file_replaces_what_it_names_and_keeps_the_rest)
 	                  ");\n"));
 	test_ok(tsr_config_check(&config, &sink));
 	test_same(config.log_level, TSR_LOG_DEBUG);
-	test_same(config.connections_per_user, 17);
-	test_same(config.bytes_per_user, 3 << 20);
+	test_same(config.limits.user[TSR_QUOTA_CONNECTIONS], 17);
+	test_same(config.limits.user[TSR_QUOTA_BYTES], 3 << 20);
 	test_same(config.realms_count, 2);
 	test_same(config.realms[0].mode, 0660);
 	test_same(config.realms[0].geometry.channels, 5);
@@ -115,7 +115,7 @@ test_case(config, set_goes_on_top_and_makes_realms)
 	test_same(config.realms[1].geometry.channels, 7);
 	test_same(config.realms[1].geometry.klass[1].block_bytes, 1 << 20);
 	test_same(config.realms[1].geometry.klass[1].count, 2);
-	test_same(config.bytes_per_user, 4096);
+	test_same(config.limits.user[TSR_QUOTA_BYTES], 4096);
 	cr_assert(config.compat);
 	test_same(sink.mistakes, 0);
 }
@@ -204,6 +204,15 @@ static const struct {
 	{"limits.events_per_user=7", NULL, "7", true},
 	{"limits.regions_per_user=7", NULL, "7", true},
 	{"limits.region_bytes_per_user=1M", NULL, "1048576", true},
+	{"limits.channels_per_user=7", NULL, "7", true},
+	{"limits.connections=8", "4096", "8", true},
+	{"limits.events=8", "16384", "8", true},
+	{"limits.channels=8", NULL, "8", true},
+	{"limits.bytes=1M", NULL, "1048576", true},
+	{"limits.regions=8", "1024", "8", true},
+	{"limits.region_bytes=1M", NULL, "1048576", true},
+	{"limits.requests_per_second=1000", "50000", "1000", true},
+	{"limits.log_lines_per_second=10", "1000", "10", true},
 	{"postmortem.folder=/kept", "\"\"", "\"/kept\"", false},
 	{"postmortem.keep=3", "16", "3", false},
 	{"postmortem.trace=true", "false", "true", false},

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Copyright (c) 2026 The Tessera Authors */
 
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "shm/client.h"
+#include "shm/control.h"
 #include "tests/support/check.h"
+#include "tests/support/child.h"
 #include "tests/support/daemon.h"
 #include "tests/support/raw.h"
 
@@ -14,6 +19,8 @@
  * Each limit is shown to bite: what fits is admitted, one more is refused with -ENOBUFS and the
  * name of the limit, nothing else has changed, and what is given back can be taken again.
  */
+
+#define OTHER_UID 65534
 
 static struct daemon daemon_;
 
@@ -278,6 +285,201 @@ Test(limits, bytes_of_a_user)
 		count++;
 	}
 	test_same(count, 20);
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+Test(limits, channels_of_a_user)
+{
+	struct tsr_channel_options const small = slots(8);
+	struct tsr_client client;
+
+	limits_start("limits.channels_per_user=2", NULL);
+	client = daemon_attach(&daemon_, 0);
+	test_ok(tsr_channel_create(client, "one", &small));
+	test_ok(tsr_channel_create(client, "two", &small));
+	test_is(tsr_channel_create(client, "three", &small), -ENOBUFS);
+	says("limits.channels_per_user (2)");
+	test_ok(tsr_channel_create(client, "two", &small));
+	test_ok(tsr_channel_remove(client, "one"));
+	test_ok(tsr_channel_create(client, "three", &small));
+	test_ok(tsr_detach(client));
+	daemon_stop(&daemon_);
+}
+
+static void
+become_other(struct child_report *report)
+{
+	child_check(report,
+	            setgroups(0, NULL) == 0 && setgid(OTHER_UID) == 0 && setuid(OTHER_UID) == 0);
+}
+
+/* Of the accounts another user is told his own, and not what all have. */
+static void
+sees_his_own(struct child_report *report, struct tsr_control *control)
+{
+	struct tsr_proto_list request = {.what = TSR_LIST_QUOTA};
+	struct {
+		struct tsr_proto_list_reply head;
+		struct tsr_proto_row_quota rows[32];
+	} packet;
+	size_t got;
+
+	child_ok(report, tsr_control_ask(control, TSR_PROTO_LIST, &request, sizeof(request),
+	                                 &packet, sizeof(packet), &got, test_deadline(5000)));
+	child_check(report, packet.head.rows > 0 && packet.head.rows <= 32);
+	for (uint32_t i = 0; i < packet.head.rows; i++)
+		child_check(report, packet.rows[i].uid == OTHER_UID &&
+		                            packet.rows[i].all_limit == 0 &&
+		                            packet.rows[i].all_taken == 0);
+}
+
+/* Opens connections until it is refused, keeps them until it is told. Word 0: how many. */
+static int
+hoarder(struct child_report *report, void *arg)
+{
+	struct tsr_control control[64];
+	unsigned count = 0;
+	int error;
+
+	(void)arg;
+	become_other(report);
+	do {
+		error = tsr_control_open(&control[count], daemon_.socket, test_deadline(5000));
+		count += error == 0;
+	} while (error == 0 && count < 64);
+	child_is(report, error, -ENOBUFS);
+	child_check(report, strstr(tsr_last_hint(), "fair share of limits.connections (40") != NULL,
+	            "%s", tsr_last_hint());
+	sees_his_own(report, &control[0]);
+	report_set(report, 0, count);
+	(void)report_await(report, 1, 1, 20000);
+	return 0;
+}
+
+/* Whoever floods the daemon, others find a place. */
+Test(limits, share_of_who_comes_later)
+{
+	struct tsr_client client;
+	struct child child;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root to become another user");
+	limits_start("limits.connections=40", "socket_mode=0666");
+	cr_assert_eq(chmod(daemon_.dir, 0755), 0);
+	child_start(&child, hoarder, NULL);
+	cr_assert(report_await(child.report, 0, 1, 20000));
+	test_same(child.report->word[0], 20);
+	client = daemon_attach(&daemon_, 0);
+	test_ok(tsr_detach(client));
+	report_set(child.report, 1, 1);
+	child_join(&child);
+	daemon_stop(&daemon_);
+}
+
+/* Asks as fast as it can, by several connections. Word 0: how often. */
+static int
+asker(struct child_report *report, void *arg)
+{
+	struct tsr_control control[4];
+	struct tsr_proto_plain request = {0}, reply;
+
+	(void)arg;
+	become_other(report);
+	for (unsigned i = 0; i < 4; i++)
+		child_ok(report,
+		         tsr_control_open(&control[i], daemon_.socket, test_deadline(5000)));
+	for (uint64_t count = 0; atomic_load(&report->word[1]) == 0;) {
+		for (unsigned i = 0; i < 4; i++)
+			child_ok(report, tsr_control_ask(&control[i], TSR_PROTO_PING, &request,
+			                                 sizeof(request), &reply, sizeof(reply),
+			                                 NULL, test_deadline(10000)));
+		count += 4;
+		report_set(report, 0, count);
+	}
+	return 0;
+}
+
+/* A user who asks too much waits; another one does not. */
+Test(limits, requests_of_a_user_in_a_second)
+{
+	struct tsr_proto_plain request = {0}, reply;
+	struct tsr_control control;
+	struct child child;
+	uint64_t begun_ns, took_ns;
+
+	if (geteuid() != 0)
+		cr_skip_test("needs root to become another user");
+	limits_start("limits.requests_per_second=200", "socket_mode=0666");
+	cr_assert_eq(chmod(daemon_.dir, 0755), 0);
+	test_ok(tsr_control_open(&control, daemon_.socket, test_deadline(5000)));
+	begun_ns = tsr_now_ns();
+	child_start(&child, asker, NULL);
+	/* It has used up what was at hand. */
+	cr_assert(report_await(child.report, 0, 190, 20000));
+	for (unsigned i = 0; i < 150; i++)
+		test_ok(tsr_control_ask(&control, TSR_PROTO_PING, &request, sizeof(request), &reply,
+		                        sizeof(reply), NULL, test_deadline(5000)));
+	cr_assert(report_await(child.report, 0, 300, 20000));
+	took_ns = tsr_now_ns() - begun_ns;
+	/* 200 at hand, and then 200 a second. */
+	cr_assert_gt(took_ns, 100 * TEST_SECOND / 200 * 9 / 10, "300 requests in %ju ms",
+	             (uintmax_t)(took_ns / 1000000));
+	report_set(child.report, 1, 1);
+	child_join(&child);
+	tsr_control_close(&control);
+	daemon_stop(&daemon_);
+}
+
+/* One that waits for its turn and hangs up is seen off all the same, and its place is free. */
+Test(limits, connection_that_waits_for_its_turn_may_go)
+{
+	struct timespec const rest = {.tv_sec = 2};
+	struct tsr_proto_plain request = {0};
+	int fd[3];
+
+	limits_start("limits.requests_per_second=10", NULL);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 3; i++)
+			fd[i] = raw_greet(&daemon_);
+		for (int i = 0; i < 3; i++) {
+			raw_head(&request, TSR_PROTO_PING, sizeof(request));
+			test_ok(raw_send(fd[i], &request, sizeof(request), NULL, 0));
+			close(fd[i]);
+		}
+	}
+	(void)nanosleep(&rest, NULL);
+	test_same(daemon_status(&daemon_).connections, 1);
+	daemon_stop(&daemon_);
+}
+
+static unsigned
+lines_with(char const *words)
+{
+	unsigned count = 0;
+
+	for (char const *at = daemon_log(&daemon_); (at = strstr(at, words)) != NULL; at++)
+		count++;
+	return count;
+}
+
+Test(limits, lines_about_a_user_in_the_log)
+{
+	struct timespec const rest = {.tv_sec = 1, .tv_nsec = 100000000};
+	struct tsr_client client;
+	unsigned lines;
+
+	limits_start("limits.log_lines_per_second=5", "log.level=debug");
+	for (int i = 0; i < 200; i++) {
+		client = daemon_attach(&daemon_, 0);
+		test_ok(tsr_detach(client));
+	}
+	lines = lines_with(" attached");
+	cr_assert(lines >= 1 && lines < 100, "%u lines of 200", lines);
+	test_same(lines_with("were left out"), 0);
+	(void)nanosleep(&rest, NULL);
+	client = daemon_attach(&daemon_, 0);
+	daemon_log_has(&daemon_, "were left out (limits.log_lines_per_second)");
 	test_ok(tsr_detach(client));
 	daemon_stop(&daemon_);
 }
