@@ -70,7 +70,7 @@ struct tsr_sandbox {
 	uint64_t capabilities; /* that are left: bit n is capability n */
 	uint32_t landlock;     /* the ABI in force; 0: none */
 	bool filtered;         /* seccomp is in force */
-	bool tracing;          /* LTTng's threads are among the others, and fork */
+	bool tracing;          /* LTTng asks for what it likes: there are no lists */
 };
 
 /* tsr_sandbox_mode_find - "on", "log", "off". Return: 0; -EINVAL. */

@@ -198,10 +198,9 @@ calls_if_one_of(scmp_filter_ctx list, int number, unsigned argument, const int *
 	return error;
 }
 
-/* Threads, but no processes; unless LTTng makes its shared memory in one. */
+/* Threads, but no processes. */
 static int
-calls_add_threads(struct tsr_sandbox const *sandbox, scmp_filter_ctx list,
-                  enum tsr_sandbox_role role)
+calls_add_threads(struct tsr_sandbox const *sandbox, scmp_filter_ctx list)
 {
 	/* Its flags lie in memory, where no list can look: libc then does without. */
 	int error = seccomp_rule_add_array(list, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0, NULL);
@@ -212,14 +211,6 @@ calls_add_threads(struct tsr_sandbox const *sandbox, scmp_filter_ctx list,
 		error = calls_if(
 			list, SCMP_SYS(clone),
 			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CALLS_NEW_SPACES, CLONE_THREAD));
-	if (error == 0 && sandbox->tracing && role == TSR_SANDBOX_DAEMON) {
-		error = calls_if(
-			list, SCMP_SYS(clone),
-			SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | CLONE_VM | CALLS_NEW_SPACES, 0));
-		if (error == 0)
-			error = seccomp_rule_add_array(list, SCMP_ACT_ALLOW, SCMP_SYS(wait4), 0,
-			                               NULL);
-	}
 	return error;
 }
 
@@ -279,7 +270,7 @@ calls_add_allowed(struct tsr_sandbox const *sandbox, scmp_filter_ctx list,
 	if (error == 0)
 		error = calls_add_checked(list, role);
 	if (error == 0)
-		error = calls_add_threads(sandbox, list, role);
+		error = calls_add_threads(sandbox, list);
 	/* Who has said what it caught ends by this one: see sandbox_caught.c. */
 	if (error == 0)
 		error = seccomp_rule_add_array(list, SCMP_ACT_KILL_PROCESS, SCMP_SYS(kexec_load), 0,
@@ -380,7 +371,7 @@ tsr_sandbox_calls(struct tsr_sandbox *sandbox, enum tsr_sandbox_role role, bool 
 	int error;
 	long result;
 
-	if (sandbox->mode == TSR_SANDBOX_OFF)
+	if (sandbox->mode == TSR_SANDBOX_OFF || sandbox->tracing)
 		return 0;
 	error = calls_make(sandbox, role, &program);
 	if (error != 0)

@@ -155,7 +155,8 @@ tsr_daemon_shut_in(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	if (error == 0)
 		error = tsr_errand_do(&daemon->errands, sandbox_control, &errand);
 	if (error == 0 && errand.error == 0 && !sandbox->filtered)
-		tsr_log(TSR_LOG_NOTICE, "sandbox: this kernel has no seccomp: system calls are not "
-		                        "shut away from the daemon");
+		tsr_log(TSR_LOG_NOTICE,
+		        "sandbox: %s: system calls are not shut away from the daemon",
+		        sandbox->tracing ? "a trace provider is loaded" : "no seccomp here");
 	return error != 0 ? error : errand.error;
 }
