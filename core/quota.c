@@ -236,31 +236,35 @@ quota_rate_taken(struct tsr_quota const *quota, struct tsr_quota_user const *use
 	return user->due_ns[rate] > now_ns ? (user->due_ns[rate] - now_ns) / each_ns : 0;
 }
 
+static struct tsr_quota_line
+quota_line(struct tsr_quota const *quota, struct tsr_quota_user const *user, uint32_t what)
+{
+	struct tsr_quota_line line = {.uid = user->uid, .what = quota_names[what]};
+	uint64_t sharers;
+
+	if (what < TSR_QUOTA_AMOUNTS) {
+		line.taken = user->taken[what];
+		line.limit = quota->limits.user[what];
+		line.all_taken = quota_all_taken(quota, user, what, &sharers);
+		line.all_limit = quota->limits.all[what];
+		line.refused = user->refused[what];
+	} else {
+		line.taken = quota_rate_taken(quota, user, what - TSR_QUOTA_AMOUNTS);
+		line.limit = quota->limits.rate[what - TSR_QUOTA_AMOUNTS];
+		line.refused = user->beyond[what - TSR_QUOTA_AMOUNTS];
+	}
+	return line;
+}
+
 bool
 tsr_quota_line(struct tsr_quota *quota, uint32_t index, struct tsr_quota_line *out)
 {
-	uint32_t const what = index % QUOTA_LINES;
-	struct tsr_quota_user const *user;
-	uint64_t sharers;
 	bool found;
 
 	(void)pthread_mutex_lock(&quota->lock);
 	found = index / QUOTA_LINES < quota->users_count;
-	if (found) {
-		user = &quota->users[index / QUOTA_LINES];
-		*out = (struct tsr_quota_line){.uid = user->uid, .what = quota_names[what]};
-	}
-	if (found && what < TSR_QUOTA_AMOUNTS) {
-		out->taken = user->taken[what];
-		out->limit = quota->limits.user[what];
-		out->all_taken = quota_all_taken(quota, user, what, &sharers);
-		out->all_limit = quota->limits.all[what];
-		out->refused = user->refused[what];
-	} else if (found) {
-		out->taken = quota_rate_taken(quota, user, what - TSR_QUOTA_AMOUNTS);
-		out->limit = quota->limits.rate[what - TSR_QUOTA_AMOUNTS];
-		out->refused = user->beyond[what - TSR_QUOTA_AMOUNTS];
-	}
+	if (found)
+		*out = quota_line(quota, &quota->users[index / QUOTA_LINES], index % QUOTA_LINES);
 	(void)pthread_mutex_unlock(&quota->lock);
 	return found;
 }

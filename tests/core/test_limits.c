@@ -369,7 +369,7 @@ Test(limits, share_of_who_comes_later)
 	cr_assert_eq(chmod(daemon_.dir, 0755), 0);
 	child_start(&child, hoarder, NULL);
 	cr_assert(report_await(child.report, 0, 1, 20000));
-	test_same(child.report->word[0], 20);
+	test_same(atomic_load(&child.report->word[0]), 20);
 	client = daemon_attach(&daemon_, 0);
 	test_ok(tsr_detach(client));
 	report_set(child.report, 1, 1);
