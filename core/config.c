@@ -78,7 +78,7 @@ static const struct tsr_quota_limits config_limits = {
                  [TSR_QUOTA_REGION_BYTES] = UINT64_C(1) << 30},
 	.all = {[TSR_QUOTA_CONNECTIONS] = 4096,
                 [TSR_QUOTA_EVENTS] = 16384,
-                [TSR_QUOTA_CHANNELS] = 16 * TSR_CHANNELS_MAX,
+                [TSR_QUOTA_CHANNELS] = UINT64_C(16) * TSR_CHANNELS_MAX,
                 [TSR_QUOTA_BYTES] = UINT64_C(1) << 30,
                 [TSR_QUOTA_REGIONS] = 1024,
                 [TSR_QUOTA_REGION_BYTES] = UINT64_C(16) << 30},

@@ -119,7 +119,7 @@ bool tsr_broadcast_held(struct tsr_channel const *channel, uint64_t const holder
                         uint64_t name);
 
 /* The calls of the kind: see kind.h. */
-int tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *zdesc);
+int tsr_broadcast_try_send(struct tsr_end *end, struct tsr_zdesc *given);
 bool tsr_broadcast_can_send(struct tsr_end const *end);
 int tsr_broadcast_try_recv(struct tsr_end *end, struct tsr_msg *msg);
 bool tsr_broadcast_can_recv(struct tsr_end const *end);
