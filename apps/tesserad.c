@@ -13,6 +13,7 @@
 
 #include "core/config.h"
 #include "core/daemon.h"
+#include "core/helper.h"
 #include "core/holder.h"
 #include "core/log.h"
 #include "core/rundir.h"
@@ -252,6 +253,13 @@ tesserad_serve(struct tsr_config *config, struct tsr_config_sources const *sourc
 	tsr_daemon_stop(&daemon);
 	if (daemon.leave.how == TSR_UPGRADE_RESTART)
 		return TSR_UPGRADE_STATUS;
+	if (daemon.leave.how == TSR_UPGRADE_FOLLOW) {
+		if (tsr_helper_succeed(daemon.successor, daemon.leave.signal) == 0)
+			return 0;
+		tsr_log(TSR_LOG_ERROR, "the successor is gone; what is kept waits for a daemon: "
+		                       "start one");
+		return TESSERAD_EXIT_RUNTIME;
+	}
 	if (daemon.leave.how == TSR_UPGRADE_EXEC) {
 		tsr_upgrade_become(&daemon);
 		return TESSERAD_EXIT_RUNTIME;

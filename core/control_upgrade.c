@@ -134,19 +134,19 @@ upgrade_choose(struct tsr_daemon *daemon, struct tsr_proto_upgrade const *reques
 	bool const supervised =
 		tsr_store_is(&daemon->store) == TSR_STORE_SYSTEMD || daemon->rundir.from_systemd;
 
-	if (!supervised && daemon->sandbox.mode != TSR_SANDBOX_OFF)
+	bool const follower = !supervised && daemon->sandbox.mode != TSR_SANDBOX_OFF;
+
+	if ((supervised || follower) && !upgrade_same_file(binary, own))
 		return tsr_refuse(refusal, -EOPNOTSUPP,
-		                  "the sandbox lets the daemon run nothing, so a supervisor must "
-		                  "start the other binary: run it under systemd, or with "
-		                  "sandbox.mode = off");
-	if (supervised && !upgrade_same_file(binary, own))
-		return tsr_refuse(refusal, -EOPNOTSUPP,
-		                  "the supervisor starts %s: install the new one there, and name "
-		                  "none",
+		                  "%s %s: install the new one there, and name none",
+		                  supervised ? "the supervisor starts"
+		                             : "out of its sandbox the daemon can have run only",
 		                  own);
 	/* Where there are two names for it, ours. */
-	binary = supervised ? own : binary;
-	successor->reply.how = supervised ? TSR_UPGRADE_RESTART : TSR_UPGRADE_EXEC;
+	binary = supervised || follower ? own : binary;
+	successor->reply.how = supervised ? TSR_UPGRADE_RESTART
+	                       : follower ? TSR_UPGRADE_FOLLOW
+	                                  : TSR_UPGRADE_EXEC;
 	(void)snprintf(successor->reply.binary, sizeof(successor->reply.binary), "%s", binary);
 	return 0;
 }

@@ -405,6 +405,7 @@ tsr_daemon_start(struct tsr_daemon *daemon, struct tsr_config *config,
 	                              .rundir = {.lock = -1, .listener = -1},
 	                              .reload = {.watch = {.fd = -1}},
 	                              .asker = -1,
+	                              .successor = -1,
 	                              .postmortem = {.recorder = -1},
 	                              .poll = {.epoll = -1, .doorbell = -1}};
 	daemon->reload.sources = sources;

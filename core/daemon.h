@@ -53,8 +53,9 @@ struct tsr_daemon {
 	struct tsr_store store;
 	struct tsr_poll_core poll;
 	pthread_t poll_thread;
-	bool polling; /* it is there */
-	int asker;    /* helper: see helper.h; -1: what is to be run is run by ourselves */
+	bool polling;  /* it is there */
+	int successor; /* helper: likewise */
+	int asker;     /* helper: see helper.h; -1: what is to be run is run by ourselves */
 	struct tsr_quota quota;
 	struct tsr_feed feed;
 	struct tsr_errands errands;

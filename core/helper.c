@@ -20,6 +20,7 @@
 
 #include "core/passing.h"
 #include "core/postmortem.h"
+#include "core/upgrade.h"
 
 #define HELPER_TEXT_BYTES 1024
 #define HELPER_SAID_BYTES 512
@@ -40,7 +41,7 @@ struct helper_answer {
 typedef void helper_serve_fn(const char *request, const char *own, struct helper_answer *answer);
 
 static int helper_finder = -1;   /* whom to ask */
-static char *const *helper_argv; /* of an asker */
+static char *const *helper_argv; /* of an asker, and a successor */
 
 /* Give it its time, then end it. Return: how it ended. */
 static int
@@ -211,6 +212,44 @@ helper_become(int fd, enum tsr_sandbox_mode mode, helper_serve_fn *serve, const 
 	helper_live(serve, own);
 }
 
+/* Return: whether it is to become the next daemon. @signal: that is the next one's. */
+static bool
+helper_await_end(int *signal)
+{
+	char text[HELPER_TEXT_BYTES];
+	bool asked = false;
+	int stray, error;
+
+	do {
+		error = tsr_passing_receive(HELPER_PLACE, text, sizeof(text), &stray);
+		if (error == 0) {
+			asked = true;
+			*signal = (int)strtol(text, NULL, 10);
+		}
+		if (error == 0 && stray >= 0)
+			(void)close(stray);
+	} while (error != -EPIPE);
+	return asked;
+}
+
+/* In the child: the whole life of a successor. */
+static void
+helper_follow(int fd, const char *path)
+{
+	int signal = 0;
+
+	(void)prctl(PR_SET_NAME, "successor", 0, 0, 0);
+	if ((fd != HELPER_PLACE && dup2(fd, HELPER_PLACE) < 0) ||
+	    fcntl(HELPER_PLACE, F_SETFD, FD_CLOEXEC) != 0 ||
+	    close_range(HELPER_PLACE + 1, ~0U, 0) != 0 || !helper_await_end(&signal))
+		_exit(0);
+	if (signal != 0)
+		(void)kill(getpid(), signal); /* which is blocked, and stays so */
+	tsr_upgrade_run(path, path, (char **)(uintptr_t)helper_argv);
+	_exit(1);
+}
+
+/* @serve NULL: a successor */
 static int
 helper_fork(enum tsr_sandbox_mode mode, helper_serve_fn *serve, const char *own,
             struct tsr_refusal *refusal)
@@ -230,8 +269,10 @@ helper_fork(enum tsr_sandbox_mode mode, helper_serve_fn *serve, const char *own,
 		return tsr_refuse(refusal, error, "fork: %s", strerror(-error));
 	}
 	if (child == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-		if (getppid() == parent)
+		(void)prctl(PR_SET_PDEATHSIG, serve == NULL ? 0 : SIGKILL, 0, 0, 0);
+		if (serve == NULL)
+			helper_follow(pair[1], own);
+		else if (getppid() == parent)
 			helper_become(pair[1], mode, serve, own);
 		_exit(1);
 	}
@@ -365,6 +406,22 @@ tsr_helper_asker(enum tsr_sandbox_mode mode, const char *path, char **argv,
 {
 	helper_argv = argv;
 	return helper_fork(mode, helper_check, path, refusal);
+}
+
+int
+tsr_helper_successor(const char *path, char **argv, struct tsr_refusal *refusal)
+{
+	helper_argv = argv;
+	return helper_fork(TSR_SANDBOX_OFF, NULL, path, refusal);
+}
+
+int
+tsr_helper_succeed(int successor, int signal)
+{
+	char text[16];
+	int const length = snprintf(text, sizeof(text), "%d", signal);
+
+	return tsr_passing_send(successor, text, (size_t)length, -1);
 }
 
 int

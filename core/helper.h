@@ -6,7 +6,7 @@
 /*
  * Helpers: processes that the daemon forks before it shuts itself in, for what can't be done from
  * within. They have no capability, no descriptor but one socket, and a sandbox of their own; they
- * end when the daemon does.
+ * end when the daemon does. But for the last one:
  *
  *	finder		the configuration file, wherever it is by then, and no other; users and
  *			groups, for whoever knows them (NSS) is code that is loaded when it is
@@ -15,6 +15,10 @@
  *			their folder only.
  *	asker		whether the binary that we were started as, which may be another by now, can
  *			take our realms over: it is run to say so. It may write nothing.
+ *
+ *	successor	waits, and becomes the next daemon if this one leaves for an upgrade: it is
+ *			as free as we were, and has our arguments, our log, and one program to run.
+ *			Whoever has the daemon can have it started anew, and no more.
  *
  * Bytes	one packet asks, one answers, as in passing.h.
  */
@@ -46,6 +50,16 @@ int tsr_helper_recorder(enum tsr_sandbox_mode mode, const char *folder,
 TSR_MUST_CHECK
 int tsr_helper_asker(enum tsr_sandbox_mode mode, const char *path, char **argv,
                      struct tsr_refusal *refusal);
+
+/* tsr_helper_successor - it runs @path with @argv, which stay. Context: before anything is given
+ * up. Return: a descriptor for tsr_helper_succeed(); what the system gave. */
+TSR_MUST_CHECK
+int tsr_helper_successor(const char *path, char **argv, struct tsr_refusal *refusal);
+
+/* tsr_helper_succeed - have it become the next daemon as soon as this process has ended, with
+ * @signal, if that is not 0, to be taken. Return: 0; -EPIPE there is none any more; ... */
+TSR_MUST_CHECK
+int tsr_helper_succeed(int successor, int signal);
 
 /* tsr_helper_finder_end - by ourselves again. */
 void tsr_helper_finder_end(void);

@@ -23,7 +23,9 @@
 #define CALLS_NEW_SPACES                                                               \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
 	 CLONE_NEWPID | CLONE_NEWNET)
-#define CALLS_PREFIX 5 /* instructions before a program that logs */
+#define CALLS_PIECES      512 /* more than it takes for a list, some 2 MiB */
+#define CALLS_PIECE_BYTES 16384
+#define CALLS_PREFIX      5 /* instructions before a program that logs */
 
 #define ALL     ((1U << TSR_SANDBOX_CONTROL) | (1U << TSR_SANDBOX_POLL))
 #define CONTROL (1U << TSR_SANDBOX_CONTROL)
@@ -336,14 +338,39 @@ calls_compile(scmp_filter_ctx list, bool log, struct sock_fprog *out)
 	return error;
 }
 
+/* Would there be memory for it? libseccomp does not look, as it compiles, whether it got any. */
+static bool
+calls_have_memory(void)
+{
+	void **pieces = NULL;
+	size_t count = 0;
+
+	for (; count < CALLS_PIECES; count++) {
+		void **const piece = malloc(CALLS_PIECE_BYTES);
+
+		if (piece == NULL)
+			break;
+		*piece = (void *)pieces;
+		pieces = piece;
+	}
+	while (pieces != NULL) {
+		void **const next = *pieces;
+
+		free((void *)pieces);
+		pieces = next;
+	}
+	return count == CALLS_PIECES;
+}
+
 static int
 calls_make(struct tsr_sandbox const *sandbox, enum tsr_sandbox_role role, struct sock_fprog *out)
 {
 	bool const helper = role == TSR_SANDBOX_HELPER;
-	scmp_filter_ctx list = seccomp_init(helper ? SCMP_ACT_ALLOW : SCMP_ACT_TRAP);
+	scmp_filter_ctx list;
 	int error;
 
 	*out = (struct sock_fprog){.filter = NULL};
+	list = calls_have_memory() ? seccomp_init(helper ? SCMP_ACT_ALLOW : SCMP_ACT_TRAP) : NULL;
 	if (list == NULL)
 		return -ENOMEM;
 	error = seccomp_attr_set(list, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);

@@ -30,6 +30,11 @@ tsr_daemon_shed(struct tsr_daemon *daemon, struct tsr_refusal *refusal)
 	int error = 0;
 
 	if (config->sandbox != TSR_SANDBOX_OFF) {
+		/* First, while all is as it was. */
+		daemon->successor =
+			tsr_helper_successor(daemon->start->path, daemon->start->argv, refusal);
+		if (daemon->successor < 0)
+			return daemon->successor;
 		error = tsr_helper_finder(config->sandbox, daemon->reload.sources->file, refusal);
 		if (error != 0)
 			return error;

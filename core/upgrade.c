@@ -147,6 +147,19 @@ tsr_upgrade_tell(struct tsr_daemon *daemon)
 }
 
 void
+tsr_upgrade_run(const char *binary, const char *own, char **argv)
+{
+	argv[0] = (char *)(uintptr_t)binary;
+	(void)execv(binary, argv);
+	tsr_log(TSR_LOG_ERROR, "%s can't be run any more (%s): %s goes on", binary, strerror(errno),
+	        own);
+	argv[0] = (char *)(uintptr_t)own;
+	(void)execv(TSR_UPGRADE_SELF, argv);
+	tsr_log(TSR_LOG_ERROR, "%s can't be run: %s; what is kept waits for a daemon: start one",
+	        own, strerror(errno));
+}
+
+void
 tsr_upgrade_become(struct tsr_daemon const *daemon)
 {
 	struct tsr_start const *const start = daemon->start;
@@ -157,12 +170,5 @@ tsr_upgrade_become(struct tsr_daemon const *daemon)
 	/* To the process, not to this thread: another one of the successor's takes it. */
 	if (daemon->leave.signal != 0)
 		(void)kill(getpid(), daemon->leave.signal);
-	start->argv[0] = (char *)(uintptr_t)daemon->leave.binary;
-	(void)execv(daemon->leave.binary, start->argv);
-	tsr_log(TSR_LOG_ERROR, "%s can't be run any more (%s): %s goes on", daemon->leave.binary,
-	        strerror(errno), start->path);
-	start->argv[0] = (char *)(uintptr_t)start->path;
-	(void)execv(TSR_UPGRADE_SELF, start->argv);
-	tsr_log(TSR_LOG_ERROR, "%s can't be run: %s; what is kept waits for a daemon: start one",
-	        start->path, strerror(errno));
+	tsr_upgrade_run(daemon->leave.binary, start->path, start->argv);
 }

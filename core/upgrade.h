@@ -12,8 +12,10 @@
  *	leaving		between two requests, or two steps of one. Our listening socket goes into
  *			the store under a name that says who left and when, so that those who
  *			connect meanwhile wait in its queue
- *	gone		the process becomes the other binary; or, where a supervisor has the store
- *			or the socket, it ends with TSR_UPGRADE_STATUS and is started again
+ *	gone		the process becomes the other binary; or, from within its sandbox, it ends
+ *			and its successor does, which was forked before (core/helper.h); or, where a
+ *			supervisor has the store or the socket, it ends with TSR_UPGRADE_STATUS and
+ *			is started again
  *
  * Crash	from leaving on it is the death of a daemon: whoever is started next takes over.
  */
@@ -78,6 +80,12 @@ void tsr_upgrade_mark(struct tsr_daemon *daemon, int spare);
 void tsr_upgrade_inherit(struct tsr_daemon *daemon);
 void tsr_upgrade_serves(struct tsr_daemon *daemon);
 void tsr_upgrade_tell(struct tsr_daemon *daemon);
+
+/*
+ * tsr_upgrade_run - this process becomes @binary; or, if that can't be run, its own one again,
+ * which was started as @own. Return: it could become neither, and said so.
+ */
+void tsr_upgrade_run(const char *binary, const char *own, char **argv);
 
 /*
  * tsr_upgrade_become - this process becomes the other binary; or, if that can't be run after all,

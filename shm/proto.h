@@ -576,6 +576,7 @@ struct tsr_proto_upgrade_reply {
 };
 
 #define TSR_UPGRADE_EXEC    UINT32_C(1) /* the process becomes the other binary */
+#define TSR_UPGRADE_FOLLOW  UINT32_C(3) /* it ends, and another one, which waits, becomes it */
 #define TSR_UPGRADE_RESTART UINT32_C(2) /* it ends, and its supervisor starts the next one */
 
 #define TSR_EVICT_REASON_BYTES 128

@@ -39,6 +39,8 @@ start_daemon() {
 	daemon=$!
 	echo "$daemon" >>"$BATS_TEST_TMPDIR/started"
 	until_true 20 "$TESSERA" ping --count 1 || { cat "$BATS_TEST_TMPDIR/daemon.log"; return 1; }
+	# It answers before it has done with its start.
+	until_true 20 grep -q "ready: " "$BATS_TEST_TMPDIR/daemon.log"
 }
 
 # A realm at rest must add up, whatever the test did.

@@ -76,11 +76,33 @@ refused() {
 	refused "is not kept"
 }
 
-@test "in a sandbox only a supervisor can start the other binary" {
+@test "out of its sandbox a daemon is followed by what lies where it was started, and by nothing else" {
+	cp "$TESSERAD" mine
+	TESSERAD=$PWD/mine
 	start_holder
 	start_daemon
-	refused "sandbox.mode = off"
-	refused "run it under systemd" "$TESSERAD"
+	start_load
+	refused "can have run only" /bin/true
+	for round in 1 2; do
+		cp mine fresh
+		mv fresh mine
+		before=$("$TESSERA" --json status | jq .pid)
+		run --separate-stderr "$TESSERA" --json upgrade
+		echo "$output $stderr"
+		[ "$status" -eq 0 ]
+		[ "$(value '[.realms_taken, .clients, .channels, .realms[0].epoch] | @text')" = "[1,2,1,1]" ]
+		[ "$(value ".pid_before == $before and .pid != $before and .gap_ns > 0")" = true ]
+		[ "$(readlink "/proc/$(value .pid)/exe")" = "$PWD/mine" ]
+		"$TESSERA" --json status | jq -e '.sandbox == "on" and .clients == 2 and .reaped == 0'
+		still_flows "by_$round"
+	done
+	wait "$daemon"
+	daemon=$("$TESSERA" --json status | jq .pid)
+	end_load
+	until_true 5 [ ! -e "/proc/$daemon" ]
+	[ "$(tr '\n' ' ' <received)" = "first by_1 by_2 " ]
+	# What waited to follow it has ended, too.
+	until_true 5 [ -z "$(pgrep -f "$PWD/mine --" | grep -v "^$holder\$")" ]
 }
 
 @test "what can't take over is refused before anything is touched" {

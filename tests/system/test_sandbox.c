@@ -15,6 +15,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -658,3 +659,52 @@ Test(sandbox, poll_core_that_somebody_got_hold_of_ends_the_daemon)
 }
 
 #endif
+
+#define PIECE_BYTES 16384
+
+/* All memory is taken but so many pieces. Word 0 of the report: 2 the list was made, 1 refused. */
+static int
+shut_in_with(struct child_report *report, void *arg)
+{
+	struct rlimit const limit = {UINT64_C(1) << 28, UINT64_C(1) << 28};
+	unsigned left = *(unsigned const *)arg;
+	struct tsr_refusal refusal;
+	struct tsr_sandbox sandbox;
+	void **taken = NULL, **piece;
+	int error;
+
+	child_ok(report, tsr_sandbox_rights(&sandbox, TSR_SANDBOX_ON, false, &refusal));
+	child_check(report, setrlimit(RLIMIT_AS, &limit) == 0);
+	while ((piece = malloc(PIECE_BYTES)) != NULL) {
+		*piece = (void *)taken;
+		taken = piece;
+	}
+	for (; left > 0; left--) {
+		piece = taken;
+		taken = *piece;
+		free((void *)piece);
+	}
+	error = tsr_sandbox_calls(&sandbox, TSR_SANDBOX_CONTROL, false, &refusal);
+	report_set(report, 0, error == 0 ? 2 : 1);
+	return error == 0 || error == -ENOMEM ? 0 : 1;
+}
+
+/* libseccomp does not look at what it gets of malloc(3) as it compiles. */
+Test(sandbox, list_that_finds_no_memory_is_refused_at_any_point)
+{
+	unsigned made = 0, refused = 0;
+
+#if defined(__SANITIZE_ADDRESS__)
+	cr_skip_test("AddressSanitizer itself reserves more than any limit");
+#endif
+	for (unsigned left = 0; left < 600; left += left < 64 ? 2 : 64) {
+		struct child child;
+
+		child_start(&child, shut_in_with, &left);
+		cr_assert(report_await(child.report, 0, 1, 20000), "with %u pieces left", left);
+		made += atomic_load(&child.report->word[0]) == 2;
+		refused += atomic_load(&child.report->word[0]) == 1;
+		child_join(&child);
+	}
+	cr_assert(made > 0 && refused > 0, "%u made, %u refused", made, refused);
+}
