@@ -110,7 +110,7 @@ refused() {
 	start_daemon --set sandbox.mode=off
 	start_load
 	refused "status 0" /bin/true
-	refused "status 0, --set sandbox.mode=off --can-take-over" /bin/echo
+	refused "sandbox.mode=off --can-take-over" /bin/echo
 	refused "No such file" "$BATS_TEST_TMPDIR/nothing"
 	: >plain
 	refused "Permission denied" plain
