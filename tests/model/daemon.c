@@ -272,14 +272,22 @@ daemon_forget_figures(unsigned number)
 static void
 daemon_reap(unsigned number)
 {
+	struct tsr_member *const member = &daemon_members[number];
+	struct tsr_reap_result result = {0};
 	uint32_t work = UINT32_MAX;
-	int error;
+	int error = 0;
 
 	model_set(&model.ghost->reaping, number);
 	daemon_keep(&daemon_before);
-	error = tsr_member_leave(&daemon_members[number], true, &work);
+	/* Who comes after one that died as it trimmed knows of no such client, and begins as every
+	 * successor does. */
+	if (member->state != TSR_MEMBER_GONE)
+		error = tsr_member_leave(member, true, &work);
+	else
+		tsr_reaper_inherit(&model.map, &result);
 	if (error != 0)
 		model_violate("reaping process %u gave %d", number, error);
+	daemon_keep(&daemon_before);
 	daemon_trim();
 	memset(&daemon_before, 0, sizeof(daemon_before));
 	daemon_forget_figures(number);
