@@ -147,6 +147,7 @@ def main(what, every, args):
             raise mutants.Broken(f"none is called {' or '.join(args.only)}")
         with tempfile.TemporaryDirectory(prefix="tessera-mutants-") as temporary, \
                 locked(args.scratch or pathlib.Path(temporary)) as scratch:
+            pathlib.Path(temporary).chmod(0o755)  # tests that become another user run what lies there
             verdicts = judge_all(few, args, begun, scratch,
                                  lambda verdict: args.json or note(line(verdict))) if few else []
     except mutants.Broken as broken:
