@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "core/control_request.h"
 #include "core/counter.h"
 #include "core/helper.h"
+#include "core/program.h"
 #include "core/realm.h"
 #include "core/upgrade.h"
 
@@ -133,7 +133,6 @@ upgrade_choose(struct tsr_daemon *daemon, struct tsr_proto_upgrade const *reques
 	const char *binary = request->binary[0] != '\0' ? request->binary : own;
 	bool const supervised =
 		tsr_store_is(&daemon->store) == TSR_STORE_SYSTEMD || daemon->rundir.from_systemd;
-
 	bool const follower = !supervised && daemon->sandbox.mode != TSR_SANDBOX_OFF;
 
 	if ((supervised || follower) && !upgrade_same_file(binary, own))
@@ -149,65 +148,6 @@ upgrade_choose(struct tsr_daemon *daemon, struct tsr_proto_upgrade const *reques
 	                                  : TSR_UPGRADE_EXEC;
 	(void)snprintf(successor->reply.binary, sizeof(successor->reply.binary), "%s", binary);
 	return 0;
-}
-
-/* It is to be run as we were, and to answer a question. Return: 0; an errno. */
-static int
-successor_spawn(struct tsr_successor *successor, char **argv, int out)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
-	int error;
-
-	(void)sigemptyset(&none);
-	(void)sigfillset(&defaults);
-	if (posix_spawnattr_init(&attributes) != 0)
-		return ENOMEM;
-	error = posix_spawn_file_actions_init(&actions);
-	if (error != 0) {
-		(void)posix_spawnattr_destroy(&attributes);
-		return error;
-	}
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	(void)posix_spawnattr_setsigmask(&attributes, &none);
-	(void)posix_spawnattr_setsigdefault(&attributes, &defaults);
-	error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-	if (error == 0)
-		error = posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	if (error == 0)
-		error = posix_spawn(&successor->pid, successor->reply.binary, &actions, &attributes,
-		                    argv, environ);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	(void)posix_spawnattr_destroy(&attributes);
-	return error;
-}
-
-/* Our own arguments, and the question. Return: 0; an errno. */
-static int
-successor_ask(struct tsr_successor *successor, struct tsr_start const *start, int out)
-{
-	char option[] = "--can-take-over", layout[TSR_LAYOUT_BYTES];
-	size_t count = 0;
-	char **argv;
-	int error;
-
-	while (start->argv[count] != NULL)
-		count++;
-	argv = calloc(count + 3, sizeof(argv[0]));
-	if (argv == NULL)
-		return ENOMEM;
-	memcpy((void *)argv, (void const *)start->argv, count * sizeof(argv[0]));
-	tsr_upgrade_layout(layout);
-	argv[count] = option;
-	argv[count + 1] = layout;
-	error = successor_spawn(successor, argv, out);
-	free((void *)argv);
-	return error;
 }
 
 static void successor_serve(struct tsr_source *source, uint32_t events);
@@ -238,6 +178,7 @@ successor_start(struct tsr_successor *successor, struct tsr_refusal *refusal)
 {
 	struct tsr_server *const server = successor->server;
 	struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = &successor->source}};
+	char layout[TSR_LAYOUT_BYTES];
 	int out[2];
 	int error;
 
@@ -246,7 +187,9 @@ successor_start(struct tsr_successor *successor, struct tsr_refusal *refusal)
 	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0)
 		return tsr_refuse(refusal, -ENOBUFS, "pipe: %s", strerror(errno));
 	successor->answer = out[0];
-	error = successor_ask(successor, server->daemon->start, out[1]);
+	tsr_upgrade_layout(layout);
+	error = tsr_program_ask(&successor->pid, successor->reply.binary,
+	                        server->daemon->start->argv, layout, out[1]);
 	(void)close(out[1]);
 	if (error != 0)
 		return tsr_refuse(refusal, -EINVAL, "%s can't be run, and nothing was touched: %s",

@@ -8,7 +8,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 
 #include "core/passing.h"
 #include "core/postmortem.h"
+#include "core/program.h"
 #include "core/upgrade.h"
 
 #define HELPER_TEXT_BYTES 1024
@@ -60,71 +60,24 @@ helper_await(pid_t pid, int ms)
 	return status;
 }
 
-/* Run a program with nothing of ours, and what it says going into @out or a file of that name.
- * Return: 0; an errno. */
-static int
-helper_spawn(pid_t *pid, const char *program, char *const *argv, int out, const char *file)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	int error = posix_spawnattr_init(&attributes);
-
-	if (error != 0)
-		return error;
-	error = posix_spawn_file_actions_init(&actions);
-	if (error != 0) {
-		(void)posix_spawnattr_destroy(&attributes);
-		return error;
-	}
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	(void)posix_spawnattr_setsigmask(&attributes, &none);
-	(void)posix_spawnattr_setsigdefault(&attributes, &all);
-	if (file != NULL)
-		error = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, file,
-		                                         O_WRONLY | O_CREAT, 0600);
-	else
-		error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	if (error == 0)
-		error = posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-	if (error == 0)
-		error = posix_spawnp(pid, program, &actions, &attributes, argv, environ);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	(void)posix_spawnattr_destroy(&attributes);
-	return error;
-}
-
-/* Our own arguments, and the question. */
+/* Have the other binary say what it can. */
 static void
 helper_check(const char *request, const char *own, struct helper_answer *answer)
 {
-	char option[] = "--can-take-over";
-	size_t count = 0;
-	char **argv;
 	int out[2];
 	pid_t pid = 0;
 
-	while (helper_argv[count] != NULL)
-		count++;
-	argv = calloc(count + 3, sizeof(argv[0]));
-	if (argv == NULL || pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0) {
-		free((void *)argv);
+	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0) {
 		answer->error = -ENOMEM;
 		return;
 	}
-	memcpy((void *)argv, (void const *)helper_argv, count * sizeof(argv[0]));
-	argv[count] = option;
-	argv[count + 1] = (char *)(uintptr_t)request;
-	answer->error = -helper_spawn(&pid, own, argv, out[1], NULL);
+	answer->error = -tsr_program_ask(&pid, own, helper_argv, request, out[1]);
 	(void)close(out[1]);
 	if (answer->error == 0) {
 		answer->id = (unsigned)helper_await(pid, HELPER_ASK_MS);
 		(void)!read(out[0], answer->text, sizeof(answer->text) - 1);
 	}
 	(void)close(out[0]);
-	free((void *)argv);
 }
 
 /* What LTTng's session still has. Without one the folder has no `trace`, and the log says why. */
@@ -144,7 +97,7 @@ helper_record(const char *request, const char *own, struct helper_answer *answer
 		return;
 	(void)snprintf(url, sizeof(url), "file://%s/trace", request);
 	(void)snprintf(log, sizeof(log), "%s/lttng.log", request);
-	if (helper_spawn(&pid, argv[0], argv, -1, log) == 0)
+	if (tsr_program_run(&pid, argv[0], argv, -1, log) == 0)
 		(void)helper_await(pid, HELPER_LTTNG_MS);
 	answer->error = 0;
 }
