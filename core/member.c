@@ -432,7 +432,7 @@ member_repair_ends(struct member_part const *part, uint32_t *work)
 	struct tsr_member *const member = part->member;
 	struct tsr_member_leaving *const leaving = &member->leaving;
 
-	for (; leaving->end<member->ends_max && * work> 0; leaving->end++) {
+	for (; *work > 0 && leaving->end < member->ends_max; leaving->end++) {
 		struct tsr_member_end *const end = &member->ends[leaving->end];
 
 		if (end->record != NULL && !member_repair_end(part, end, work))
@@ -447,7 +447,7 @@ member_leave_ends(struct member_part const *part, uint32_t *work)
 	struct tsr_member *const member = part->member;
 	struct tsr_member_leaving *const leaving = &member->leaving;
 
-	for (; leaving->left<member->ends_max && * work> 0; leaving->left++) {
+	for (; *work > 0 && leaving->left < member->ends_max; leaving->left++) {
 		struct tsr_member_end *const end = &member->ends[leaving->left];
 
 		if (end->record == NULL)

@@ -240,7 +240,7 @@ tsr_regions_settle_some(struct tsr_realm *realm, struct tsr_settle *settle, uint
 {
 	uint32_t const count = realm->regions.count == 0 ? 0 : realm->map.regions_count;
 
-	while (settle->number<count && * work> 0) {
+	while (*work > 0 && settle->number < count) {
 		struct tsr_region_record *const region = realm->regions.record[settle->number];
 		int const error = region == NULL ? 0 : region_settle(realm, region, settle, work);
 

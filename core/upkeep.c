@@ -80,7 +80,7 @@ upkeep_tell_left(struct tsr_realm *realm, struct tsr_channel_record const *recor
 static bool
 upkeep_find(struct tsr_realm *realm, struct tsr_upkeep *upkeep, uint32_t *work)
 {
-	while (upkeep->channels && upkeep->next<realm->map.channels_count && * work> 0) {
+	while (*work > 0 && upkeep->channels && upkeep->next < realm->map.channels_count) {
 		struct tsr_channel_record *const record = realm->channels[upkeep->next++];
 
 		(*work)--;
