@@ -16,6 +16,7 @@
 #include "core/control_request.h"
 #include "core/counter.h"
 #include "core/member.h"
+#include "core/user.h"
 #include "shm/access.h"
 #include "shm/waiter.h"
 
@@ -44,7 +45,7 @@ evict_check_right(struct tsr_connection const *connection, struct tsr_realm cons
 {
 	uid_t const uid = connection->uid;
 
-	if (uid == 0 || uid == geteuid() || uid == realm->config->owner)
+	if (tsr_user_rules(uid) || uid == realm->config->owner)
 		return 0;
 	return tsr_refuse(refusal, -EACCES,
 	                  "EVICT by user %u, expected the owner of realm '%s' (user %u), the "

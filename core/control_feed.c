@@ -7,6 +7,7 @@
 
 #include "core/control_request.h"
 #include "core/feed.h"
+#include "core/user.h"
 
 #define FEED_ROWS_MAX                                                   \
 	((TSR_PROTO_PACKET_MAX - sizeof(struct tsr_proto_feed_reply)) / \
@@ -31,7 +32,7 @@ feed_view(struct feed_viewer *viewer, struct tsr_connection const *connection)
 {
 	*viewer = (struct feed_viewer){.connection = connection,
 	                               .config = connection->server->daemon->config,
-	                               .all = connection->uid == 0 || connection->uid == geteuid()};
+	                               .all = tsr_user_rules(connection->uid)};
 }
 
 /* As LIST: who is admitted, as an observer at least. */

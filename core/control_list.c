@@ -11,6 +11,7 @@
 #include "core/member.h"
 #include "core/observer.h"
 #include "core/row.h"
+#include "core/user.h"
 #include "shm/access.h"
 #include "shm/broadcast.h"
 #include "shm/ticket.h"
@@ -238,8 +239,7 @@ list_realm_absent(struct tsr_config_realm const *config, struct list_out *out)
 		.state = TSR_ROW_REALM_CONDEMNED,
 	};
 
-	if (config->leaving ||
-	    (out->viewer != NULL && out->viewer->uid != 0 && out->viewer->uid != geteuid()))
+	if (config->leaving || (out->viewer != NULL && !tsr_user_rules(out->viewer->uid)))
 		return;
 	memcpy(row.name, config->geometry.name, sizeof(row.name));
 	(void)snprintf(row.backing, sizeof(row.backing), "%s", tsr_backing_name(config->backing));
@@ -337,7 +337,7 @@ list_changes(struct tsr_connection const *connection, struct list_out *out)
 static void
 list_quota(struct tsr_connection const *connection, struct list_out *out)
 {
-	bool const all = connection->uid == 0 || connection->uid == geteuid();
+	bool const all = tsr_user_rules(connection->uid);
 	struct tsr_quota_line line;
 
 	for (uint32_t i = 0; tsr_quota_line(&connection->server->daemon->quota, i, &line); i++) {
@@ -373,8 +373,7 @@ list_check(struct tsr_connection *connection, struct tsr_proto_list const *reque
 		                  "LIST of %u with reserved 0x%x, expected a list that there is, "
 		                  "and 0",
 		                  request->what, request->reserved);
-	if (request->what == TSR_LIST_CHANGES && connection->uid != 0 &&
-	    connection->uid != geteuid())
+	if (request->what == TSR_LIST_CHANGES && !tsr_user_rules(connection->uid))
 		return tsr_refuse(refusal, -EACCES,
 		                  "LIST of changes by user %u, expected user %u or root",
 		                  connection->uid, geteuid());

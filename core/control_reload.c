@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/control_request.h"
+#include "core/user.h"
 
 int
 tsr_request_reload(struct tsr_connection *connection, void const *packet,
@@ -19,7 +20,7 @@ tsr_request_reload(struct tsr_connection *connection, void const *packet,
 	char who[TSR_RELOAD_WHO_BYTES];
 
 	memcpy(&head, packet, sizeof(head));
-	if (connection->uid != 0 && connection->uid != geteuid())
+	if (!tsr_user_rules(connection->uid))
 		return tsr_refuse(refusal, -EACCES, "RELOAD by user %u, expected user %u or root",
 		                  connection->uid, geteuid());
 	if (connection->server->stopping)

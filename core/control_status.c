@@ -13,6 +13,7 @@
 #include "core/ledger.h"
 #include "core/member.h"
 #include "core/systemd.h"
+#include "core/user.h"
 
 int
 tsr_request_ping(struct tsr_connection *connection, void const *packet, struct tsr_refusal *refusal)
@@ -140,7 +141,7 @@ tsr_request_stop(struct tsr_connection *connection, void const *packet, struct t
 	char why[64];
 
 	memcpy(&head, packet, sizeof(head));
-	if (connection->uid != 0 && connection->uid != geteuid())
+	if (!tsr_user_rules(connection->uid))
 		return tsr_refuse(refusal, -EACCES, "STOP by user %u, expected user %u or root",
 		                  connection->uid, geteuid());
 	if (connection->server->daemon->leaving_all)

@@ -22,6 +22,7 @@
 #include "core/program.h"
 #include "core/realm.h"
 #include "core/upgrade.h"
+#include "core/user.h"
 
 #define UPGRADE_ANSWER_NS    UINT64_C(5000000000)
 #define UPGRADE_ANSWER_BYTES 512
@@ -105,7 +106,7 @@ upgrade_check(struct tsr_connection const *connection, struct tsr_proto_upgrade 
 	struct tsr_server const *const server = connection->server;
 	int error;
 
-	if (connection->uid != 0 && connection->uid != geteuid())
+	if (!tsr_user_rules(connection->uid))
 		return tsr_refuse(refusal, -EACCES, "UPGRADE by user %u, expected user %u or root",
 		                  connection->uid, geteuid());
 	if (server->stopping)

@@ -23,6 +23,7 @@
 #include "core/passing.h"
 #include "core/store.h"
 #include "core/systemd.h"
+#include "core/user.h"
 
 #define HOLDER_PEERS_MAX   8  /* a daemon, its successor, and who else of this user asks */
 #define HOLDER_SPARE       64 /* descriptors for the holder itself */
@@ -190,7 +191,7 @@ holder_trusts(int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) != 0)
 		return false;
-	if (peer.uid == geteuid() || peer.uid == 0)
+	if (tsr_user_rules(peer.uid))
 		return true;
 	tsr_log(TSR_LOG_WARNING, "user %u (pid %d) was turned away, expected user %u or root",
 	        peer.uid, (int)peer.pid, geteuid());

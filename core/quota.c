@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "core/user.h"
 #include "shm/tessera.h"
 
 #define QUOTA_LINES     (TSR_QUOTA_AMOUNTS + TSR_QUOTA_RATES)
@@ -126,7 +126,7 @@ quota_try(struct tsr_quota const *quota, struct tsr_quota_user const *user,
 {
 	uint64_t const share = user->taken[amount], limit = quota->limits.user[amount];
 	uint64_t const all = quota->limits.all[amount];
-	bool const ours = user->uid == 0 || user->uid == geteuid();
+	bool const ours = tsr_user_rules(user->uid);
 	const char *const name = quota_names[amount];
 	uint64_t sharers, taken, left;
 

@@ -16,6 +16,7 @@
 #include "core/member.h"
 #include "core/observer.h"
 #include "core/realm_memory.h"
+#include "core/user.h"
 #include "shm/access.h"
 #include "shm/format.h"
 #include "shm/trace.h"
@@ -264,7 +265,7 @@ tsr_realm_right(struct tsr_config_realm const *config, uid_t uid, gid_t const *g
 {
 	mode_t bits = config->mode & 7;
 
-	if (uid == 0 || uid == geteuid())
+	if (tsr_user_rules(uid))
 		return TSR_RIGHT_PARTICIPATE;
 	for (size_t i = 0; i < groups_count; i++) {
 		if (groups[i] == config->group)

@@ -18,6 +18,7 @@
 #include "core/holder.h"
 #include "core/log.h"
 #include "core/systemd.h"
+#include "core/user.h"
 
 #define STORE_WAIT_S 1
 #define STORE_EVENTS 1024
@@ -120,7 +121,7 @@ store_connect(const char *socket_path)
 		(void)close(fd);
 		return -ENOENT;
 	}
-	if (peer.uid == geteuid() || peer.uid == 0)
+	if (tsr_user_rules(peer.uid))
 		return fd;
 	tsr_log(TSR_LOG_WARNING, "%s is user %u's, expected user %u's or root's: not used", path,
 	        peer.uid, geteuid());
